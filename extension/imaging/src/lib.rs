@@ -1,0 +1,2 @@
+//! Pictures and masks.
+pub use image::RgbImage;

@@ -1,0 +1,46 @@
+//! What can go wrong with a checkpoint or a prompt, in words a user can act on.
+
+use std::path::PathBuf;
+
+/// Why a model could not be opened or run.
+///
+/// The texts name the offending value and the remedy; callers put the function's name in front.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file could not be opened or mapped.
+    #[error("cannot read model file '{path}': {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's or the reader's words.
+        reason: String,
+    },
+    /// The file is not a complete checkpoint in one of the readable formats.
+    #[error("model file '{path}' is not a readable checkpoint: {reason}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file is a checkpoint, but not of a Segment Anything model that can be run.
+    #[error("model file '{path}' is not a Segment Anything model that can be run: {reason}")]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// Which tensors or sizes are missing or unexpected.
+        reason: String,
+    },
+    /// The prompt has values outside their range or lists that do not match.
+    #[error("{0}")]
+    Prompt(String),
+    /// An embedding of another model, or of another size, was given.
+    #[error("{0}")]
+    Embedding(String),
+    /// A tensor operation failed; this is a defect of this crate.
+    #[error("internal error in the network: {0}")]
+    Network(#[from] candle_core::Error),
+}
+
+/// The result of everything that reads or runs a model.
+pub type Result<T> = std::result::Result<T, ModelError>;
