@@ -1,2 +1,26 @@
-//! Pictures and masks.
+//! Pictures and masks for Segment Anything.
+//!
+//! Pictures: [`decode`] turns untrusted bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) into upright RGB pixels under
+//! [`Limits`], [`info`] reads only the header, [`resize_bilinear`] resizes as Pillow does, bit for bit.
+//!
+//! Masks: [`MaskBuilder`] packs rows of logits into a [`Mask`] of one bit per pixel, [`Rle`] is COCO's run-length
+//! encoding of it, exchangeable with pycocotools.
+//!
+//! Nothing here starts a thread: callers spread pictures over theirs.
+#![deny(missing_docs)]
+
+mod convert;
+mod decode;
+mod error;
+mod jpeg;
+mod mask;
+mod orient;
+mod resize;
+mod rle;
+
+pub use decode::{ImageInfo, decode, info};
+pub use error::{ImageError, Limits};
 pub use image::RgbImage;
+pub use mask::{Mask, MaskBuilder};
+pub use resize::resize_bilinear;
+pub use rle::{Rle, RleError};

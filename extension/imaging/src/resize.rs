@@ -1,0 +1,219 @@
+//! Bilinear resizing that equals Pillow's `Image.resize((w, h), Image.BILINEAR)` to the last bit.
+//!
+//! Segment Anything was trained on pictures resized by Pillow, whose "bilinear" is a triangle filter
+//! that widens with the reduction (so it antialiases). Its arithmetic, from `src/libImaging/Resample.c`:
+//!
+//! - weights in f64, normalised to sum 1, then rounded half away from zero to 22 fractional bits;
+//! - the horizontal pass first, rounded to u8, then the vertical pass on those bytes;
+//! - a pass is skipped where the size does not change in its direction.
+//!
+//! Rounding between the passes is what other fast resizers do differently, and it shows as +-1 level.
+//! Here the horizontal pass runs just ahead of the vertical one over a ring of rows, so that the
+//! intermediate picture stays in cache and is never stored whole.
+
+use image::RgbImage;
+
+/// Fractional bits of a weight: 32 minus 8 for the pixel, minus 2 for overshoot of other filters.
+const PRECISION_BITS: u32 = 32 - 8 - 2;
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
+const CHANNELS: usize = 3;
+
+/// The weights of one direction: for each output position, the first input position and its weights.
+struct Filter {
+    /// First input index per output index.
+    start: Vec<usize>,
+    /// Number of weights per output index, 1..=`stride`.
+    len: Vec<usize>,
+    /// `stride` weights per output index, the unused ones zero.
+    weights: Vec<i32>,
+    stride: usize,
+}
+
+impl Filter {
+    fn new(input: u32, output: u32) -> Self {
+        let scale = f64::from(input) / f64::from(output);
+        // Enlarging keeps the unit triangle; shrinking stretches it over all pixels it replaces.
+        let stretch = scale.max(1.0);
+        let support = stretch;
+        let stride = support.ceil() as usize * 2 + 1;
+        let outputs = output as usize;
+        let mut filter = Filter {
+            start: Vec::with_capacity(outputs),
+            len: Vec::with_capacity(outputs),
+            weights: vec![0; outputs * stride],
+            stride,
+        };
+        let mut exact = vec![0f64; stride];
+        for (position, row) in filter.weights.chunks_exact_mut(stride).enumerate() {
+            let center = (position as f64 + 0.5) * scale;
+            // The casts truncate toward zero, as C's do; both values are clamped to the picture.
+            let first = ((center - support + 0.5) as i64).max(0);
+            let last = ((center + support + 0.5) as i64).min(i64::from(input));
+            let len = (last - first) as usize;
+            let mut sum = 0.0;
+            for (offset, weight) in exact[..len].iter_mut().enumerate() {
+                // Pillow multiplies by the reciprocal; dividing rounds differently now and then.
+                let distance = ((offset as i64 + first) as f64 - center + 0.5) * (1.0 / stretch);
+                *weight = (1.0 - distance.abs()).max(0.0);
+                sum += *weight;
+            }
+            for (fixed, weight) in row.iter_mut().zip(&exact[..len]) {
+                let share = if sum != 0.0 { weight / sum } else { *weight };
+                *fixed = (0.5 + share * f64::from(1u32 << PRECISION_BITS)) as i32;
+            }
+            filter.start.push(first as usize);
+            filter.len.push(len);
+        }
+        filter
+    }
+
+    /// First input index and weights for one output index.
+    fn taps(&self, position: usize) -> (usize, &[i32]) {
+        let at = position * self.stride;
+        (self.start[position], &self.weights[at..at + self.len[position]])
+    }
+}
+
+/// Resizes to `width` x `height` pixels, bit for bit as Pillow's `Image.resize((width, height), Image.BILINEAR)`.
+///
+/// Works for any sizes, up and down, in each direction on its own. One thread; about one row-window of
+/// memory beside the result.
+///
+/// A picture of zero width or height, given or asked for, gives an all-black picture of the asked size.
+pub fn resize_bilinear(src: &RgbImage, width: u32, height: u32) -> RgbImage {
+    let mut out = RgbImage::new(width, height);
+    let (src_width, src_height) = src.dimensions();
+    if width == 0 || height == 0 || src_width == 0 || src_height == 0 {
+        return out;
+    }
+    let horizontal = (src_width != width).then(|| Filter::new(src_width, width));
+    let vertical = (src_height != height).then(|| Filter::new(src_height, height));
+    run(src.as_raw(), src_width as usize, horizontal.as_ref(), vertical.as_ref(), &mut out, width as usize);
+    out
+}
+
+/// Calls [`passes`] compiled for the widest instruction set this processor has. The arithmetic is in
+/// integers, so every version gives the same bytes.
+fn run(
+    src: &[u8],
+    src_width: usize,
+    horizontal: Option<&Filter>,
+    vertical: Option<&Filter>,
+    out: &mut [u8],
+    width: usize,
+) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn passes_avx2(
+            src: &[u8],
+            src_width: usize,
+            horizontal: Option<&Filter>,
+            vertical: Option<&Filter>,
+            out: &mut [u8],
+            width: usize,
+        ) {
+            passes(src, src_width, horizontal, vertical, out, width);
+        }
+        if std::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor was just found to have AVX2, the only requirement of the function.
+            return unsafe { passes_avx2(src, src_width, horizontal, vertical, out, width) };
+        }
+    }
+    passes(src, src_width, horizontal, vertical, out, width);
+}
+
+/// Both passes. `src` has rows of `src_width` pixels, `out` rows of `width` pixels.
+#[inline(always)]
+fn passes(
+    src: &[u8],
+    src_width: usize,
+    horizontal: Option<&Filter>,
+    vertical: Option<&Filter>,
+    out: &mut [u8],
+    width: usize,
+) {
+    let src_row = |y: usize| &src[y * src_width * CHANNELS..][..src_width * CHANNELS];
+    let out_stride = width * CHANNELS;
+    match (horizontal, vertical) {
+        (None, None) => out.copy_from_slice(src),
+        (Some(horizontal), None) => {
+            for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
+                resize_row(src_row(y), horizontal, row);
+            }
+        }
+        (None, Some(vertical)) => {
+            for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
+                let (first, weights) = vertical.taps(y);
+                blend_rows(weights, |tap| src_row(first + tap), row);
+            }
+        }
+        (Some(horizontal), Some(vertical)) => {
+            // Windows only move down, and none is longer than `stride` rows: a ring of that many suffices.
+            let slots = vertical.stride;
+            let mut ring = vec![0u8; slots * out_stride];
+            let mut ready = vertical.start[0];
+            for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
+                let (first, weights) = vertical.taps(y);
+                ready = ready.max(first);
+                while ready < first + weights.len() {
+                    let slot = &mut ring[ready % slots * out_stride..][..out_stride];
+                    resize_row(src_row(ready), horizontal, slot);
+                    ready += 1;
+                }
+                blend_rows(weights, |tap| &ring[(first + tap) % slots * out_stride..][..out_stride], row);
+            }
+        }
+    }
+}
+
+/// A sum of weighted bytes to a byte: drops the fraction and clamps, as Pillow's `clip8`.
+#[inline(always)]
+fn to_byte(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+/// One row of the horizontal pass.
+#[inline(always)]
+fn resize_row(src: &[u8], filter: &Filter, out: &mut [u8]) {
+    for (x, pixel) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
+        let (first, weights) = filter.taps(x);
+        let window = src[first * CHANNELS..][..weights.len() * CHANNELS].as_chunks::<CHANNELS>().0;
+        let mut sums = [HALF; CHANNELS];
+        for (tap, &weight) in window.iter().zip(weights) {
+            for channel in 0..CHANNELS {
+                sums[channel] += i32::from(tap[channel]) * weight;
+            }
+        }
+        *pixel = sums.map(to_byte);
+    }
+}
+
+/// One row of the vertical pass: the weighted sum of `weights.len()` rows as long as `out`.
+#[inline(always)]
+fn blend_rows<'a>(weights: &[i32], row: impl Fn(usize) -> &'a [u8], out: &mut [u8]) {
+    // Sums of one block live in registers or L1 while all rows pass over it.
+    const BLOCK: usize = 64;
+    let len = out.len();
+    let mut at = 0;
+    while at + BLOCK <= len {
+        let mut sums = [HALF; BLOCK];
+        for (tap, &weight) in weights.iter().enumerate() {
+            let bytes: &[u8; BLOCK] = row(tap)[at..].first_chunk().expect("rows are as long as the output");
+            for (sum, &byte) in sums.iter_mut().zip(bytes) {
+                *sum += i32::from(byte) * weight;
+            }
+        }
+        for (byte, sum) in out[at..at + BLOCK].iter_mut().zip(sums) {
+            *byte = to_byte(sum);
+        }
+        at += BLOCK;
+    }
+    for (offset, byte) in out[at..].iter_mut().enumerate() {
+        let sum = weights
+            .iter()
+            .enumerate()
+            .fold(HALF, |sum, (tap, &weight)| sum + i32::from(row(tap)[at + offset]) * weight);
+        *byte = to_byte(sum);
+    }
+}
