@@ -1,0 +1,131 @@
+"""Segment Anything inside DuckDB.
+
+``connect`` opens a DuckDB connection that knows the functions of the ``sam`` extension; ``load`` gives
+them to a connection that is already open:
+
+    import duckdb_sam
+
+    con = duckdb_sam.connect()
+    con.sql("SELECT sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/*.jpg')")
+
+``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+__all__ = ["LoadError", "connect", "extension_path", "load"]
+
+try:
+    __version__ = metadata.version("duckdb-sam")
+except metadata.PackageNotFoundError:  # imported from a source checkout that is not installed
+    __version__ = "0+unknown"
+
+_EXTENSION = "sam.duckdb_extension"
+_UNSIGNED = "allow_unsigned_extensions"
+
+_UNSIGNED_TEXT = f"""\
+this DuckDB connection does not allow unsigned extensions, and the sam extension in this package is not signed.
+DuckDB takes this setting only when a database is opened:
+    duckdb_sam.connect({{database}})
+or  duckdb.connect({{database}}, config={{{{"{_UNSIGNED}": "true"}}}})
+or  ibis.duckdb.connect({_UNSIGNED}=True)"""
+
+
+class LoadError(RuntimeError):
+    """The sam extension cannot be loaded; the text says what to do about it."""
+
+
+def extension_path() -> Path:
+    """Return the file ``sam.duckdb_extension`` that this package carries.
+
+    Its path is what ``LOAD`` takes anywhere else: in the DuckDB CLI, in dbt, in another language's client.
+    """
+    # An editable install has two folders: the sources and what the build made.
+    for folder in __path__:
+        path = Path(folder) / _EXTENSION
+        if path.is_file():
+            return path
+    raise LoadError(
+        f"{_EXTENSION} is missing from {__path__[0]}: this is a source checkout, or a broken installation. "
+        "Build and install it with `pip install .` in the checkout, or reinstall with "
+        "`pip install --force-reinstall duckdb-sam`."
+    )
+
+
+def connect(
+    database: str | Path = ":memory:",
+    *,
+    read_only: bool = False,
+    config: dict[str, Any] | None = None,
+    **settings: Any,
+) -> duckdb.DuckDBPyConnection:
+    """Open ``database`` with the sam extension loaded.
+
+    Settings of DuckDB may be given as ``config``, as for ``duckdb.connect``, or as keywords: ``threads=2``.
+    """
+    options = {**(config or {}), **settings, _UNSIGNED: "true"}
+    extension_path()  # a missing file is reported before a database file is created
+    try:
+        con = duckdb.connect(str(database), read_only=read_only, config=options)
+    except duckdb.ConnectionException as error:
+        if "different configuration" not in str(error):
+            raise
+        raise LoadError(
+            f"{database} is already open in this process, with other settings. Close that connection, or open it "
+            f'with the same ones (which must include "{_UNSIGNED}": "true") and give it to duckdb_sam.load.'
+        ) from error
+    try:
+        load(con)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def load(con: duckdb.DuckDBPyConnection) -> None:
+    """Load the sam extension into the database of ``con``: its functions are then known to all its connections.
+
+    Doing so twice does no harm. A query whose result is still being read on ``con`` is not disturbed.
+    """
+    _check_connection(con)
+    # A cursor is another connection to the same database: it leaves a pending result of `con` alone.
+    with con.cursor() as cursor:
+        if _is_loaded(cursor):
+            return
+        if not _scalar(cursor, f"SELECT current_setting('{_UNSIGNED}')"):
+            raise LoadError(_UNSIGNED_TEXT.format(database=_database_literal(cursor)))
+        path = str(extension_path()).replace("'", "''")
+        cursor.execute(f"LOAD '{path}'")
+
+
+def _check_connection(con: object) -> None:
+    """Refuse what is no DuckDB connection, naming what to use instead where that is known."""
+    if isinstance(con, duckdb.DuckDBPyConnection):
+        return
+    kind = f"{type(con).__module__}.{type(con).__qualname__}"
+    if isinstance(getattr(con, "con", None), duckdb.DuckDBPyConnection):
+        raise TypeError(f"load() takes a DuckDB connection, not {kind}: use duckdb_sam.ibis.load for an Ibis backend")
+    if con is duckdb:
+        raise TypeError("load() takes a DuckDB connection, not the module duckdb: open one with duckdb_sam.connect()")
+    raise TypeError(f"load() takes a DuckDB connection, not {kind}")
+
+
+def _is_loaded(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(_scalar(con, "SELECT count(*) FROM duckdb_functions() WHERE function_name = 'sam_version'"))
+
+
+def _database_literal(con: duckdb.DuckDBPyConnection) -> str:
+    """Return the database of ``con`` as it would be written in ``duckdb.connect``; empty for one in memory."""
+    path = _scalar(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
+    return repr(path) if path else '":memory:"'
+
+
+def _scalar(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = con.execute(query).fetchone()
+    return row[0] if row else None
