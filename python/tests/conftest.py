@@ -1,0 +1,30 @@
+"""What the tests share. They test the installed package, not the sources beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import duckdb_sam
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = ROOT / "demo" / "photos"
+
+
+@pytest.fixture(scope="session")
+def extension() -> Path:
+    return duckdb_sam.extension_path()
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb_sam.connect() as connection:
+        yield connection
+
+
+def counters(con: duckdb.DuckDBPyConnection) -> dict[str, float]:
+    """Return the work counters of the process."""
+    return dict(con.execute("SELECT counter, value FROM sam_stats()").fetchall())
