@@ -1,0 +1,77 @@
+# make demo         build, install into .venv, segment the photographs of demo/ and write demo/gallery.html
+# make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
+# make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
+# make lint         formatters and linters of both languages
+# make build        the wheel, into dist/
+#
+# Needed: Python 3.10 or newer, a Rust toolchain, CMake. Everything else goes into .venv, target/ and build/.
+# Nothing is built or installed again unless what it is made of has changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+CONSTRAINTS := python/constraints.txt
+MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
+
+RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
+PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
+  $(wildcard python/duckdb_sam/*.py)
+
+.PHONY: demo test test-rust test-python test-matrix lint format build clean
+.DELETE_ON_ERROR:
+
+demo: build/installed
+	$(BIN)/python demo/run.py
+
+test: test-rust test-python
+
+# Tests and extension share the release profile, so that the dependencies are compiled once.
+test-rust:
+	cargo test --release --locked --workspace
+
+test-python: build/installed
+	$(BIN)/python -m pytest
+
+test-matrix: build/installed $(MATRIX:%=build/duckdb-%/.stamp)
+	$(BIN)/python python/tests/matrix.py $(MATRIX)
+
+lint: build/tools
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: build/tools
+	cargo fmt --all
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+build: build/wheel
+
+clean:
+	rm -rf build dist target .venv demo/gallery.html
+
+# What builds and lints; needs no build of the extension.
+build/tools: $(CONSTRAINTS)
+	@mkdir -p build
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install -c $(CONSTRAINTS) scikit-build-core ruff
+	@touch $@
+
+# The wheel holds the extension and the Python package. CMake would call cargo too; calling it here shows its progress.
+build/wheel: build/tools $(RUST) $(PACKAGE)
+	rm -rf dist
+	cargo build --release --locked -p sam-duckdb
+	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
+	@touch $@
+
+# The package as its users have it, from the wheel, with all that the tests and the demo need.
+build/installed: build/wheel $(CONSTRAINTS)
+	$(PIP) install --no-deps --force-reinstall dist/*.whl
+	$(PIP) install -c $(CONSTRAINTS) "duckdb-sam[test]"
+	@touch $@
+
+build/duckdb-%/.stamp: build/tools
+	rm -rf $(@D)
+	$(PIP) install --only-binary :all: --target $(@D) duckdb==$*
+	@touch $@
