@@ -1,10 +1,15 @@
 //! Segment Anything checkpoints and networks: a checkpoint becomes a [`Model`], a picture becomes an
 //! [`Embedding`], a [`Prompt`] on it becomes a [`Prediction`].
 
+mod checkpoint;
+mod config;
 mod error;
+mod graph;
 mod model;
+mod names;
 mod prediction;
 mod prompt;
+mod weights;
 
 pub use error::{ModelError, Result};
 pub use model::{Embedding, Model, ModelInfo};

@@ -1,7 +1,24 @@
-//! (API skeleton; being written)
-use crate::{Prediction, Prompt, Result};
-use sam_imaging::RgbImage;
+//! A loaded model and what it computes: an embedding for each picture, a prediction for each prompt.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use candle_core::Device;
+use sam_imaging::{RgbImage, resize_bilinear};
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::error::{ModelError, Result};
+use crate::graph::Graph;
+use crate::prediction::{Frame, Prediction};
+use crate::prompt::Prompt;
+use crate::weights::{Weights, refuse_leftovers};
+
+static NANO: &[u8] = include_bytes!("../assets/nano.safetensors");
 
 /// What a checkpoint says about itself.
 #[derive(Debug, Clone)]
@@ -20,48 +37,178 @@ pub struct ModelInfo {
     pub mask_size: usize,
     /// Number of weights used by the network.
     pub parameters: u64,
-    /// Bytes of the weights as stored.
+    /// Bytes of the checkpoint file.
     pub bytes: u64,
     /// SPDX licence of the weights, if the file states it.
     pub license: Option<String>,
 }
 
 /// A loaded model; immutable, shared by all threads.
-pub struct Model {}
+pub struct Model {
+    info: ModelInfo,
+    config: Config,
+    graph: Graph,
+    static_bytes: Option<&'static [u8]>,
+    sha256: OnceLock<String>,
+}
 
-/// A picture as the mask decoder sees it.
-pub struct Embedding {}
+/// A picture as the mask decoder sees it: what the image encoder made of it, and its sizes.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// (rows * columns, channels)
+    values: Vec<f32>,
+    frame: Frame,
+}
 
 impl Model {
-    /// The built-in model.
+    /// The built-in model: rough masks, but no download.
+    ///
+    /// # Errors
+    /// None in practice: the weights are part of the program and tested.
     pub fn nano() -> Result<Self> {
-        todo!()
+        Self::build(&Checkpoint::from_static("nano", NANO)?, &Device::Cpu)
     }
-    /// Opens a `.safetensors`, `.pt` or `.pth` checkpoint.
-    pub fn open(_path: &Path) -> Result<Self> {
-        todo!()
+
+    /// Opens a `.safetensors`, `.pt` or `.pth` checkpoint of SAM (B, L, H), MobileSAM or TinySAM with the names of
+    /// Meta's code or of Hugging Face's `SamModel`.
+    ///
+    /// # Errors
+    /// Unreadable, damaged and truncated files, and files that are no such model, each with what is wrong.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::build(&Checkpoint::open(path)?, &Device::Cpu)
     }
+
+    fn build(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        let config = Config::of(checkpoint)?;
+        let taken = RefCell::new(BTreeSet::new());
+        let graph = Graph::new(&config, &Weights::new(checkpoint, device, &taken))?;
+        let taken = taken.into_inner();
+        refuse_leftovers(checkpoint, &taken)?;
+        let count = |name: &String| checkpoint.shape(name).map_or(0, |shape| shape.iter().product::<usize>() as u64);
+        let grid = config.image_encoder.grid();
+        let static_bytes = checkpoint.static_bytes();
+        let path = checkpoint.path();
+        let info = ModelInfo {
+            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            path: static_bytes.is_none().then(|| path.to_owned()),
+            architecture: config.image_encoder.name().to_owned(),
+            image_size: config.image_encoder.img_size(),
+            embedding_shape: [config.image_encoder.out_chans(), grid, grid],
+            mask_size: 4 * grid,
+            parameters: taken.iter().map(count).sum(),
+            bytes: checkpoint.bytes(),
+            license: config.license.clone(),
+        };
+        Ok(Self { info, config, graph, static_bytes, sha256: OnceLock::new() })
+    }
+
     /// What the checkpoint says about itself.
     pub fn info(&self) -> &ModelInfo {
-        todo!()
+        &self.info
     }
+
     /// SHA-256 of the checkpoint file in lower-case hex; computed once, on first use.
+    ///
+    /// # Errors
+    /// The file can no longer be read.
     pub fn sha256(&self) -> Result<&str> {
-        todo!()
+        if let Some(known) = self.sha256.get() {
+            return Ok(known);
+        }
+        let mut hasher = Sha256::new();
+        match (self.static_bytes, &self.info.path) {
+            (Some(bytes), _) => hasher.update(bytes),
+            (None, Some(path)) => {
+                std::fs::File::open(path)
+                    .and_then(|mut file| std::io::copy(&mut file, &mut hasher))
+                    .map_err(|error| ModelError::Read { path: path.clone(), reason: error.to_string() })?;
+            }
+            (None, None) => {}
+        }
+        let hex = hasher.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Ok(self.sha256.get_or_init(|| hex))
     }
-    /// Runs the image encoder.
-    pub fn embed(&self, _image: &RgbImage) -> Result<Embedding> {
-        todo!()
+
+    /// Runs the image encoder: the picture is resized to the model's longest side as Pillow does, normalised, padded
+    /// with zeros at the right and bottom, and encoded.
+    ///
+    /// # Errors
+    /// An empty picture, or a failure of the tensor library.
+    pub fn embed(&self, image: &RgbImage) -> Result<Embedding> {
+        let side = self.info.image_size;
+        let frame = Frame::new(image.width() as usize, image.height() as usize, side, self.info.mask_size)?;
+        let (width, height) = frame.input;
+        let resized = resize_bilinear(image, width as u32, height as u32);
+        let mut pixels = vec![0.0; 3 * side * side];
+        for (channel, plane) in pixels.chunks_exact_mut(side * side).enumerate() {
+            let (mean, std) = (self.config.pixel_mean[channel], self.config.pixel_std[channel]);
+            for (row, line) in plane.chunks_exact_mut(side).zip(resized.chunks_exact(3 * width)) {
+                for (value, pixel) in row.iter_mut().zip(line.chunks_exact(3)) {
+                    *value = (f32::from(pixel[channel]) - mean) / std;
+                }
+            }
+        }
+        Ok(Embedding { values: self.graph.encode(&pixels, side)?, frame })
     }
-    /// Runs the prompt encoder and the mask decoder.
-    pub fn predict(&self, _embedding: &Embedding, _prompt: &Prompt) -> Result<Prediction> {
-        todo!()
+
+    /// Runs the prompt encoder and the mask decoder: three candidates for a single point, one mask for any other
+    /// prompt, as SAM's authors recommend.
+    ///
+    /// # Errors
+    /// An embedding of another model, or a failure of the tensor library.
+    pub fn predict(&self, embedding: &Embedding, prompt: &Prompt) -> Result<Prediction> {
+        let [channels, rows, columns] = self.info.embedding_shape;
+        if embedding.values.len() != channels * rows * columns {
+            return Err(ModelError::Embedding(format!(
+                "the embedding has {} values, model '{}' needs {channels} x {rows} x {columns}",
+                embedding.values.len(),
+                self.info.name
+            )));
+        }
+        let (coords, labels) = prompt_tokens(prompt, &embedding.frame);
+        let (logits, iou) = self.graph.decode(&embedding.values, &coords, &labels)?;
+        let pixels = self.info.mask_size * self.info.mask_size;
+        // The first output is the single mask, the others are the candidates for ambiguous prompts.
+        let masks = if prompt.is_ambiguous() { 1..iou.len() } else { 0..1 };
+        let logits = logits[masks.start * pixels..masks.end * pixels].to_vec();
+        Ok(Prediction::new(logits, iou[masks].to_vec(), embedding.frame))
     }
 }
 
 impl Embedding {
     /// Width and height of the picture, in pixels.
     pub fn original_size(&self) -> (usize, usize) {
-        todo!()
+        self.frame.original
     }
+
+    /// The image encoder's output, (rows * columns, channels).
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+/// Coordinates in 0..1 of the padded input, with the prompt encoder's labels. Pixel centres lie at + 0.5; a padding
+/// point follows the points where there is no box.
+fn prompt_tokens(prompt: &Prompt, frame: &Frame) -> (Vec<[f32; 2]>, Vec<i8>) {
+    let (width, height) = frame.input;
+    let place = |fraction: f32, pixels: usize| {
+        ((f64::from(fraction) * pixels as f64) as f32 + 0.5) / frame.image_size as f32
+    };
+    let mut coords: Vec<[f32; 2]> =
+        prompt.points().iter().map(|&[x, y]| [place(x, width), place(y, height)]).collect();
+    let mut labels: Vec<i8> = prompt.labels().iter().map(|&label| label as i8).collect();
+    match prompt.bbox() {
+        Some([x0, y0, x1, y1]) => {
+            coords.extend([[place(x0, width), place(y0, height)], [place(x1, width), place(y1, height)]]);
+            labels.extend([2, 3]);
+        }
+        None => {
+            coords.push([0.0, 0.0]);
+            labels.push(-1);
+        }
+    }
+    (coords, labels)
 }

@@ -1,23 +1,245 @@
-//! (API skeleton; being written)
+//! Masks as the decoder gives them, and their way back to the picture's own size.
 
-/// The candidate masks of one prompt.
-pub struct Prediction {}
+use crate::error::{ModelError, Result};
+
+/// Sizes of a picture on its way through the network; (width, height) in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Frame {
+    pub(crate) original: (usize, usize),
+    /// After the resize, without padding.
+    pub(crate) input: (usize, usize),
+    /// Side of the padded square.
+    pub(crate) image_size: usize,
+    /// Side of the low-resolution logits, which cover the padded square.
+    pub(crate) mask_size: usize,
+}
+
+impl Frame {
+    /// The longest side becomes `image_size`; the other is rounded half up, as in SAM's `ResizeLongestSide`.
+    pub(crate) fn new(width: usize, height: usize, image_size: usize, mask_size: usize) -> Result<Self> {
+        if width == 0 || height == 0 {
+            return Err(ModelError::Embedding(format!("the picture is empty: {width} x {height} pixels")));
+        }
+        let scale = image_size as f64 / width.max(height) as f64;
+        // A side that would vanish (a picture more than 2,048 times as long as wide) keeps one pixel.
+        let scaled = |side: usize| ((side as f64 * scale + 0.5) as usize).max(1);
+        Ok(Self { original: (width, height), input: (scaled(width), scaled(height)), image_size, mask_size })
+    }
+}
+
+/// The candidate masks of one prompt: three for a single point, one for any other prompt.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// (candidates, mask size, mask size)
+    logits: Vec<f32>,
+    predicted_iou: Vec<f32>,
+    frame: Frame,
+}
 
 impl Prediction {
-    /// Predicted IoU of each candidate.
+    pub(crate) fn new(logits: Vec<f32>, predicted_iou: Vec<f32>, frame: Frame) -> Self {
+        Self { logits, predicted_iou, frame }
+    }
+
+    /// Predicted IoU of each candidate, as the network gives it (mostly within 0..1, not clamped).
     pub fn predicted_iou(&self) -> &[f32] {
-        todo!()
+        &self.predicted_iou
     }
-    /// Index of the candidate with the highest predicted IoU.
+
+    /// Index of the candidate with the highest predicted IoU; the first of equals.
     pub fn best(&self) -> usize {
-        todo!()
+        let mut best = 0;
+        for (index, iou) in self.predicted_iou.iter().enumerate() {
+            if *iou > self.predicted_iou[best] {
+                best = index;
+            }
+        }
+        best
     }
+
     /// Width and height of the picture, in pixels.
     pub fn size(&self) -> (usize, usize) {
-        todo!()
+        self.frame.original
     }
+
+    /// Low-resolution logits of candidate `index`, (mask size, mask size), covering the padded square.
+    ///
+    /// # Panics
+    /// If there is no such candidate.
+    pub fn low_res_logits(&self, index: usize) -> &[f32] {
+        let pixels = self.frame.mask_size * self.frame.mask_size;
+        &self.logits[index * pixels..(index + 1) * pixels]
+    }
+
     /// Calls `consume(y, logits)` for every row of candidate `index` at the picture's own size, top to bottom.
-    pub fn for_each_row(&self, _index: usize, _consume: impl FnMut(usize, &[f32])) {
-        todo!()
+    ///
+    /// As SAM's `postprocess_masks`: bilinear to the padded square, crop to the resized picture, bilinear to the
+    /// picture's own size. Only two rows of the intermediate picture are held at a time.
+    ///
+    /// # Panics
+    /// If there is no such candidate.
+    pub fn for_each_row(&self, index: usize, mut consume: impl FnMut(usize, &[f32])) {
+        let Frame { original, input, image_size, mask_size } = self.frame;
+        let logits = self.low_res_logits(index);
+        let to_input_x = Taps::new(mask_size, image_size, input.0);
+        let to_input_y = Taps::new(mask_size, image_size, input.1);
+        let to_original_x = Taps::new(input.0, original.0, original.0);
+        let to_original_y = Taps::new(input.1, original.1, original.1);
+
+        let mut blended = vec![0.0; mask_size.max(input.0)];
+        let mut rows = RowPair::new(input.0);
+        let mut line = vec![0.0; original.0];
+        for y in 0..original.1 {
+            let tap = to_original_y.at(y);
+            for needed in [tap.low, tap.high] {
+                rows.ensure(needed, |row| {
+                    let tap = to_input_y.at(needed);
+                    let low = &logits[tap.low * mask_size..][..mask_size];
+                    let high = &logits[tap.high * mask_size..][..mask_size];
+                    blend(low, high, tap.fraction, &mut blended);
+                    to_input_x.interpolate(&blended, row);
+                });
+            }
+            blend(rows.get(tap.low), rows.get(tap.high), tap.fraction, &mut blended);
+            to_original_x.interpolate(&blended, &mut line);
+            consume(y, &line);
+        }
+    }
+}
+
+/// Where an output position lies between two input positions.
+#[derive(Clone, Copy)]
+struct Tap {
+    low: usize,
+    high: usize,
+    fraction: f32,
+}
+
+/// Bilinear interpolation along one axis with `align_corners = False`, as PyTorch computes it in `f32`.
+struct Taps(Vec<Tap>);
+
+impl Taps {
+    /// The first `count` of `output` positions over `input` positions.
+    fn new(input: usize, output: usize, count: usize) -> Self {
+        let scale = input as f32 / output as f32;
+        let tap = |index: usize| {
+            let position = ((index as f32 + 0.5) * scale - 0.5).max(0.0);
+            let low = (position as usize).min(input - 1);
+            Tap { low, high: (low + 1).min(input - 1), fraction: position - low as f32 }
+        };
+        Self((0..count).map(tap).collect())
+    }
+
+    fn at(&self, index: usize) -> Tap {
+        self.0[index]
+    }
+
+    fn interpolate(&self, from: &[f32], to: &mut [f32]) {
+        for (value, tap) in to.iter_mut().zip(&self.0) {
+            *value = (1.0 - tap.fraction) * from[tap.low] + tap.fraction * from[tap.high];
+        }
+    }
+}
+
+fn blend(low: &[f32], high: &[f32], fraction: f32, to: &mut [f32]) {
+    for ((value, low), high) in to.iter_mut().zip(low).zip(high) {
+        *value = (1.0 - fraction) * low + fraction * high;
+    }
+}
+
+/// The two most recent rows of the intermediate picture.
+struct RowPair {
+    rows: [Vec<f32>; 2],
+    numbers: [usize; 2],
+}
+
+impl RowPair {
+    fn new(width: usize) -> Self {
+        Self { rows: [vec![0.0; width], vec![0.0; width]], numbers: [usize::MAX; 2] }
+    }
+
+    /// Neighbouring rows have different parity, so that the two needed at a time never share a slot.
+    fn ensure(&mut self, number: usize, fill: impl FnOnce(&mut [f32])) {
+        let slot = number % 2;
+        if self.numbers[slot] != number {
+            fill(&mut self.rows[slot]);
+            self.numbers[slot] = number;
+        }
+    }
+
+    fn get(&self, number: usize) -> &[f32] {
+        &self.rows[number % 2]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upsampled(prediction: &Prediction) -> Vec<f32> {
+        let mut all = Vec::new();
+        prediction.for_each_row(0, |y, row| {
+            assert_eq!(all.len(), y * row.len());
+            all.extend_from_slice(row);
+        });
+        all
+    }
+
+    #[test]
+    fn frames_follow_resize_longest_side() {
+        let frame = Frame::new(451, 300, 1024, 256).unwrap();
+        assert_eq!(frame.input, (1024, 681));
+        assert_eq!(Frame::new(300, 451, 512, 128).unwrap().input, (341, 512));
+        assert_eq!(Frame::new(1, 1, 512, 128).unwrap().input, (512, 512));
+        assert_eq!(Frame::new(1, 9000, 512, 128).unwrap().input, (1, 512));
+        assert!(Frame::new(0, 5, 512, 128).unwrap_err().to_string().contains("0 x 5"));
+    }
+
+    /// The reference's two steps, each over a whole picture in f64.
+    fn naive(logits: &[f32], frame: Frame) -> Vec<f64> {
+        let resize = |from: &[f64], (fw, fh): (usize, usize), (tw, th): (usize, usize)| {
+            let axis = |to: usize, from: usize, index: usize| {
+                let position = ((index as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0);
+                let low = position.floor() as usize;
+                (low, (low + 1).min(from - 1), position - low as f64)
+            };
+            let mut out = vec![0.0; tw * th];
+            for y in 0..th {
+                for x in 0..tw {
+                    let ((y0, y1, fy), (x0, x1, fx)) = (axis(th, fh, y), axis(tw, fw, x));
+                    let row = |y: usize| from[y * fw + x0] * (1.0 - fx) + from[y * fw + x1] * fx;
+                    out[y * tw + x] = row(y0) * (1.0 - fy) + row(y1) * fy;
+                }
+            }
+            out
+        };
+        let logits: Vec<f64> = logits.iter().map(|&value| f64::from(value)).collect();
+        let side = frame.image_size;
+        let square = resize(&logits, (frame.mask_size, frame.mask_size), (side, side));
+        let (width, height) = frame.input;
+        let cropped: Vec<f64> = (0..height).flat_map(|y| square[y * side..y * side + width].to_vec()).collect();
+        resize(&cropped, frame.input, frame.original)
+    }
+
+    #[test]
+    fn rows_equal_the_reference_in_two_whole_steps() {
+        for (width, height) in [(64, 64), (1, 1), (7, 3), (100, 37), (31, 200), (500, 2), (64, 41)] {
+            let frame = Frame::new(width, height, 64, 16).unwrap();
+            let logits: Vec<f32> = (0..256).map(|index| ((index * 7919 % 257) as f32 - 128.0) / 16.0).collect();
+            let expected = naive(&logits, frame);
+            let prediction = Prediction::new(logits, vec![0.5], frame);
+            let rows = upsampled(&prediction);
+            assert_eq!(rows.len(), width * height);
+            for (got, expected) in rows.iter().zip(&expected) {
+                assert!((f64::from(*got) - expected).abs() < 1e-3, "{width} x {height}: {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn best_is_the_first_of_the_highest() {
+        let frame = Frame::new(4, 4, 16, 4).unwrap();
+        assert_eq!(Prediction::new(vec![0.0; 48], vec![0.1, 0.7, 0.7], frame).best(), 1);
+        assert_eq!(Prediction::new(vec![0.0; 16], vec![-0.2], frame).best(), 0);
     }
 }

@@ -1,0 +1,70 @@
+//! A view of a checkpoint below a name prefix, which remembers what was taken from it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
+
+/// Tensors that published files carry but inference does not use: the classifier of TinyViT's pre-training, counters
+/// and index buffers of PyTorch modules, and normalisation constants.
+const UNUSED: &[&str] = &["image_encoder.norm_head.", "image_encoder.head.", "pixel_mean", "pixel_std"];
+const UNUSED_LEAVES: &[&str] = &["num_batches_tracked", "attention_bias_idxs", "ab"];
+
+/// Tensors of a checkpoint below a prefix, on a device.
+#[derive(Clone)]
+pub(crate) struct Weights<'a> {
+    checkpoint: &'a Checkpoint,
+    device: &'a Device,
+    prefix: String,
+    taken: &'a RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Weights<'a> {
+    /// All tensors; the names of those that are loaded are added to `taken`.
+    pub(crate) fn new(checkpoint: &'a Checkpoint, device: &'a Device, taken: &'a RefCell<BTreeSet<String>>) -> Self {
+        Self { checkpoint, device, prefix: String::new(), taken }
+    }
+
+    /// The tensors below `name`.
+    pub(crate) fn at(&self, name: impl std::fmt::Display) -> Self {
+        Self { prefix: format!("{}{name}.", self.prefix), ..self.clone() }
+    }
+
+    /// The device that tensors are put on.
+    pub(crate) fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// The tensor `name` as `f32`; it must have `shape` and finite values.
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let name = format!("{}{name}", self.prefix);
+        let tensor = self.checkpoint.load(&name, shape)?.to_dtype(DType::F32)?.to_device(self.device)?;
+        self.taken.borrow_mut().insert(name);
+        Ok(tensor)
+    }
+
+    /// The shape of the tensor `name`, if there is one.
+    pub(crate) fn shape(&self, name: &str) -> Option<&'a [usize]> {
+        self.checkpoint.shape(&format!("{}{name}", self.prefix))
+    }
+}
+
+/// Fails if the checkpoint has tensors that the network has no place for: running it without them would silently
+/// give other masks than its authors' code.
+pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>) -> Result<()> {
+    let unused = |name: &str| {
+        UNUSED.iter().any(|prefix| name.starts_with(prefix))
+            || UNUSED_LEAVES.iter().any(|leaf| name.rsplit('.').next() == Some(leaf))
+    };
+    let left: Vec<&str> = checkpoint.names().filter(|name| !taken.contains(*name) && !unused(name)).collect();
+    match left.first() {
+        None => Ok(()),
+        Some(first) => Err(checkpoint.architecture_error(format!(
+            "it has {} tensors that this network has no place for (the first is '{first}')",
+            left.len()
+        ))),
+    }
+}
