@@ -1,0 +1,147 @@
+//! `C[rows, N] = A[rows, K] * W[N, K]^T`, W packed at load, with a fused epilogue.
+//!
+//! Every output is the bias plus the products in ascending order of k, one after the other (pairs of k for bf16), so
+//! its bits do not depend on the range of rows it is computed in. Error against exact arithmetic on the same (rounded)
+//! operands: at most `(K + 1) * 2^-24 * (|bias| + sum |a w|)` before the epilogue (`1.5 (K + 1)` without FMA).
+
+mod epilogue;
+mod pack;
+mod source;
+pub(crate) mod tile;
+
+pub use epilogue::{Act, Epilogue, Out, Residual};
+pub use pack::Packed;
+pub use source::{Conv3x3, Gather, Mat, MatMut, Patches, Rows, Source};
+
+use crate::elem::Elem;
+use crate::simd::{Kernel, Simd};
+use crate::Isa;
+use epilogue::Finish;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use tile::{Acc, MAX_MR, PANEL};
+
+/// Bytes of A that are multiplied by one panel after the other: with a panel they stay in the second-level cache.
+const BLOCK_BYTES: usize = 384 << 10;
+/// Weights up to this size stay in the second-level cache as a whole; then one row tile meets all panels in turn.
+const RESIDENT_BYTES: usize = 320 << 10;
+/// Groups of row pointers kept per block: tiles times segments.
+const GROUPS: usize = 160;
+
+/// Computes rows `rows` of `a` times `w`, applies `epilogue` and stores into `out`, whose first row is `rows.start`'s.
+///
+/// Panics where the shapes do not fit.
+pub fn gemm<E: Elem, A: Source<E>>(
+    isa: Isa,
+    a: &A,
+    rows: Range<usize>,
+    w: &Packed<E>,
+    epilogue: &Epilogue<'_>,
+    mut out: Out<'_>,
+) {
+    assert_eq!((a.segments(), a.segment()), (w.segments, w.segment), "K of the operands: segments, length");
+    assert!(rows.start <= rows.end && rows.end <= a.rows(), "rows {rows:?} of {}", a.rows());
+    let finish = Finish::new(epilogue, &mut out, rows.len(), w.n);
+    isa.run(Gemm { a, rows, w, finish });
+}
+
+struct Gemm<'a, E, A> {
+    a: &'a A,
+    rows: Range<usize>,
+    w: &'a Packed<E>,
+    finish: Finish,
+}
+
+impl<E: Elem, A: Source<E>> Kernel for Gemm<'_, E, A> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Gemm { a, rows, w, finish } = &self;
+        let segments = w.segments;
+        let tile_bytes = S::MR * w.k() * size_of::<E>();
+        let resident = size_of_val(&*w.panels) <= RESIDENT_BYTES;
+        let tiles = if resident { 1 } else { (BLOCK_BYTES / tile_bytes).clamp(1, GROUPS / segments) };
+        let mut pointers = [const { MaybeUninit::<[*const E; MAX_MR]>::uninit() }; GROUPS];
+
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = rows.end.min(start + tiles * S::MR);
+            for (t, first) in (start..end).step_by(S::MR).enumerate() {
+                for r in 0..S::MR {
+                    // a short last tile repeats its last row
+                    a.segment_pointers((first + r).min(end - 1), |g, p| {
+                        // SAFETY: an array of pointers needs no initialisation to be assigned to element-wise.
+                        unsafe { (*pointers[t * segments + g].as_mut_ptr())[r] = p };
+                    });
+                }
+            }
+            for col in (0..w.n).step_by(2 * S::LANES) {
+                let offset = col / PANEL * w.panel_len + col % PANEL * E::STEP;
+                // SAFETY: the offset is that of a column in an existing panel.
+                let panel = unsafe { w.panels.as_ptr().add(offset) };
+                for (t, first) in (start..end).step_by(S::MR).enumerate() {
+                    let group = &pointers[t * segments..][..segments];
+                    // SAFETY: the first MR entries of each group were written above, and only they are read.
+                    let group = unsafe { &*(group as *const [_] as *const [[*const E; MAX_MR]]) };
+                    let tile = Tile { group, len: w.segment, panel, bias: &w.bias[col..], finish, col, cols: w.n - col };
+                    let (row, rows) = (first - self.rows.start, (end - first).min(S::MR));
+                    // SAFETY: pointers by the contract of `Source`, panel and bias by that of `Packed`, outputs
+                    // checked by `Finish::new`.
+                    unsafe { tile.dispatch(s, row, rows) };
+                }
+            }
+            start = end;
+        }
+    }
+}
+
+struct Tile<'a, E> {
+    group: &'a [[*const E; MAX_MR]],
+    len: usize,
+    panel: *const E,
+    bias: &'a [f32],
+    finish: &'a Finish,
+    col: usize,
+    cols: usize,
+}
+
+impl<E: Elem> Tile<'_, E> {
+    /// Picks the smallest compiled tile height for `rows`; the sums are the same in each.
+    #[inline(always)]
+    unsafe fn dispatch<S: Simd>(&self, s: S, row: usize, rows: usize) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if self.cols <= S::LANES {
+                match rows {
+                    7..=12 => self.run::<S, 12, 1>(s, row, rows),
+                    5..=6 => self.run::<S, 6, 1>(s, row, rows),
+                    2..=4 => self.run::<S, 4, 1>(s, row, rows),
+                    _ => self.run::<S, 1, 1>(s, row, rows),
+                }
+            } else {
+                match rows {
+                    9..=12 => self.run::<S, 12, 2>(s, row, rows),
+                    7..=8 => self.run::<S, 8, 2>(s, row, rows),
+                    5..=6 => self.run::<S, 6, 2>(s, row, rows),
+                    2..=4 => self.run::<S, 4, 2>(s, row, rows),
+                    _ => self.run::<S, 1, 2>(s, row, rows),
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn run<S: Simd, const MR: usize, const NV: usize>(&self, s: S, row: usize, rows: usize) {
+        if MR > S::MR {
+            return; // never called; keeps the compiler from generating it
+        }
+        // SAFETY: the bias is padded to whole panels; otherwise the caller's contract.
+        unsafe {
+            let bias: [S::F; NV] = std::array::from_fn(|v| s.load(self.bias.as_ptr().add(v * S::LANES)));
+            let mut acc: Acc<S, MR, NV> = [bias; MR];
+            tile::accumulate::<S, E, MR, NV>(s, &mut acc, self.group, self.len, self.panel);
+            self.finish.store(s, acc, row, rows, self.col, self.cols);
+        }
+    }
+}

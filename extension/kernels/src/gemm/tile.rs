@@ -1,0 +1,67 @@
+//! The register tile: `MR` rows of A times `NV` vectors of packed columns of W, summed over k in ascending order.
+
+use crate::elem::Elem;
+use crate::simd::Simd;
+
+/// Columns of a packed panel, on every instruction set.
+pub(crate) const PANEL: usize = 32;
+
+/// Most rows of a register tile on any instruction set.
+pub(crate) const MAX_MR: usize = 12;
+
+/// Accumulators of a tile.
+pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]; MR];
+
+/// Adds segment products to `acc`: for each entry of `segments` (pointers to the rows' `len` values) and the packed
+/// rows of `w`, which lie `PANEL * STEP` elements apart. Returns the advanced `w`.
+///
+/// # Safety
+/// Each of the first `MR` pointers of each segment is valid for `len` reads; `w` covers the segments, each rounded up
+/// to a whole number of steps, for `NV` vectors of columns.
+#[inline(always)]
+pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usize>(
+    s: S,
+    acc: &mut Acc<S, MR, NV>,
+    segments: &[[*const E; MAX_MR]],
+    len: usize,
+    mut w: *const E,
+) {
+    let width = S::LANES * E::STEP;
+    let whole = len / E::STEP * E::STEP;
+    for rows in segments {
+        let rows: [*const E; MR] = std::array::from_fn(|r| rows[r]);
+        let mut k = 0;
+        while k < whole {
+            // SAFETY: the caller's contract; k + STEP <= len.
+            unsafe {
+                let b: [E::Operand<S>; NV] = std::array::from_fn(|v| E::load_b(s, w.add(v * width)));
+                for r in 0..MR {
+                    let a = E::splat_a(s, rows[r].add(k));
+                    for v in 0..NV {
+                        acc[r][v] = E::mac(s, a, b[v], acc[r][v]);
+                    }
+                }
+                w = w.add(PANEL * E::STEP);
+            }
+            k += E::STEP;
+        }
+        if whole < len {
+            // SAFETY: as above; one value is left.
+            unsafe {
+                for v in 0..NV {
+                    let b = E::load_b(s, w.add(v * width));
+                    for r in 0..MR {
+                        acc[r][v] = E::mac(s, E::splat_last(s, rows[r].add(whole)), b, acc[r][v]);
+                    }
+                }
+                w = w.add(PANEL * E::STEP);
+            }
+        }
+    }
+}
+
+/// All accumulators zero.
+#[inline(always)]
+pub(crate) fn zeros<S: Simd, const MR: usize, const NV: usize>(s: S) -> Acc<S, MR, NV> {
+    [[s.splat(0.0); NV]; MR]
+}

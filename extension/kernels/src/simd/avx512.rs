@@ -1,0 +1,190 @@
+//! AVX-512 (F, BW, DQ, VL), 16 lanes, with (`BF16 = true`) or without the native bf16 dot product.
+
+use super::Simd;
+use crate::bf16::Bf16;
+use std::arch::x86_64::*;
+
+/// Proof that the processor has AVX-512 F/BW/DQ/VL, FMA and, for `BF16`, AVX512_BF16.
+#[derive(Clone, Copy)]
+pub struct Avx512<const BF16: bool>(());
+
+impl<const BF16: bool> Avx512<BF16> {
+    /// # Safety
+    /// The processor has the features named at the type.
+    pub(crate) unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+/// Evaluates intrinsics whose features the receiver proves.
+macro_rules! v {
+    ($e:expr) => {
+        // SAFETY: `self` exists only where the features are present; pointers are the caller's contract.
+        unsafe { $e }
+    };
+}
+
+/// A vector of bf16 pairs: raw for the native product, split into even and odd values for the emulated one.
+#[derive(Clone, Copy)]
+pub struct Pairs {
+    even: __m512,
+    odd: __m512,
+}
+
+#[inline(always)]
+fn mask(n: usize) -> __mmask16 {
+    ((1u32 << n) - 1) as __mmask16
+}
+
+impl<const BF16: bool> Avx512<BF16> {
+    #[inline(always)]
+    fn pairs(self, raw: __m512i) -> Pairs {
+        if BF16 {
+            return v!(Pairs { even: _mm512_castsi512_ps(raw), odd: _mm512_setzero_ps() });
+        }
+        v!(Pairs {
+            even: _mm512_castsi512_ps(_mm512_slli_epi32::<16>(raw)),
+            odd: _mm512_castsi512_ps(_mm512_and_si512(raw, _mm512_set1_epi32(0xffff_0000u32 as i32))),
+        })
+    }
+
+    #[inline(always)]
+    fn narrow(self, x: __m512) -> __m256i {
+        if BF16 {
+            // SAFETY: `self` proves AVX512_BF16 when BF16 is true; the two types have the same bits.
+            return unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x)) };
+        }
+        v!({
+            let b = _mm512_castps_si512(x);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(b), _mm512_set1_epi32(1));
+            let r = _mm512_add_epi32(b, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+            let r = _mm512_mask_or_epi32(r, nan, b, _mm512_set1_epi32(0x40_0000));
+            _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(r))
+        })
+    }
+
+    #[inline(always)]
+    fn widen(self, x: __m256i) -> __m512 {
+        v!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(x))))
+    }
+}
+
+impl<const BF16: bool> Simd for Avx512<BF16> {
+    const LANES: usize = 16;
+    const MR: usize = 12;
+    type F = __m512;
+    type P = Pairs;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        v!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        v!(_mm512_loadu_ps(p))
+    }
+    #[inline(always)]
+    unsafe fn load_n(self, p: *const f32, n: usize) -> __m512 {
+        v!(_mm512_maskz_loadu_ps(mask(n), p))
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, x: __m512) {
+        v!(_mm512_storeu_ps(p, x))
+    }
+    #[inline(always)]
+    unsafe fn store_n(self, p: *mut f32, n: usize, x: __m512) {
+        v!(_mm512_mask_storeu_ps(p, mask(n), x))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const Bf16) -> __m512 {
+        self.widen(v!(_mm256_loadu_si256(p.cast())))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_n(self, p: *const Bf16, n: usize) -> __m512 {
+        self.widen(v!(_mm256_maskz_loadu_epi16(mask(n), p.cast())))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, p: *mut Bf16, x: __m512) {
+        v!(_mm256_storeu_si256(p.cast(), self.narrow(x)))
+    }
+    #[inline(always)]
+    unsafe fn store_bf16_n(self, p: *mut Bf16, n: usize, x: __m512) {
+        v!(_mm256_mask_storeu_epi16(p.cast(), mask(n), self.narrow(x)))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        v!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        v!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        v!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        v!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        v!(_mm512_min_ps(a, b))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        v!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        v!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn round(self, x: __m512) -> __m512 {
+        v!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x))
+    }
+    #[inline(always)]
+    fn scale2(self, x: __m512, n: __m512) -> __m512 {
+        v!({
+            let e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+            _mm512_mul_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32::<23>(e)))
+        })
+    }
+    #[inline(always)]
+    fn sum(self, x: __m512) -> f32 {
+        v!(_mm512_reduce_add_ps(x))
+    }
+    #[inline(always)]
+    fn top(self, x: __m512) -> f32 {
+        v!(_mm512_reduce_max_ps(x))
+    }
+
+    #[inline(always)]
+    unsafe fn load_pairs(self, p: *const Bf16) -> Pairs {
+        self.pairs(v!(_mm512_loadu_si512(p.cast())))
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(self, p: *const Bf16) -> Pairs {
+        self.pairs(v!(_mm512_set1_epi32(p.cast::<i32>().read_unaligned())))
+    }
+    #[inline(always)]
+    unsafe fn splat_half(self, p: *const Bf16) -> Pairs {
+        self.pairs(v!(_mm512_set1_epi32(i32::from((*p).0))))
+    }
+    #[inline(always)]
+    fn dot(self, a: Pairs, b: Pairs, acc: __m512) -> __m512 {
+        if BF16 {
+            // SAFETY: `self` proves AVX512_BF16 when BF16 is true; the operand types have the same bits.
+            return unsafe {
+                _mm512_dpbf16_ps(
+                    acc,
+                    std::mem::transmute::<__m512, __m512bh>(a.even),
+                    std::mem::transmute::<__m512, __m512bh>(b.even),
+                )
+            };
+        }
+        v!(_mm512_fmadd_ps(a.odd, b.odd, _mm512_fmadd_ps(a.even, b.even, acc)))
+    }
+}

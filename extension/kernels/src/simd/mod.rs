@@ -1,0 +1,78 @@
+//! One vocabulary of vector operations, one implementation per instruction set.
+//!
+//! A kernel is written once, generic over [`Simd`], every function on the way marked `#[inline(always)]`, so that the
+//! whole of it is compiled inside the `#[target_feature]` function of `isa.rs` that chose the implementation. A value of
+//! an implementing type is a proof that the processor has the features: only `isa.rs` makes one.
+
+use crate::bf16::Bf16;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+/// Vectors of `LANES` f32 and the operations the kernels need. `LANES` divides 16.
+///
+/// # Safety
+/// Functions taking pointers are unsafe: the pointer must be valid for the elements read or written. No alignment is
+/// required. The `_n` forms touch only the first `n <= LANES` elements and read the others as zero.
+pub trait Simd: Copy {
+    /// f32 values per vector.
+    const LANES: usize;
+    /// Rows of the register tile of a matrix product: `MR` x `2 * LANES` accumulators.
+    const MR: usize;
+    /// Vector of f32.
+    type F: Copy;
+    /// Vector of `LANES` pairs of bf16, in the form `dot` wants.
+    type P: Copy;
+
+    fn splat(self, x: f32) -> Self::F;
+    /// The value at `p` in every lane.
+    #[inline(always)]
+    unsafe fn splat_from(self, p: *const f32) -> Self::F {
+        // SAFETY: the caller's contract.
+        self.splat(unsafe { *p })
+    }
+    unsafe fn load(self, p: *const f32) -> Self::F;
+    unsafe fn load_n(self, p: *const f32, n: usize) -> Self::F;
+    unsafe fn store(self, p: *mut f32, v: Self::F);
+    unsafe fn store_n(self, p: *mut f32, n: usize, v: Self::F);
+    unsafe fn load_bf16(self, p: *const Bf16) -> Self::F;
+    unsafe fn load_bf16_n(self, p: *const Bf16, n: usize) -> Self::F;
+    /// Rounds to nearest, ties to even.
+    unsafe fn store_bf16(self, p: *mut Bf16, v: Self::F);
+    unsafe fn store_bf16_n(self, p: *mut Bf16, n: usize, v: Self::F);
+
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`, rounded once where the hardware does so.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// To the nearest integer, ties to even; |v| < 2^22.
+    fn round(self, v: Self::F) -> Self::F;
+    /// `v * 2^n` for integer-valued `n` in -127..=128; -127 gives 0 and 128 infinity.
+    fn scale2(self, v: Self::F, n: Self::F) -> Self::F;
+    /// Sum over the lanes, as a balanced tree.
+    fn sum(self, v: Self::F) -> f32;
+    /// Largest lane.
+    fn top(self, v: Self::F) -> f32;
+
+    /// `2 * LANES` consecutive bf16.
+    unsafe fn load_pairs(self, p: *const Bf16) -> Self::P;
+    /// The pair at `p` in every lane.
+    unsafe fn splat_pair(self, p: *const Bf16) -> Self::P;
+    /// The value at `p` and zero in every lane: the last step of an odd length.
+    unsafe fn splat_half(self, p: *const Bf16) -> Self::P;
+    /// `acc + a0 * b0 + a1 * b1` per lane, products exact in f32.
+    fn dot(self, a: Self::P, b: Self::P, acc: Self::F) -> Self::F;
+}
+
+/// A computation that runs under an instruction set chosen at run time; see `Isa::run`.
+pub(crate) trait Kernel {
+    type Out;
+    fn run<S: Simd>(self, s: S) -> Self::Out;
+}
