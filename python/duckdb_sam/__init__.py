@@ -13,6 +13,7 @@ them to a connection that is already open:
 
 from __future__ import annotations
 
+import json
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -117,13 +118,17 @@ def _check_connection(con: object) -> None:
 
 
 def _is_loaded(con: duckdb.DuckDBPyConnection) -> bool:
-    return bool(_scalar(con, "SELECT count(*) FROM duckdb_functions() WHERE function_name = 'sam_version'"))
+    try:
+        con.execute("SELECT sam_version()")
+    except duckdb.CatalogException:
+        return False
+    return True
 
 
 def _database_literal(con: duckdb.DuckDBPyConnection) -> str:
-    """Return the database of ``con`` as it would be written in ``duckdb.connect``; empty for one in memory."""
+    """Return the database of ``con`` as it is written in ``duckdb.connect``."""
     path = _scalar(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
-    return repr(path) if path else '":memory:"'
+    return json.dumps(path or ":memory:")
 
 
 def _scalar(con: duckdb.DuckDBPyConnection, query: str) -> Any:

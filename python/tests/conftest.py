@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-import pytest
-
 import duckdb_sam
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "demo" / "photos"

@@ -3,10 +3,10 @@
     python sqllogic.py EXTENSION FILE... [--transcript OUT.json]
 
 Understood: comments; ``require sam`` and ``require`` of what is built into the engine; ``statement ok|error
-[CONNECTION]``; ``query TYPES [nosort|rowsort|valuesort] [CONNECTION or label]``; the guards ``onlyif duckdb>=1.3`` and
-``skipif duckdb<1.3`` before a record; ``__TEST_DIR__``. Values stand one to a line or separated by tabs, as
-DuckDB prints them cast to VARCHAR, an empty text as ``(empty)``, or as ``<REGEX>:pattern``. Anything else is an error: a
-record that is not understood must not count as passed.
+[CONNECTION]``; ``query TYPES [CONNECTION]`` or ``query TYPES nosort|rowsort|valuesort [LABEL]``; the guards ``onlyif
+duckdb>=1.3`` and ``skipif duckdb<1.3`` before a record; ``__TEST_DIR__``. Values stand one to a line or separated by
+tabs, as DuckDB prints them cast to VARCHAR, an empty text as ``(empty)``, or as ``<REGEX>:pattern``. Anything else is
+an error: a record that is not understood must not count as passed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GUARD = re.compile(r"duckdb\s*(>=|<|==)\s*(\d+(?:\.\d+)*)")
 _WRAPPABLE = re.compile(r"\s*(SELECT|FROM|WITH|VALUES|\(|UNPIVOT|PIVOT|DESCRIBE|SUMMARIZE|SHOW)\b|\s*\(", re.IGNORECASE)
 
 
-class TestFailure(AssertionError):
+class SqlTestError(AssertionError):
     """A record whose outcome is not the expected one, or that this runner does not understand."""
 
 
@@ -70,12 +70,12 @@ def parse(path: Path) -> Iterator[Record]:
                 body = body[:cut]
             record.sql = "\n".join(body)
             if not body:
-                raise TestFailure(f"{place}: no SQL after '{line}'")
+                raise SqlTestError(f"{place}: no SQL after '{line}'")
         elif head[0] != "require":
-            raise TestFailure(f"{place}: '{line}' is not understood")
+            raise SqlTestError(f"{place}: '{line}' is not understood")
         yield record
     if guards:
-        raise TestFailure(f"{path.name}: a guard at the end guards nothing")
+        raise SqlTestError(f"{path.name}: a guard at the end guards nothing")
 
 
 class Runner:
@@ -111,7 +111,7 @@ class Runner:
             for name in cursors.keys() - {""}:
                 cursors[name].close()
         if not checked:
-            raise TestFailure(f"{path.name}: holds no test")
+            raise SqlTestError(f"{path.name}: holds no test")
         return checked
 
     def _require(self, con: duckdb.DuckDBPyConnection, record: Record) -> None:
@@ -121,14 +121,14 @@ class Runner:
             return
         known = con.execute("SELECT extension_name FROM duckdb_extensions() WHERE loaded").fetchall()
         if record.head[1:] not in ([name] for (name,) in known):
-            raise TestFailure(f"{record.place}: '{' '.join(record.head)}' is not built into this engine")
+            raise SqlTestError(f"{record.place}: '{' '.join(record.head)}' is not built into this engine")
 
 
 def _applies(record: Record) -> bool:
     for keyword, condition in record.guards:
         match = _GUARD.fullmatch(condition)
         if match is None:
-            raise TestFailure(f"{record.place}: guard '{keyword} {condition}' is not understood")
+            raise SqlTestError(f"{record.place}: guard '{keyword} {condition}' is not understood")
         want = tuple(map(int, match[2].split(".")))
         have = tuple(int(part) for part in re.findall(r"\d+", duckdb.__version__)[: len(want)])
         holds = {">=": have >= want, "<": have < want, "==": have == want}[match[1]]
@@ -143,46 +143,46 @@ def _connection_name(record: Record) -> str:
     if record.head[0] == "query" and words and words[0] in ("nosort", "rowsort", "valuesort"):
         words = words[2:]  # what follows the sort mode is a label, which nothing here needs
     if len(words) > 1:
-        raise TestFailure(f"{record.place}: '{' '.join(record.head)}' is not understood")
+        raise SqlTestError(f"{record.place}: '{' '.join(record.head)}' is not understood")
     return words[0] if words else ""
 
 
 def _statement(con: duckdb.DuckDBPyConnection, record: Record) -> None:
     kind = record.head[1] if len(record.head) > 1 else ""
     if kind not in ("ok", "error"):
-        raise TestFailure(f"{record.place}: '{' '.join(record.head)}' is not understood")
+        raise SqlTestError(f"{record.place}: '{' '.join(record.head)}' is not understood")
     if (kind == "error") != (record.expected is not None):
-        raise TestFailure(f"{record.place}: 'statement error' needs the text after ----, and only that has one")
+        raise SqlTestError(f"{record.place}: 'statement error' needs the text after ----, and only that has one")
     try:
         con.execute(record.sql).fetchall()
     except duckdb.Error as error:
         text = str(error)
         if kind == "ok":
-            raise TestFailure(f"{record.place}: {text}\n{record.sql}") from error
+            raise SqlTestError(f"{record.place}: {text}\n{record.sql}") from error
         expected = "\n".join(record.expected or [])
         if not expected:
-            raise TestFailure(f"{record.place}: the expected text is empty; the error was: {text}") from error
+            raise SqlTestError(f"{record.place}: the expected text is empty; the error was: {text}") from error
         if not (_matches(expected, text) if expected.startswith("<REGEX>:") else expected in text):
-            raise TestFailure(f"{record.place}: expected the error\n  {expected}\nbut got\n  {text}") from error
+            raise SqlTestError(f"{record.place}: expected the error\n  {expected}\nbut got\n  {text}") from error
         return
     if kind == "error":
-        raise TestFailure(f"{record.place}: this should have failed:\n{record.sql}")
+        raise SqlTestError(f"{record.place}: this should have failed:\n{record.sql}")
 
 
 def _query(con: duckdb.DuckDBPyConnection, record: Record) -> list[str]:
     if len(record.head) < 2 or not re.fullmatch("[ITR]+", record.head[1]) or record.expected is None:
-        raise TestFailure(f"{record.place}: a query needs its column types (I, T, R) and ---- with the expected rows")
+        raise SqlTestError(f"{record.place}: a query needs its column types (I, T, R) and ---- with the expected rows")
     width = len(record.head[1])
     try:
         rows = _rows(con, record.sql)
     except duckdb.Error as error:
-        raise TestFailure(f"{record.place}: {error}\n{record.sql}") from error
+        raise SqlTestError(f"{record.place}: {error}\n{record.sql}") from error
     if any(len(row) != width for row in rows):
-        raise TestFailure(f"{record.place}: {len(rows[0])} columns, not {width}")
+        raise SqlTestError(f"{record.place}: {len(rows[0])} columns, not {width}")
     sort = record.head[2] if len(record.head) > 2 else "nosort"
     expected = [value for line in record.expected for value in (line.split("\t") if width > 1 else [line])]
     if len(expected) % width:
-        raise TestFailure(f"{record.place}: {len(expected)} expected values do not fill {width} columns")
+        raise SqlTestError(f"{record.place}: {len(expected)} expected values do not fill {width} columns")
     wanted = [expected[i : i + width] for i in range(0, len(expected), width)]
     if sort == "rowsort":
         rows, wanted = sorted(rows), sorted(wanted)
@@ -192,7 +192,7 @@ def _query(con: duckdb.DuckDBPyConnection, record: Record) -> list[str]:
         got, want = sorted(got), sorted(want)
     if len(got) != len(want) or not all(map(_matches, want, got)):
         table = ["\n".join("  " + "\t".join(row) for row in block) or "  (no row)" for block in (wanted, rows)]
-        raise TestFailure(f"{record.place}: expected\n{table[0]}\nbut got\n{table[1]}\nfrom\n{record.sql}")
+        raise SqlTestError(f"{record.place}: expected\n{table[0]}\nbut got\n{table[1]}\nfrom\n{record.sql}")
     return got
 
 
@@ -211,7 +211,7 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, (str, int)):
         return str(value).replace("\n", "\\n") if value != "" else "(empty)"
-    raise TestFailure(f"a {type(value).__name__} of CALL or PRAGMA is not rendered here; select from it instead")
+    raise SqlTestError(f"a {type(value).__name__} of CALL or PRAGMA is not rendered here; select from it instead")
 
 
 def _matches(expected: str, got: str) -> bool:
@@ -236,7 +236,7 @@ def main(arguments: list[str]) -> int:
     for path in options.files:
         try:
             print(f"ok      {path} ({runner.run(path)} checks)")
-        except TestFailure as failure:
+        except SqlTestError as failure:
             failed += 1
             print(f"FAILED  {failure}")
     print(f"{len(options.files) - failed} passed, {failed} failed (duckdb {duckdb.__version__})")

@@ -85,7 +85,7 @@ def test_accepts(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_refuses(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(sqllogic.TestFailure) as failure:
+    with pytest.raises(sqllogic.SqlTestError) as failure:
         run(tmp_path, text)
     assert message in str(failure.value)
 

@@ -1,0 +1,121 @@
+"""Runs the SQL tests with one extension file in several DuckDB versions, and in the DuckDB CLI.
+
+    python matrix.py VERSION...
+
+Each version is a folder build/duckdb-VERSION. The file is the same for all; only where an engine calls its platform by
+another name (1.2 on Linux) the footer is written anew. All versions must pass, and queries must return exactly the
+same values in all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import duckdb_cli
+import duckdb_sam
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "matrix"
+FOOTER = ROOT / "extension" / "duckdb" / "append_footer.py"
+FOOTER_BYTES = 534
+PLATFORM_FIELD = slice(-512 + 6 * 32, -512 + 7 * 32)
+CLI = Path(duckdb_cli.__file__).with_name("duckdb")
+CLI_QUERY = """
+SELECT parse_filename(filename) AS name, s.area AS area, s.predicted_iou::VARCHAR AS iou, s.segmentation.counts AS counts
+FROM (SELECT filename, sam_annotate('nano', content, [0.5, 0.6]) AS s FROM read_blob('demo/photos/*.jpg'))
+ORDER BY name
+"""
+
+
+class Outcome(NamedTuple):
+    """One line of the table."""
+
+    engine: str
+    platform: str
+    passed: bool
+    queries: int
+    differ: int | None
+    output: str = ""
+
+
+def run(version: str) -> tuple[Outcome, dict[str, list[str]]]:
+    """Run the SQL tests in a process that imports ``version``."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / f"duckdb-{version}")}
+    ask = "import duckdb; print(duckdb.__version__, *duckdb.connect().execute('PRAGMA platform').fetchone())"
+    told = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
+    found, platform = told.stdout.split()
+    if found != version:
+        raise SystemExit(f"build/duckdb-{version} holds duckdb {found}: remove it and run `make test-matrix` again")
+    transcript = WORK / f"{version}.json"
+    transcript.unlink(missing_ok=True)
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "test" / "sql").rglob("*.test"))
+    runner = Path(__file__).with_name("sqllogic.py")
+    command = [sys.executable, str(runner), str(extension_for(platform)), *files, "--transcript", str(transcript)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    results = json.loads(transcript.read_text()) if transcript.exists() else {}
+    return Outcome(
+        f"Python {version}", platform, done.returncode == 0, len(results), None, done.stdout + done.stderr
+    ), results
+
+
+def extension_for(platform: str) -> Path:
+    """Return the installed extension, with another footer if the engine's platform is called differently."""
+    extension = duckdb_sam.extension_path()
+    data = extension.read_bytes()
+    if data[PLATFORM_FIELD].rstrip(b"\0").decode() == platform:
+        return extension
+    folder = WORK / platform
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "library").write_bytes(data[:-FOOTER_BYTES])
+    named = ["--platform", platform, "--extension-version", duckdb_sam.__version__]
+    target = folder / extension.name
+    subprocess.run([sys.executable, str(FOOTER), str(folder / "library"), str(target), *named], check=True)
+    return target
+
+
+def run_cli() -> Outcome:
+    """Run one query in the CLI and compare it with the same query here."""
+    command = [CLI, "-unsigned", "-json", "-c", f"LOAD '{duckdb_sam.extension_path()}'", "-c", CLI_QUERY]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    got = [tuple(row.values()) for row in json.loads(done.stdout or "[]")]
+    os.chdir(ROOT)
+    with duckdb_sam.connect() as con:
+        want = con.execute(CLI_QUERY).fetchall()
+        platform = con.execute("PRAGMA platform").fetchone()
+    differ = sum(a != b for a, b in zip(got, want, strict=False)) + abs(len(got) - len(want))
+    version = subprocess.run([CLI, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
+    passed = done.returncode == 0 and bool(got)
+    return Outcome(f"CLI {version}", platform[0] if platform else "?", passed, len(got), differ, done.stderr)
+
+
+def main(versions: list[str]) -> int:
+    """Print one line per engine; the exit status tells whether all passed and agreed."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    reference = duckdb.__version__
+    runs = {version: run(version) for version in dict.fromkeys([*versions, reference])}
+    wanted = runs[reference][1]
+    outcomes = []
+    for outcome, results in runs.values():
+        # A record that a guard leaves out of one version is in the other's transcript only.
+        differ = sum(results[place] != wanted[place] for place in results.keys() & wanted.keys())
+        outcomes.append(outcome._replace(differ=differ))
+    outcomes.append(run_cli())
+    print(f"\n{'engine':<16}{'platform':<20}{'SQL tests':<12}{'queries':>8}  differing from {reference}")
+    for outcome in outcomes:
+        passed = "pass" if outcome.passed else "FAIL"
+        print(f"{outcome.engine:<16}{outcome.platform:<20}{passed:<12}{outcome.queries:>8}  {outcome.differ}")
+    failed = [outcome for outcome in outcomes if not outcome.passed or outcome.differ or not outcome.queries]
+    for outcome in failed:
+        print(f"\n{outcome.engine}:\n{outcome.output}")
+    print(f"\n{len(outcomes) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
