@@ -116,7 +116,7 @@ impl Checkpoint {
         let format_error = |reason: String| ModelError::Format { path: path.to_owned(), reason };
         let read = |key| {
             candle_core::pickle::read_pth_tensor_info(path, false, key)
-                .map_err(|error| format_error(format!("its pickle cannot be read: {error}")))
+                .map_err(|error| format_error(format!("its pickle cannot be read: {}", first_line(&error))))
         };
         let mut infos = read(None)?;
         // Training code nests the weights below one of these keys.
@@ -126,11 +126,18 @@ impl Checkpoint {
             }
         }
         if infos.is_empty() {
-            return Err(format_error("it holds no tensors (expected a state dictionary as torch.save writes it)".into()));
+            return Err(format_error(
+                "it holds no tensors (expected a state dictionary as torch.save writes it)".into(),
+            ));
         }
         let entries = infos.iter().map(|info| (info.name.clone(), info.layout.dims().to_vec())).collect();
         let infos = infos.into_iter().map(|info| (info.name.clone(), info)).collect();
-        Ok(Self { path: path.to_owned(), tensors: canonical_entries(path, entries)?, source: Source::Torch(infos), bytes })
+        Ok(Self {
+            path: path.to_owned(),
+            tensors: canonical_entries(path, entries)?,
+            source: Source::Torch(infos),
+            bytes,
+        })
     }
 
     /// The file, for messages.
@@ -190,7 +197,7 @@ impl Checkpoint {
         let tensor = match &self.source {
             Source::Safetensors { data, header_len, metadata } => {
                 let info = metadata.info(&entry.stored_name).ok_or_else(|| damaged("not in the header".into()))?;
-                let dtype = DType::try_from(info.dtype).map_err(|error| damaged(error.to_string()))?;
+                let dtype = DType::try_from(info.dtype).map_err(|error| damaged(first_line(&error)))?;
                 let (start, end) = info.data_offsets;
                 let bytes = data
                     .as_slice()
@@ -203,12 +210,13 @@ impl Checkpoint {
                 self.load_torch(info)
             }
         }
-        .map_err(|error| damaged(error.to_string()))?;
+        .map_err(|error| damaged(first_line(&error)))?;
         if !tensor.dtype().is_float() {
             return Err(damaged(format!("stored as {:?}, expected floating point numbers", tensor.dtype())));
         }
-        let tensor = tensor.to_dtype(DType::F32).map_err(|error| damaged(error.to_string()))?;
-        let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(|error| damaged(error.to_string()))?;
+        let tensor = tensor.to_dtype(DType::F32).map_err(|error| damaged(first_line(&error)))?;
+        let values =
+            tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(|error| damaged(first_line(&error)))?;
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             return Err(damaged(format!("holds {value}; weights must be finite")));
         }
@@ -216,15 +224,16 @@ impl Checkpoint {
     }
 
     /// Reads a tensor's whole storage and takes the view that the pickle describes. (candle's own `PthTensors::get`
-    /// counts the view's offset in bytes and refuses strided views.)
+    /// refuses strided views.)
     fn load_torch(&self, info: &candle_core::pickle::TensorInfo) -> candle_core::Result<Tensor> {
         let mut archive = zip::ZipArchive::new(BufReader::new(File::open(&self.path)?))?;
         let mut storage = Vec::new();
         archive.by_name(&info.path)?.read_to_end(&mut storage)?;
         let available = storage.len() / info.dtype.size_in_bytes();
         let (dims, strides) = (info.layout.dims(), info.layout.stride());
+        let start = info.layout.start_offset() / info.dtype.size_in_bytes(); // candle keeps this one in bytes
         // Positions in the storage, row-major: one axis after the other is laid out below those before it.
-        let mut positions = vec![info.layout.start_offset()];
+        let mut positions = vec![start];
         for (&dim, &stride) in dims.iter().zip(strides) {
             positions = positions.iter().flat_map(|&at| (0..dim).map(move |index| at + index * stride)).collect();
         }
@@ -240,7 +249,7 @@ impl Checkpoint {
             &Device::Cpu,
         )?;
         if info.layout.is_contiguous() {
-            return whole.narrow(0, info.layout.start_offset(), positions.len())?.reshape(dims);
+            return whole.narrow(0, start, positions.len())?.reshape(dims);
         }
         let positions: Vec<u32> = positions.into_iter().map(|at| at as u32).collect();
         whole.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?.reshape(dims)
@@ -265,4 +274,9 @@ fn canonical_entries(path: &Path, entries: Vec<(String, Vec<usize>)>) -> Result<
         }
     }
     Ok(tensors)
+}
+
+/// candle's errors carry a backtrace below their first line where backtraces are switched on.
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }

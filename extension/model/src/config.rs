@@ -108,7 +108,10 @@ impl EncoderConfig {
             Self::TinyVit(config) => {
                 // The stem and each merge are 3 x 3 convolutions with padding 1: sides are rounded up.
                 let halve = |side: usize, stride: usize| side.div_ceil(stride);
-                config.merge_strides.iter().fold(halve(halve(config.img_size, 2), 2), |side, &stride| halve(side, stride))
+                config
+                    .merge_strides
+                    .iter()
+                    .fold(halve(halve(config.img_size, 2), 2), |side, &stride| halve(side, stride))
             }
             Self::Vit(config) => config.img_size / config.patch_size,
         }
@@ -174,16 +177,25 @@ impl Config {
                     "every stage needs a width, depth, head count and window, and a merge stride between two stages",
                 )?;
                 for stage in 1..stages {
-                    require(divides(encoder.num_heads[stage], encoder.embed_dims[stage]), "heads must divide the width")?;
+                    require(
+                        divides(encoder.num_heads[stage], encoder.embed_dims[stage]),
+                        "heads must divide the width",
+                    )?;
                     require(encoder.window_sizes[stage] > 0, "a window must have at least one token")?;
                 }
                 require(encoder.embed_dims[0].is_multiple_of(2), "the first width must be even")?;
-                require(encoder.merge_strides.iter().all(|stride| (1..=2).contains(stride)), "merge strides are 1 or 2")?;
+                require(
+                    encoder.merge_strides.iter().all(|stride| (1..=2).contains(stride)),
+                    "merge strides are 1 or 2",
+                )?;
             }
             EncoderConfig::Vit(encoder) => {
                 require(divides(encoder.num_heads, encoder.embed_dim), "heads must divide the width")?;
                 require(divides(encoder.patch_size, encoder.img_size), "patches must divide the input")?;
-                require(encoder.windows.iter().all(|window| *window != Some(0)), "a window must have at least one token")?;
+                require(
+                    encoder.windows.iter().all(|window| *window != Some(0)),
+                    "a window must have at least one token",
+                )?;
             }
         }
         let decoder = &self.mask_decoder;
@@ -232,7 +244,8 @@ impl Shapes<'_> {
 
     /// The tensor's shape, which must have `N` dimensions.
     fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
-        let shape = self.0.shape(name).ok_or_else(|| self.0.architecture_error(format!("tensor '{name}' is missing")))?;
+        let shape =
+            self.0.shape(name).ok_or_else(|| self.0.architecture_error(format!("tensor '{name}' is missing")))?;
         shape.try_into().map_err(|_| {
             self.0.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected {N} dimensions"))
         })

@@ -194,11 +194,9 @@ impl Embedding {
 /// point follows the points where there is no box.
 fn prompt_tokens(prompt: &Prompt, frame: &Frame) -> (Vec<[f32; 2]>, Vec<i8>) {
     let (width, height) = frame.input;
-    let place = |fraction: f32, pixels: usize| {
-        ((f64::from(fraction) * pixels as f64) as f32 + 0.5) / frame.image_size as f32
-    };
-    let mut coords: Vec<[f32; 2]> =
-        prompt.points().iter().map(|&[x, y]| [place(x, width), place(y, height)]).collect();
+    let place =
+        |fraction: f32, pixels: usize| ((f64::from(fraction) * pixels as f64) as f32 + 0.5) / frame.image_size as f32;
+    let mut coords: Vec<[f32; 2]> = prompt.points().iter().map(|&[x, y]| [place(x, width), place(y, height)]).collect();
     let mut labels: Vec<i8> = prompt.labels().iter().map(|&label| label as i8).collect();
     match prompt.bbox() {
         Some([x0, y0, x1, y1]) => {

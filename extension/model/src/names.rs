@@ -95,7 +95,10 @@ mod tests {
             ("vision_encoder.patch_embed.projection.bias", "image_encoder.patch_embed.proj.bias"),
             ("vision_encoder.pos_embed", "image_encoder.pos_embed"),
             ("vision_encoder.neck.layer_norm2.bias", "image_encoder.neck.3.bias"),
-            ("shared_image_embedding.positional_embedding", "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"),
+            (
+                "shared_image_embedding.positional_embedding",
+                "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+            ),
             ("prompt_encoder.point_embed.2.weight", "prompt_encoder.point_embeddings.2.weight"),
             ("prompt_encoder.mask_embed.layer_norm2.weight", "prompt_encoder.mask_downscaling.4.weight"),
             ("mask_decoder.transformer.layers.1.layer_norm4.bias", "mask_decoder.transformer.layers.1.norm4.bias"),
@@ -122,7 +125,10 @@ mod tests {
     fn strips_wrapper_prefixes_and_keeps_metas_names() {
         let convention = Convention::of(["module.image_encoder.pos_embed", "module.mask_decoder.x"].into_iter());
         assert_eq!(convention, Convention::Meta { prefix: "module.".into() });
-        assert_eq!(convention.canonical("module.mask_decoder.iou_token.weight").unwrap(), "mask_decoder.iou_token.weight");
+        assert_eq!(
+            convention.canonical("module.mask_decoder.iou_token.weight").unwrap(),
+            "mask_decoder.iou_token.weight"
+        );
         let plain = Convention::of(["image_encoder.pos_embed"].into_iter());
         let name = "mask_decoder.iou_prediction_head.layers.0.bias";
         assert_eq!(plain.canonical(name).unwrap(), name);

@@ -91,7 +91,12 @@ impl Decoder {
             layers: (0..config.depth)
                 .map(|index| TwoWayLayer::new(config, &transformer.at("layers").at(index)))
                 .collect::<Result<_>>()?,
-            final_attention: Attention::new(&transformer.at("final_attn_token_to_image"), width, inner, config.num_heads)?,
+            final_attention: Attention::new(
+                &transformer.at("final_attn_token_to_image"),
+                width,
+                inner,
+                config.num_heads,
+            )?,
             final_norm: LayerNorm::new(&transformer.at("norm_final_attn"), width, 1e-5)?,
             upscale1: Upscale::new(&upscaling.at("0"), width, width / 4)?,
             upscale_norm: LayerNorm::new(&upscaling.at("1"), width / 4, 1e-6)?,

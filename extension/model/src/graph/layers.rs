@@ -13,7 +13,10 @@ pub(super) struct Linear {
 
 impl Linear {
     pub(super) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
-        Ok(Self { weight: weights.tensor("weight", &[outputs, inputs])?.t()?, bias: weights.tensor("bias", &[outputs])? })
+        Ok(Self {
+            weight: weights.tensor("weight", &[outputs, inputs])?.t()?,
+            bias: weights.tensor("bias", &[outputs])?,
+        })
     }
 
     /// (..., inputs) -> (..., outputs)
@@ -114,7 +117,8 @@ impl Conv {
                 if stride > 1 {
                     let cells = (1, channels, out_height, stride, out_width * stride);
                     shifted = shifted.reshape(cells)?.narrow(3, 0, 1)?.squeeze(3)?;
-                    shifted = shifted.reshape((1, channels, out_height, out_width, stride))?.narrow(4, 0, 1)?.squeeze(4)?;
+                    shifted =
+                        shifted.reshape((1, channels, out_height, out_width, stride))?.narrow(4, 0, 1)?.squeeze(4)?;
                 }
                 let tap = self.weight.narrow(2, ky, 1)?.narrow(3, kx, 1)?.reshape((1, channels, 1, 1))?;
                 let term = shifted.broadcast_mul(&tap)?;

@@ -1,16 +1,12 @@
 //! The networks against the original PyTorch code: every record of `test/reference`.
 
-mod support;
-
+use crate::records::{self, Record};
+use crate::seeded;
 use sam_imaging::{Limits, RgbImage, decode};
 use sam_model::{Embedding, Model, Prediction, Prompt};
-use support::records::{self, Record};
-use support::seeded;
 
-/// Largest difference of logits, as a share of their standard deviation, where the picture needs no resize.
+/// Largest difference of embedding and logits, as a share of their standard deviation.
 const LOGITS: f32 = 1e-3;
-/// The same through the resize, whose `f32` rounding the network amplifies.
-const LOGITS_RESIZED: f32 = 5e-3;
 /// Share of mask pixels that may differ.
 const PIXELS: f64 = 5e-4;
 
@@ -41,24 +37,24 @@ fn every(step: usize, values: impl Iterator<Item = f32>) -> Vec<f32> {
     values.step_by(step).collect()
 }
 
-fn check_embedding(context: &str, model: &Model, embedding: &Embedding, record: &Record, tolerance: f32) {
+fn check_embedding(context: &str, model: &Model, embedding: &Embedding, record: &Record) {
     let [channels, rows, columns] = model.info().embedding_shape;
     assert_eq!(record.integers("embedding_shape"), [channels as i64, rows as i64, columns as i64]);
     let values = embedding.values();
     let by_channel = (0..channels).flat_map(|channel| values.iter().skip(channel).step_by(channels).copied());
     let std = f64::from_le_bytes(record.bytes("embedding_std").try_into().unwrap()) as f32;
     let difference = largest_difference(&every(244, by_channel), &record.floats("embedding_every_244")) / std;
-    assert!(difference <= tolerance, "{context}: embedding differs by {difference} of its standard deviation");
+    assert!(difference <= LOGITS, "{context}: embedding differs by {difference} of its standard deviation");
 }
 
-fn check_prediction(context: &str, prediction: &Prediction, record: &Record, name: &str, tolerance: f32) {
+fn check_prediction(context: &str, prediction: &Prediction, record: &Record, name: &str) {
     let stored_iou = record.floats(&format!("{name}.iou"));
     let best = record.integers(&format!("{name}.best"))[0] as usize;
     // A file of `nano` holds the single mask and the candidates of every prompt, the others only what SAM returns.
     let candidates = prediction.predicted_iou().len();
     let first = if stored_iou.len() == 4 && candidates == 3 { 1 } else { 0 };
     let difference = largest_difference(prediction.predicted_iou(), &stored_iou[first..first + candidates]);
-    assert!(difference <= tolerance, "{context}: predicted IoUs differ by {difference}");
+    assert!(difference <= LOGITS, "{context}: predicted IoUs differ by {difference}");
     assert_eq!(prediction.best() + first, best, "{context}: another best mask");
 
     let std = record.floats(&format!("{name}.low_res_std"))[0];
@@ -73,7 +69,7 @@ fn check_prediction(context: &str, prediction: &Prediction, record: &Record, nam
             largest = largest.max((got - expected).abs());
         }
     }
-    assert!(largest / std <= tolerance, "{context}: low-resolution logits differ by {} of their deviation", largest / std);
+    assert!(largest / std <= LOGITS, "{context}: low-resolution logits differ by {} of their deviation", largest / std);
 
     let mut full = Vec::new();
     prediction.for_each_row(prediction.best(), |_, row| full.extend_from_slice(row));
@@ -82,7 +78,7 @@ fn check_prediction(context: &str, prediction: &Prediction, record: &Record, nam
     let logits = format!("{name}.logits_every_97");
     if record.has(&logits) {
         let difference = largest_difference(&every(97, full.iter().copied()), &record.floats(&logits)) / std;
-        assert!(difference <= tolerance, "{context}: full-size logits differ by {difference} of their deviation");
+        assert!(difference <= LOGITS, "{context}: full-size logits differ by {difference} of their deviation");
     }
     let bits = record.bytes(&format!("{name}.mask_bits"));
     let wrong = full
@@ -105,13 +101,10 @@ fn check_model(folder: &str, model: &Model, pictures: usize) {
     for record in records {
         let image = picture(&record.image);
         let embedding = model.embed(&image).unwrap();
-        let input = record.integers("input_size");
-        let unresized = input == [i64::from(image.height()), i64::from(image.width())];
-        let tolerance = if unresized { LOGITS } else { LOGITS_RESIZED };
-        check_embedding(&format!("{folder} {}", record.image), model, &embedding, &record, tolerance);
+        check_embedding(&format!("{folder} {}", record.image), model, &embedding, &record);
         for name in PROMPTS {
             let prediction = model.predict(&embedding, &prompt(name)).unwrap();
-            check_prediction(&format!("{folder} {} {name}", record.image), &prediction, &record, name, tolerance);
+            check_prediction(&format!("{folder} {} {name}", record.image), &prediction, &record, name);
         }
     }
 }

@@ -95,7 +95,7 @@ pub fn tensor(name: &str, shape: &[usize]) -> Vec<f32> {
 
 /// Name -> shape of the model's tensors, from `test/reference/<model>/shapes.json`.
 pub fn shapes(model: &str) -> BTreeMap<String, Vec<usize>> {
-    let path = super::records::folder().join(model).join("shapes.json");
+    let path = crate::records::folder().join(model).join("shapes.json");
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
 }
 

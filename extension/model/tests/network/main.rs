@@ -1,0 +1,6 @@
+//! Whole models: checkpoint files of every kind, and the networks against the original PyTorch code.
+
+mod checkpoints;
+mod records;
+mod reference;
+mod seeded;
