@@ -76,6 +76,11 @@ impl Filter {
 
 /// Resizes to `width` x `height` pixels, bit for bit as Pillow's `Image.resize((width, height), Image.BILINEAR)`.
 ///
+/// Exceptions, +-1 level, where Pillow goes vertically first to save work: up to version 12 for pictures shrunk in
+/// height that are more than 100 times as tall as wide; from 13 on where the height shrinks and the width
+/// keeps more than (1 + the height's ratio) / 2 of its length. Resizing that keeps the aspect ratio, as SAM's, is
+/// never among the latter.
+///
 /// Works for any sizes, up and down, in each direction on its own. One thread; about one row-window of
 /// memory beside the result.
 ///
