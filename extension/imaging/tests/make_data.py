@@ -195,7 +195,7 @@ def decode():
                 upright = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8)).convert("RGB")
             width, height = upright.size
             out.write(f"{name} {format} {width} {height} {channels} {orientation} {crc(upright)}\n")
-            if name.endswith(".jpg") or name == "lossy.webp":
+            if name.endswith(".jpg"):
                 upright.save(DATA / f"{name}.png", optimize=True)
 
 
