@@ -1,18 +1,24 @@
 //! Arithmetic on slices for Segment Anything networks.
 #![warn(missing_docs)]
 
+mod attention;
 mod bf16;
 mod buffer;
+mod depthwise;
 mod elem;
 mod gemm;
 mod isa;
 pub mod math;
+mod norm;
 mod simd;
 
+pub use attention::{Bias, Heads, KeyValues, RelativePositions, Windows, attend, window_attention};
 pub use bf16::Bf16;
 pub use buffer::{AlignedVec, Plain, Scratch, Shared};
+pub use depthwise::Depthwise;
 pub use elem::Elem;
 pub use gemm::{
-    Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm,
+    Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride,
 };
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
+pub use norm::LayerNorm;

@@ -49,14 +49,15 @@ fn gemms<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
         if !label.contains(&r.filter) {
             continue;
         }
-        let a = rounded::<E>(&noise(rows * k));
+        let stride = good_stride::<E>(k);
+        let a = rounded::<E>(&noise(rows * stride));
         let w = Packed::<E>::linear(&noise(n * k), n, k, Some(&noise(n)));
         let mut c = AlignedVec::<f32>::zeroed(rows * n);
         let mut c16 = AlignedVec::<Bf16>::zeroed(rows * n);
         let narrow = E::STEP == 2 && matches!(epilogue.residual, Residual::None);
         r.case(&label, 2.0 * (rows * k * n) as f64, peak, || {
             let out = if narrow { Out::bf16(&mut c16, n) } else { Out::f32(&mut c, n) };
-            gemm(isa, &Rows::dense(&a, k), 0..rows, &w, &epilogue, out);
+            gemm(isa, &Rows::new(&a, stride, k), 0..rows, &w, &epilogue, out);
         });
     }
 }
@@ -67,6 +68,10 @@ fn main() {
     let isa = Isa::get().unwrap_or_else(|e| panic!("{e}"));
     let peak = Peak::measure();
     println!("{isa:?}, one core; peak f32 {:.1}, bf16 {:.1} GFLOP/s", peak.f32, peak.bf16);
+    let mut x = noise(8192);
+    r.elements("gelu", x.len(), || math::gelu(isa, &mut x));
+    r.elements("gelu for bf16", x.len(), || math::gelu_fast(isa, &mut x));
+    r.elements("exp", x.len(), || math::exp(isa, &mut x));
     gemms::<f32>(&r, isa, peak.f32, "f32");
     gemms::<Bf16>(&r, isa, peak.bf16, "bf16");
 }

@@ -3,7 +3,6 @@
 use super::source::{Mat, MatMut};
 use super::tile::Acc;
 use crate::bf16::Bf16;
-use crate::math::{gelu_fast_v, gelu_v};
 use crate::simd::Simd;
 
 /// Activation.
@@ -132,6 +131,26 @@ impl Finish {
         f
     }
 
+    /// Asks for the lines that `store` will touch, so that they arrive while the sums are computed.
+    #[inline(always)]
+    pub(crate) fn prefetch<S: Simd>(&self, s: S, row: usize, rows: usize, col: usize) {
+        for r in row..row + rows {
+            if !self.f32.is_null() {
+                let p = self.f32.wrapping_add(r * self.f32_stride + col);
+                s.prefetch(p);
+                s.prefetch(p.wrapping_add(16));
+            }
+            if !self.bf16.is_null() {
+                s.prefetch(self.bf16.wrapping_add(r * self.bf16_stride + col));
+            }
+            if !self.residual.is_null() && self.residual != self.f32 {
+                let p = self.residual.wrapping_add(r * self.residual_stride + col);
+                s.prefetch(p);
+                s.prefetch(p.wrapping_add(16));
+            }
+        }
+    }
+
     /// Applies the epilogue to a tile whose first element is (`row`, `col`) and stores its first `rows` rows and
     /// `cols` columns. The bias is already in the accumulators.
     ///
@@ -199,12 +218,12 @@ fn apply<S: Simd, const MR: usize, const NV: usize>(s: S, acc: &mut Acc<S, MR, N
         }
         (Act::Gelu, true) => {
             for x in acc.as_flattened_mut() {
-                *x = gelu_fast_v(s, *x);
+                *x = s.gelu::<true>(*x);
             }
         }
         (Act::Gelu, false) => {
             for x in acc.as_flattened_mut() {
-                *x = gelu_v(s, *x);
+                *x = s.gelu::<false>(*x);
             }
         }
     }

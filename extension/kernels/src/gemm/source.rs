@@ -48,6 +48,11 @@ pub unsafe trait Source<E: Elem> {
     fn segment(&self) -> usize;
     /// Calls `put(segment, pointer)` for each segment of `row`.
     fn segment_pointers(&self, row: usize, put: impl FnMut(usize, *const E));
+    /// Elements from a row to the one `rows` further on, for prefetching; 0 where there is no such distance.
+    fn ahead(&self, rows: usize) -> usize {
+        let _ = rows;
+        0
+    }
 }
 
 /// The first `k` values of each row of a matrix.
@@ -88,6 +93,9 @@ unsafe impl<E: Elem> Source<E> for Rows<'_, E> {
         assert!(row < self.rows);
         // SAFETY: row < rows(), see above.
         put(0, unsafe { self.mat.data.as_ptr().add(row * self.mat.stride) });
+    }
+    fn ahead(&self, rows: usize) -> usize {
+        rows * self.mat.stride
     }
 }
 

@@ -13,18 +13,20 @@ pub(crate) const MAX_MR: usize = 12;
 pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]; MR];
 
 /// Adds segment products to `acc`: for each entry of `segments` (pointers to the rows' `len` values) and the packed
-/// rows of `w`, which lie `PANEL * STEP` elements apart. Returns the advanced `w`.
+/// rows of `w`, which lie `PANEL * STEP` elements apart. With `AHEAD` asks for the memory `ahead` elements further on in
+/// each row, a cache line at a time, spread over the loop.
 ///
 /// # Safety
 /// Each of the first `MR` pointers of each segment is valid for `len` reads; `w` covers the segments, each rounded up
 /// to a whole number of steps, for `NV` vectors of columns.
 #[inline(always)]
-pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usize>(
+pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usize, const AHEAD: bool>(
     s: S,
     acc: &mut Acc<S, MR, NV>,
     segments: &[[*const E; MAX_MR]],
     len: usize,
     mut w: *const E,
+    ahead: usize,
 ) {
     let width = S::LANES * E::STEP;
     let whole = len / E::STEP * E::STEP;
@@ -32,18 +34,28 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usi
         let rows: [*const E; MR] = std::array::from_fn(|r| rows[r]);
         let mut k = 0;
         while k < whole {
-            // SAFETY: the caller's contract; k + STEP <= len.
-            unsafe {
-                let b: [E::Operand<S>; NV] = std::array::from_fn(|v| E::load_b(s, w.add(v * width)));
-                for r in 0..MR {
-                    let a = E::splat_a(s, rows[r].add(k));
-                    for v in 0..NV {
-                        acc[r][v] = E::mac(s, a, b[v], acc[r][v]);
-                    }
+            let stop = if AHEAD {
+                for row in rows {
+                    s.prefetch(row.wrapping_add(ahead + k));
                 }
-                w = w.add(PANEL * E::STEP);
+                whole.min(k + 64 / size_of::<E>())
+            } else {
+                whole
+            };
+            while k < stop {
+                // SAFETY: the caller's contract; k + STEP <= len.
+                unsafe {
+                    let b: [E::Operand<S>; NV] = std::array::from_fn(|v| E::load_b(s, w.add(v * width)));
+                    for r in 0..MR {
+                        let a = E::splat_a(s, rows[r].add(k));
+                        for v in 0..NV {
+                            acc[r][v] = E::mac(s, a, b[v], acc[r][v]);
+                        }
+                    }
+                    w = w.add(PANEL * E::STEP);
+                }
+                k += E::STEP;
             }
-            k += E::STEP;
         }
         if whole < len {
             // SAFETY: as above; one value is left.

@@ -64,6 +64,10 @@ impl Simd for Avx2 {
     type P = Pairs;
 
     #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        v!(_mm_prefetch::<_MM_HINT_T0>(p.cast()))
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
         v!(_mm256_set1_ps(x))
     }

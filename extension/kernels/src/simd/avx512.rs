@@ -1,6 +1,6 @@
 //! AVX-512 (F, BW, DQ, VL), 16 lanes, with (`BF16 = true`) or without the native bf16 dot product.
 
-use super::Simd;
+use super::{Simd, gelu_table as table};
 use crate::bf16::Bf16;
 use std::arch::x86_64::*;
 
@@ -76,6 +76,10 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     type F = __m512;
     type P = Pairs;
 
+    #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        v!(_mm_prefetch::<_MM_HINT_T0>(p.cast()))
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         v!(_mm512_set1_ps(x))
@@ -159,6 +163,26 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     #[inline(always)]
     fn top(self, x: __m512) -> f32 {
         v!(_mm512_reduce_max_ps(x))
+    }
+
+    #[inline(always)]
+    fn gelu<const FAST: bool>(self, x: __m512) -> __m512 {
+        const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves an integer in the low bits
+        let (end, scale) = if FAST { (table::FAST_END, table::FAST_SCALE) } else { (table::END, table::SCALE) };
+        let lines: &[table::Line] = if FAST { &table::FAST_H } else { &table::H };
+        let (top, rest) = lines.split_last().expect("a polynomial has coefficients");
+        v!({
+            let a = _mm512_abs_ps(x);
+            let c = _mm512_min_ps(a, _mm512_set1_ps(end));
+            let shifted = _mm512_fmadd_ps(c, _mm512_set1_ps(scale), _mm512_set1_ps(SHIFT));
+            let i = _mm512_castps_si512(shifted);
+            let f = _mm512_fmsub_ps(c, _mm512_set1_ps(scale), _mm512_sub_ps(shifted, _mm512_set1_ps(SHIFT)));
+            let mut h = _mm512_permutexvar_ps(i, _mm512_load_ps(top.0.as_ptr()));
+            for line in rest.iter().rev() {
+                h = _mm512_fmadd_ps(h, f, _mm512_permutexvar_ps(i, _mm512_load_ps(line.0.as_ptr())));
+            }
+            _mm512_fmadd_ps(a, h, _mm512_mul_ps(x, _mm512_set1_ps(0.5)))
+        })
     }
 
     #[inline(always)]

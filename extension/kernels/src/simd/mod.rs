@@ -10,6 +10,8 @@ use crate::bf16::Bf16;
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod gelu_table;
 pub(crate) mod portable;
 
 /// Vectors of `LANES` f32 and the operations the kernels need. `LANES` divides 16.
@@ -26,6 +28,12 @@ pub trait Simd: Copy {
     type F: Copy;
     /// Vector of `LANES` pairs of bf16, in the form `dot` wants.
     type P: Copy;
+
+    /// Asks for the cache line at `p`, which need not be valid.
+    #[inline(always)]
+    fn prefetch<T>(self, p: *const T) {
+        let _ = p;
+    }
 
     fn splat(self, x: f32) -> Self::F;
     /// The value at `p` in every lane.
@@ -60,6 +68,12 @@ pub trait Simd: Copy {
     fn sum(self, v: Self::F) -> f32;
     /// Largest lane.
     fn top(self, v: Self::F) -> f32;
+
+    /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `math.rs`.
+    #[inline(always)]
+    fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F {
+        crate::math::gelu_polynomial::<Self, FAST>(self, x)
+    }
 
     /// `2 * LANES` consecutive bf16.
     unsafe fn load_pairs(self, p: *const Bf16) -> Self::P;

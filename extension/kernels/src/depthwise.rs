@@ -1,0 +1,217 @@
+//! Depthwise 3x3 convolution of NHWC rows, one pixel of zeros around the image, stride 1 or 2.
+//!
+//! Each output is the bias plus up to nine products in the order of the taps; taps outside the image are left out, not
+//! multiplied by zero. Four output pixels are computed at a time; the bits do not depend on that or on the row range.
+
+use crate::buffer::AlignedVec;
+use crate::elem::Elem;
+use crate::gemm::Act;
+use crate::norm::activate;
+use crate::simd::{Kernel, Simd};
+use crate::Isa;
+use std::ops::Range;
+
+/// Output pixels per register tile.
+const PIXELS: usize = 4;
+
+/// Weights as `[9][channels]`, and a bias.
+#[derive(Clone)]
+pub struct Depthwise {
+    weight: AlignedVec<f32>,
+    bias: AlignedVec<f32>,
+    channels: usize,
+}
+
+impl Depthwise {
+    /// `weight` is `[channels][1][3][3]`, as a grouped convolution stores it.
+    pub fn new(weight: &[f32], bias: &[f32]) -> Self {
+        let channels = bias.len();
+        assert_eq!(weight.len(), channels * 9, "weight of a depthwise 3x3 convolution");
+        let mut packed = AlignedVec::zeroed(9 * channels);
+        for c in 0..channels {
+            for tap in 0..9 {
+                packed[tap * channels + c] = weight[c * 9 + tap];
+            }
+        }
+        Self { weight: packed, bias: AlignedVec::copy_of(bias), channels }
+    }
+
+    /// Channels of input and output.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Output rows `rows` (of `height.div_ceil(stride)`) of the image `[height][width][channels]`; `out` holds those
+    /// rows only, `width.div_ceil(stride)` pixels each.
+    #[allow(clippy::too_many_arguments)]
+    pub fn rows<I: Elem, O: Elem>(
+        &self,
+        isa: Isa,
+        image: &[I],
+        height: usize,
+        width: usize,
+        stride: usize,
+        rows: Range<usize>,
+        act: Act,
+        out: &mut [O],
+    ) {
+        let line = width * self.channels;
+        assert_eq!(image.len(), height * line, "image of {height} x {width} x {}", self.channels);
+        assert!(rows.end <= height.div_ceil(stride), "rows {rows:?} of {}", height.div_ceil(stride));
+        let out_line = width.div_ceil(stride) * self.channels;
+        assert_eq!(out.len(), rows.len() * out_line, "output rows");
+        if out_line == 0 {
+            return;
+        }
+        for (y, out) in rows.zip(out.chunks_exact_mut(out_line)) {
+            let at = |y: usize| (y < height).then(|| &image[y * line..][..line]);
+            let y = y * stride;
+            self.row(isa, [at(y.wrapping_sub(1)), at(y), at(y + 1)], width, stride, act, out);
+        }
+    }
+
+    /// One output row from the three input rows around it (`None` outside the image): for callers that keep only a few
+    /// input rows.
+    pub fn row<I: Elem, O: Elem>(
+        &self,
+        isa: Isa,
+        input: [Option<&[I]>; 3],
+        width: usize,
+        stride: usize,
+        act: Act,
+        out: &mut [O],
+    ) {
+        assert!(stride == 1 || stride == 2, "stride {stride}");
+        assert_eq!(out.len(), width.div_ceil(stride) * self.channels, "output row");
+        for row in input.iter().flatten() {
+            assert_eq!(row.len(), width * self.channels, "input row");
+        }
+        isa.run(Row { conv: self, input, width, stride, act, out });
+    }
+}
+
+struct Row<'a, I, O> {
+    conv: &'a Depthwise,
+    input: [Option<&'a [I]>; 3],
+    width: usize,
+    stride: usize,
+    act: Act,
+    out: &'a mut [O],
+}
+
+impl<I: Elem, O: Elem> Kernel for Row<'_, I, O> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let full = self.input.iter().all(Option::is_some);
+        // SAFETY (all): the caller of `run` checked the sizes of the rows; `line` keeps to them.
+        match (full, self.stride) {
+            // SAFETY: as above.
+            (true, 1) => unsafe { self.line::<S, true, 1>(s) },
+            // SAFETY: as above.
+            (true, _) => unsafe { self.line::<S, true, 2>(s) },
+            // SAFETY: as above.
+            (false, 1) => unsafe { self.line::<S, false, 1>(s) },
+            // SAFETY: as above.
+            (false, _) => unsafe { self.line::<S, false, 2>(s) },
+        }
+    }
+}
+
+impl<I: Elem, O: Elem> Row<'_, I, O> {
+    #[inline(always)]
+    unsafe fn line<S: Simd, const FULL: bool, const STRIDE: usize>(&mut self, s: S) {
+        let out_width = self.width.div_ceil(STRIDE);
+        // the last output pixel whose right neighbour is inside
+        let inner_end = if self.width < 2 { 1 } else { (self.width - 2) / STRIDE + 1 };
+        // SAFETY: the taps named are inside the image for each pixel.
+        unsafe {
+            self.pixels::<S, FULL, STRIDE, 1>(s, 0, 1, if self.width > 1 { 3 } else { 2 });
+            let mut x = 1;
+            while x + PIXELS <= inner_end {
+                self.pixels::<S, FULL, STRIDE, PIXELS>(s, x, 0, 3);
+                x += PIXELS;
+            }
+            while x < inner_end {
+                self.pixels::<S, FULL, STRIDE, 1>(s, x, 0, 3);
+                x += 1;
+            }
+            while x < out_width {
+                self.pixels::<S, FULL, STRIDE, 1>(s, x, 0, 2);
+                x += 1;
+            }
+        }
+    }
+
+    /// Output pixels `x..x + P` from the taps in columns `from..to`.
+    #[inline(always)]
+    unsafe fn pixels<S: Simd, const FULL: bool, const STRIDE: usize, const P: usize>(
+        &mut self,
+        s: S,
+        x: usize,
+        from: usize,
+        to: usize,
+    ) {
+        let channels = self.conv.channels;
+        let whole = channels / S::LANES * S::LANES;
+        // SAFETY: the caller's contract; a short vector where fewer than LANES channels are left.
+        unsafe {
+            let mut c = 0;
+            while c < whole {
+                self.vector::<S, FULL, STRIDE, P, true>(s, x, from, to, c, S::LANES);
+                c += S::LANES;
+            }
+            if c < channels {
+                self.vector::<S, FULL, STRIDE, P, false>(s, x, from, to, c, channels - c);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    #[inline(always)]
+    unsafe fn vector<S: Simd, const FULL: bool, const STRIDE: usize, const P: usize, const WHOLE: bool>(
+        &mut self,
+        s: S,
+        x: usize,
+        from: usize,
+        to: usize,
+        c: usize,
+        n: usize,
+    ) {
+        let channels = self.conv.channels;
+        // SAFETY: channels c..c + n of existing pixels and taps.
+        unsafe {
+            let mut acc = [some::<S, f32, WHOLE>(s, self.conv.bias.as_ptr().add(c), n); P];
+            for ky in 0..3 {
+                let row = match self.input[ky] {
+                    Some(row) => row.as_ptr().add(c),
+                    None if FULL => unreachable!(),
+                    None => continue,
+                };
+                for kx in 0..3 {
+                    if P == 1 && !(from..to).contains(&kx) {
+                        continue;
+                    }
+                    let w = some::<S, f32, WHOLE>(s, self.conv.weight.as_ptr().add((ky * 3 + kx) * channels + c), n);
+                    for (p, acc) in acc.iter_mut().enumerate() {
+                        let at = row.add(((x + p) * STRIDE + kx - 1) * channels);
+                        *acc = s.fma(some::<S, I, WHOLE>(s, at, n), w, *acc);
+                    }
+                }
+            }
+            for (p, &acc) in acc.iter().enumerate() {
+                let y = activate::<S, O>(s, acc, self.act);
+                let at = self.out.as_mut_ptr().add((x + p) * channels + c);
+                if WHOLE { O::store(s, at, y) } else { O::store_n(s, at, n, y) }
+            }
+        }
+    }
+}
+
+/// A whole vector or its first `n` values.
+#[inline(always)]
+unsafe fn some<S: Simd, E: Elem, const WHOLE: bool>(s: S, p: *const E, n: usize) -> S::F {
+    // SAFETY: the caller's contract.
+    unsafe { if WHOLE { E::load(s, p) } else { E::load_n(s, p, n) } }
+}

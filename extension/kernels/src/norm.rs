@@ -1,0 +1,130 @@
+//! Layer norm over the channels of NHWC rows; LayerNorm2d of the reference is the same thing in this layout.
+//!
+//! Mean first, then the variance of the centred values (two passes: no cancellation), both summed in f32 in an order
+//! that depends only on the number of channels.
+
+use crate::buffer::AlignedVec;
+use crate::elem::Elem;
+use crate::gemm::{Act, Mat, MatMut};
+use crate::simd::{Kernel, Simd};
+use crate::Isa;
+
+/// Scale and shift of a layer norm.
+#[derive(Clone)]
+pub struct LayerNorm {
+    gamma: AlignedVec<f32>,
+    beta: AlignedVec<f32>,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// One value per channel each.
+    pub fn new(gamma: &[f32], beta: &[f32], eps: f32) -> Self {
+        assert!(!gamma.is_empty() && gamma.len() == beta.len(), "layer norm of {} and {}", gamma.len(), beta.len());
+        Self { gamma: AlignedVec::copy_of(gamma), beta: AlignedVec::copy_of(beta), eps }
+    }
+
+    /// Values per row.
+    pub fn channels(&self) -> usize {
+        self.gamma.len()
+    }
+
+    /// The first `rows` rows of `x`, normalised and activated, into `out`.
+    pub fn apply<O: Elem>(&self, isa: Isa, x: Mat<'_, f32>, rows: usize, act: Act, out: MatMut<'_, O>) {
+        self.check(x.data.len(), x.stride, rows);
+        self.check(out.data.len(), out.stride, rows);
+        let (to, to_stride) = (out.data.as_mut_ptr(), out.stride);
+        isa.run(Run { norm: self, from: x.data.as_ptr(), from_stride: x.stride, to, to_stride, rows, act });
+    }
+
+    /// As [`LayerNorm::apply`], in place.
+    pub fn apply_in_place(&self, isa: Isa, x: MatMut<'_, f32>, rows: usize, act: Act) {
+        self.check(x.data.len(), x.stride, rows);
+        let (to, to_stride) = (x.data.as_mut_ptr(), x.stride);
+        isa.run(Run { norm: self, from: to, from_stride: to_stride, to, to_stride, rows, act });
+    }
+
+    fn check(&self, len: usize, stride: usize, rows: usize) {
+        let need = if rows == 0 { 0 } else { (rows - 1) * stride + self.channels() };
+        assert!(stride >= self.channels() && len >= need, "{len} elements at stride {stride} for {rows} rows");
+    }
+}
+
+/// `from` and `to` may be the same rows: a row is read before it is written, vector by vector.
+struct Run<'a, O> {
+    norm: &'a LayerNorm,
+    from: *const f32,
+    from_stride: usize,
+    to: *mut O,
+    to_stride: usize,
+    rows: usize,
+    act: Act,
+}
+
+impl<O: Elem> Kernel for Run<'_, O> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for i in 0..self.rows {
+            // SAFETY: `check` covered both matrices.
+            unsafe { row(s, self.norm, self.from.add(i * self.from_stride), self.to.add(i * self.to_stride), self.act) }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn row<S: Simd, O: Elem>(s: S, norm: &LayerNorm, x: *const f32, y: *mut O, act: Act) {
+    let n = norm.channels();
+    let whole = n / S::LANES * S::LANES;
+    let inverse = 1.0 / n as f32;
+    // SAFETY: `x`, `y`, gamma and beta hold n values.
+    unsafe {
+        let mut sums = [s.splat(0.0); 2];
+        for (v, c) in (0..whole).step_by(S::LANES).enumerate() {
+            sums[v % 2] = s.add(sums[v % 2], s.load(x.add(c)));
+        }
+        let mut sum = s.sum(s.add(sums[0], sums[1]));
+        for c in whole..n {
+            sum += *x.add(c);
+        }
+        let mean = sum * inverse;
+        let mean_v = s.splat(mean);
+
+        let mut squares = [s.splat(0.0); 2];
+        for (v, c) in (0..whole).step_by(S::LANES).enumerate() {
+            let d = s.sub(s.load(x.add(c)), mean_v);
+            squares[v % 2] = s.fma(d, d, squares[v % 2]);
+        }
+        let mut square = s.sum(s.add(squares[0], squares[1]));
+        for c in whole..n {
+            let d = *x.add(c) - mean;
+            square += d * d;
+        }
+        let scale = s.splat(1.0 / (square * inverse + norm.eps).sqrt());
+
+        let (gamma, beta) = (norm.gamma.as_ptr(), norm.beta.as_ptr());
+        for c in (0..whole).step_by(S::LANES) {
+            let d = s.mul(s.sub(s.load(x.add(c)), mean_v), scale);
+            let z = activate::<S, O>(s, s.fma(d, s.load(gamma.add(c)), s.load(beta.add(c))), act);
+            O::store(s, y.add(c), z);
+        }
+        if whole < n {
+            let rest = n - whole;
+            let d = s.mul(s.sub(s.load_n(x.add(whole), rest), mean_v), scale);
+            let z = s.fma(d, s.load_n(gamma.add(whole), rest), s.load_n(beta.add(whole), rest));
+            O::store_n(s, y.add(whole), rest, activate::<S, O>(s, z, act));
+        }
+    }
+}
+
+/// The activation in the precision that a result stored as `O` needs.
+#[inline(always)]
+pub(crate) fn activate<S: Simd, O: Elem>(s: S, x: S::F, act: Act) -> S::F {
+    match act {
+        Act::None => x,
+        Act::Relu => s.max(x, s.splat(0.0)),
+        Act::Gelu if O::STEP == 2 => s.gelu::<true>(x),
+        Act::Gelu => s.gelu::<false>(x),
+    }
+}
