@@ -11,12 +11,19 @@
 //! Here the horizontal pass runs just ahead of the vertical one over a ring of rows, so that the
 //! intermediate picture stays in cache and is never stored whole.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 use image::RgbImage;
 
 /// Fractional bits of a weight: 32 minus 8 for the pixel, minus 2 for overshoot of other filters.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 const CHANNELS: usize = 3;
+#[cfg(target_arch = "x86_64")]
+const PADDING: usize = avx2::PADDING;
+#[cfg(not(target_arch = "x86_64"))]
+const PADDING: usize = 0;
 
 /// The weights of one direction: for each output position, the first input position and its weights.
 struct Filter {
@@ -97,8 +104,8 @@ pub fn resize_bilinear(src: &RgbImage, width: u32, height: u32) -> RgbImage {
     out
 }
 
-/// Calls [`passes`] compiled for the widest instruction set this processor has. The arithmetic is in
-/// integers, so every version gives the same bytes.
+/// Calls [`passes`] compiled for the widest instruction set this processor has. The arithmetic is in integers, so
+/// every version gives the same bytes.
 fn run(
     src: &[u8],
     src_width: usize,
@@ -108,63 +115,86 @@ fn run(
     width: usize,
 ) {
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn passes_avx2(
-            src: &[u8],
-            src_width: usize,
-            horizontal: Option<&Filter>,
-            vertical: Option<&Filter>,
-            out: &mut [u8],
-            width: usize,
-        ) {
-            passes(src, src_width, horizontal, vertical, out, width);
-        }
-        if std::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor was just found to have AVX2, the only requirement of the function.
-            return unsafe { passes_avx2(src, src_width, horizontal, vertical, out, width) };
-        }
+    if std::is_x86_feature_detected!("avx2") {
+        let packed = horizontal.map(avx2::Packed::new);
+        // SAFETY: the processor was just found to have AVX2, the only requirement of the function.
+        return unsafe { passes_avx2(src, src_width, packed.as_ref(), vertical, out, width) };
     }
-    passes(src, src_width, horizontal, vertical, out, width);
+    let rows = horizontal.map(|filter| {
+        |src: [&[u8]; 2], out: [&mut [u8]; 2]| {
+            for (src, out) in src.into_iter().zip(out) {
+                resize_row(src, filter, out);
+            }
+        }
+    });
+    passes(src, src_width, rows, vertical, out, width);
 }
 
-/// Both passes. `src` has rows of `src_width` pixels, `out` rows of `width` pixels.
-#[inline(always)]
-fn passes(
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn passes_avx2(
     src: &[u8],
     src_width: usize,
-    horizontal: Option<&Filter>,
+    horizontal: Option<&avx2::Packed>,
     vertical: Option<&Filter>,
     out: &mut [u8],
     width: usize,
 ) {
-    let src_row = |y: usize| &src[y * src_width * CHANNELS..][..src_width * CHANNELS];
-    let out_stride = width * CHANNELS;
+    let rows = horizontal.map(|packed| |src: [&[u8]; 2], out: [&mut [u8]; 2]| avx2::resize_rows(src, packed, out));
+    passes(src, src_width, rows, vertical, out, width);
+}
+
+/// Both passes. `src` has rows of `src_width` pixels, `out` rows of `width` pixels. `horizontal` resizes two rows,
+/// which it may read [`PADDING`] bytes past their ends.
+#[inline(always)]
+fn passes(
+    src: &[u8],
+    src_width: usize,
+    horizontal: Option<impl Fn([&[u8]; 2], [&mut [u8]; 2])>,
+    vertical: Option<&Filter>,
+    out: &mut [u8],
+    width: usize,
+) {
+    let (src_stride, out_stride) = (src_width * CHANNELS, width * CHANNELS);
+    let src_rows = src.len() / src_stride;
+    // Rows near the end of the picture have too little behind them, so they are read from a padded copy.
+    let tail_rows = src_rows.min(PADDING.div_ceil(src_stride) + 1);
+    let tail_start = src.len() - tail_rows * src_stride;
+    let tail = [&src[tail_start..], &[0; PADDING]].concat();
+    let src_row = |y: usize| match (y * src_stride).checked_sub(tail_start) {
+        Some(at) => &tail[at..at + src_stride + PADDING],
+        None => &src[y * src_stride..][..src_stride + PADDING],
+    };
     match (horizontal, vertical) {
         (None, None) => out.copy_from_slice(src),
         (Some(horizontal), None) => {
-            for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
-                resize_row(src_row(y), horizontal, row);
+            let mut spare = vec![0; out_stride];
+            for (pair, rows) in out.chunks_mut(2 * out_stride).enumerate() {
+                let (first, second) = rows.split_at_mut(out_stride);
+                let second = if second.is_empty() { &mut spare } else { second };
+                let y = pair * 2;
+                horizontal([src_row(y), src_row((y + 1).min(src_rows - 1))], [first, second]);
             }
         }
         (None, Some(vertical)) => {
             for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
                 let (first, weights) = vertical.taps(y);
-                blend_rows(weights, |tap| src_row(first + tap), row);
+                blend_rows(weights, |tap| &src[(first + tap) * src_stride..][..src_stride], row);
             }
         }
         (Some(horizontal), Some(vertical)) => {
-            // Windows only move down, and none is longer than `stride` rows: a ring of that many suffices.
-            let slots = vertical.stride;
+            // Windows only move down and none is longer than `stride` rows. A ring of that many rows, one more for
+            // the second of a pair, and an even number so that a pair is never split, holds what is still needed.
+            let slots = (vertical.stride + 2).next_multiple_of(2);
             let mut ring = vec![0u8; slots * out_stride];
-            let mut ready = vertical.start[0];
+            let mut ready = vertical.start[0] & !1;
             for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
                 let (first, weights) = vertical.taps(y);
-                ready = ready.max(first);
+                ready = ready.max(first & !1);
                 while ready < first + weights.len() {
-                    let slot = &mut ring[ready % slots * out_stride..][..out_stride];
-                    resize_row(src_row(ready), horizontal, slot);
-                    ready += 1;
+                    let (one, two) = ring[ready % slots * out_stride..][..2 * out_stride].split_at_mut(out_stride);
+                    horizontal([src_row(ready), src_row((ready + 1).min(src_rows - 1))], [one, two]);
+                    ready += 2;
                 }
                 blend_rows(weights, |tap| &ring[(first + tap) % slots * out_stride..][..out_stride], row);
             }
@@ -220,5 +250,43 @@ fn blend_rows<'a>(weights: &[i32], row: impl Fn(usize) -> &'a [u8], out: &mut [u
             .enumerate()
             .fold(HALF, |sum, (tap, &weight)| sum + i32::from(row(tap)[at + offset]) * weight);
         *byte = to_byte(sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What every processor computes without special instructions.
+    fn portable(src: &RgbImage, width: u32, height: u32) -> RgbImage {
+        let mut out = RgbImage::new(width, height);
+        let horizontal = (src.width() != width).then(|| Filter::new(src.width(), width));
+        let vertical = (src.height() != height).then(|| Filter::new(src.height(), height));
+        let rows = horizontal.as_ref().map(|filter| {
+            |src: [&[u8]; 2], out: [&mut [u8]; 2]| {
+                for (src, out) in src.into_iter().zip(out) {
+                    resize_row(src, filter, out);
+                }
+            }
+        });
+        passes(src.as_raw(), src.width() as usize, rows, vertical.as_ref(), &mut out, width as usize);
+        out
+    }
+
+    #[test]
+    fn instruction_sets_agree() {
+        let side = |n: u32| 1 + n * n % 97;
+        for n in 0..200 {
+            let src = RgbImage::from_fn(side(n), side(n + 3), |x, y| {
+                image::Rgb(
+                    [0, 1, 2].map(|c| (x * 7919 + y * 104_729 + c * 7 + n).wrapping_mul(0x9e37_79b9).to_le_bytes()[3]),
+                )
+            });
+            let (width, height) = (side(n + 5), side(n + 8));
+            assert_eq!(resize_bilinear(&src, width, height), portable(&src, width, height));
+        }
+        // Beyond 256 taps the lower sums of the split weights wrap around.
+        let white = RgbImage::from_pixel(3000, 2, image::Rgb([255; 3]));
+        assert!(resize_bilinear(&white, 2, 2).iter().all(|&byte| byte == 255));
     }
 }
