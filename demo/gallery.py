@@ -28,12 +28,12 @@ h2 { font-size: 1.15rem; margin: 2.5rem 0 .25rem }
 p { margin: .25rem 0 1rem; color: var(--faint) }
 pre { margin: 0 0 1.25rem; padding: 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; font: 13px/1.5 ui-monospace, monospace }
-.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 1.25rem; align-items: start }
-figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden }
+.row { display: flex; flex-wrap: wrap; gap: 1rem }
+figure { margin: 0; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden }
 .frame { position: relative }
 .frame img, .frame svg { display: block; width: 100%; height: auto }
 .frame svg { position: absolute; inset: 0; height: 100% }
-figcaption { display: flex; justify-content: space-between; gap: 1rem; padding: .6rem .9rem; font-size: .9rem }
+figcaption { display: flex; justify-content: space-between; gap: .75rem; padding: .6rem .9rem; font-size: .85rem }
 figcaption span { color: var(--faint); font-variant-numeric: tabular-nums }
 """
 
@@ -102,11 +102,14 @@ def figure(picture: Picture, tint: str) -> str:
     overlay(picture, tint).save(out, "JPEG", quality=88, optimize=True)
     data = base64.b64encode(out.getvalue()).decode()
     area = sum(value > 0.5 for value in picture.mask) / len(picture.mask)
+    width, height = Image.open(io.BytesIO(picture.photo)).size
+    # Widths in proportion to the pictures' own make a row of equal heights.
+    shape = f"flex: {width / height:.3f} 1 {200 * width / height:.0f}px"
     name = html.escape(picture.name)
     return (
-        f'<figure><div class="frame"><img alt="{name}, the mask tinted" src="data:image/jpeg;base64,{data}">'
+        f'<figure style="{shape}"><div class="frame"><img alt="{name}, the mask tinted" src="data:image/jpeg;base64,{data}">'
         f"{prompt(picture)}</div><figcaption><b>{name}</b>"
-        f"<span>iou_score {picture.iou_score:.2f} · {area:.1%} of the picture</span></figcaption></figure>"
+        f"<span>IoU {picture.iou_score:.2f} · area {area:.1%}</span></figcaption></figure>"
     )
 
 

@@ -17,14 +17,14 @@ from gallery import Picture, Section, write
 
 HERE = Path(__file__).resolve().parent
 
-# id, name, sensitivity, point, and for the second query points, labels and box.
+# id, name, sensitivity, point; and for the second query points, labels and box.
 PHOTOS = [
-    (1, "coins", 0.9, [0.555, 0.635], None, None, [0.79, 0.04, 0.96, 0.25]),
+    (1, "coins", 0.9, [0.555, 0.635], None, None, None),
     (2, "chelsea", 0.2, [0.50, 0.50], None, None, None),
-    (3, "coffee", 0.8, [0.52, 0.42], None, None, [0.12, 0.03, 0.82, 0.96]),
-    (4, "camera", 0.4, [0.40, 0.50], None, None, None),
-    (5, "astronaut", 0.7, [0.43, 0.22], None, None, None),
-    (6, "rocket", 0.6, [0.505, 0.55], [[0.505, 0.40], [0.505, 0.80]], [1, 1], None),
+    (3, "coffee", 0.8, [0.55, 0.20], None, None, [0.27, 0.02, 0.62, 0.60]),
+    (4, "camera", 0.4, [0.20, 0.60], [[0.20, 0.60], [0.43, 0.20], [0.80, 0.80], [0.60, 0.05]], [1, 1, 0, 0], None),
+    (5, "astronaut", 0.7, [0.48, 0.16], None, None, None),
+    (6, "rocket", 0.6, [0.505, 0.55], [[0.505, 0.60]], [1], [0.48, 0.30, 0.54, 0.95]),
 ]
 
 POINT_QUERY = """\
