@@ -29,7 +29,8 @@ p { margin: .25rem 0 1rem; color: var(--faint) }
 pre { margin: 0 0 1.25rem; padding: 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; font: 13px/1.5 ui-monospace, monospace }
 .row { display: flex; flex-wrap: wrap; gap: 1rem }
-figure { margin: 0; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden }
+figure { margin: 0; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: 12px;
+  overflow: hidden }
 .frame { position: relative }
 .frame img, .frame svg { display: block; width: 100%; height: auto }
 .frame svg { position: absolute; inset: 0; height: 100% }
@@ -107,7 +108,8 @@ def figure(picture: Picture, tint: str) -> str:
     shape = f"flex: {width / height:.3f} 1 {200 * width / height:.0f}px"
     name = html.escape(picture.name)
     return (
-        f'<figure style="{shape}"><div class="frame"><img alt="{name}, the mask tinted" src="data:image/jpeg;base64,{data}">'
+        f'<figure style="{shape}"><div class="frame">'
+        f'<img alt="{name}, the mask tinted" src="data:image/jpeg;base64,{data}">'
         f"{prompt(picture)}</div><figcaption><b>{name}</b>"
         f"<span>IoU {picture.iou_score:.2f} · area {area:.1%}</span></figcaption></figure>"
     )
