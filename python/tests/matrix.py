@@ -27,7 +27,7 @@ FOOTER_BYTES = 534
 PLATFORM_FIELD = slice(-512 + 6 * 32, -512 + 7 * 32)
 CLI = Path(duckdb_cli.__file__).with_name("duckdb")
 CLI_QUERY = """
-SELECT parse_filename(filename) AS name, s.area AS area, s.predicted_iou::VARCHAR AS iou, s.segmentation.counts AS counts
+SELECT parse_filename(filename) AS name, s.area AS area, s.predicted_iou::VARCHAR AS iou, s.segmentation.counts AS rle
 FROM (SELECT filename, sam_annotate('nano', content, [0.5, 0.6]) AS s FROM read_blob('demo/photos/*.jpg'))
 ORDER BY name
 """

@@ -40,4 +40,4 @@ def test_a_bad_prompt_is_an_error_and_not_a_crash(extension: Path) -> None:
 def test_needs_the_flag(extension: Path) -> None:
     done = run("-c", f"LOAD '{extension}'")
     assert done.returncode == 1
-    assert "allow_unsigned_extensions" in done.stderr
+    assert "-unsigned" in done.stderr

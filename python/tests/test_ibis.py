@@ -33,8 +33,9 @@ unbound = ibis.table(
 
 
 def sql(expression: Any) -> str:
-    text = ibis.to_sql(unbound.select(s=expression), dialect="duckdb")
-    return " ".join(str(text).split()).removeprefix("SELECT ").replace('"t0".', "").split(' AS "s" FROM')[0]
+    text = " ".join(str(ibis.to_sql(unbound.select(s=expression), dialect="duckdb")).split())
+    text = text.removeprefix("SELECT ").split(' AS "s" FROM')[0]
+    return text.replace('"t0".', "").replace("( ", "(").replace(" )", ")")
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def test_the_whole_query_segments_only_what_it_must(con: Any, photos: Any) -> No
 
 
 def test_a_mask_has_the_pixels_of_its_picture(photos: Any) -> None:
-    expression = photos.select(info=sam.image_info(_.image), s=sam.segment("nano", _.image, _.point))
-    rows = expression.select(pixels=_.info.width * _.info.height, mask=_.s.mask, score=_.s.iou_score).to_pyarrow()
+    expression = photos.select(header=sam.image_info(_.image), s=sam.segment("nano", _.image, _.point))
+    rows = expression.select(pixels=_.header.width * _.header.height, mask=_.s.mask, score=_.s.iou_score).to_pyarrow()
     for row in rows.to_pylist():
         mask = np.array(row["mask"])
         assert mask.shape == (row["pixels"],)
@@ -170,11 +171,11 @@ def test_connect_opens_a_file(tmp_path: Path) -> None:
         ),
         (
             sam.annotate("nano", _.image, points=[[0.5, 0.6], [0.1, 0.1]], labels=[1, 0]),
-            "SAM_ANNOTATE( 'nano', \"image\", [[0.5, 0.6], [0.1, 0.1]], [1, 0], CAST(NULL AS DOUBLE[]) )",
+            "SAM_ANNOTATE('nano', \"image\", [[0.5, 0.6], [0.1, 0.1]], [1, 0], CAST(NULL AS DOUBLE[]))",
         ),
         (
             sam.annotate("nano", _.image, box=[0, 0, 1, 1]),
-            "SAM_ANNOTATE( 'nano', \"image\", CAST(NULL AS DOUBLE[][]), CAST(NULL AS BIGINT[]), [0.0, 0.0, 1.0, 1.0] )",
+            "SAM_ANNOTATE('nano', \"image\", CAST(NULL AS DOUBLE[][]), CAST(NULL AS BIGINT[]), [0.0, 0.0, 1.0, 1.0])",
         ),
         (sam.image_info(_.file), 'IMAGE_INFO("file")'),
     ],

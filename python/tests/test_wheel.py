@@ -53,7 +53,3 @@ def test_footer(extension: Path, con: duckdb.DuckDBPyConnection) -> None:
 
 def test_size(extension: Path) -> None:
     assert 2 * MEGABYTE < extension.stat().st_size < 30 * MEGABYTE
-
-
-def test_file_holds_no_path_of_the_machine_that_built_it(extension: Path) -> None:
-    assert str(ROOT).encode() not in extension.read_bytes()
