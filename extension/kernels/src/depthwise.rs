@@ -3,12 +3,12 @@
 //! Each output is the bias plus up to nine products in the order of the taps; taps outside the image are left out, not
 //! multiplied by zero. Four output pixels are computed at a time; the bits do not depend on that or on the row range.
 
+use crate::Isa;
 use crate::buffer::AlignedVec;
 use crate::elem::Elem;
 use crate::gemm::Act;
 use crate::norm::activate;
 use crate::simd::{Kernel, Simd};
-use crate::Isa;
 use std::ops::Range;
 
 /// Output pixels per register tile.
@@ -86,11 +86,11 @@ impl Depthwise {
         for row in input.iter().flatten() {
             assert_eq!(row.len(), width * self.channels, "input row");
         }
-        isa.run(Row { conv: self, input, width, stride, act, out });
+        I::depthwise(isa, Row { conv: self, input, width, stride, act, out });
     }
 }
 
-struct Row<'a, I, O> {
+pub struct Row<'a, I, O> {
     conv: &'a Depthwise,
     input: [Option<&'a [I]>; 3],
     width: usize,

@@ -1,7 +1,12 @@
 //! The two element types of matrix operands, f32 and bf16, seen by the kernels.
 
+use crate::Isa;
+use crate::attention::{AttendRun, WindowRun};
 use crate::bf16::Bf16;
 use crate::buffer::Plain;
+use crate::depthwise::Row;
+use crate::gemm::Block;
+use crate::norm::NormRun;
 use crate::simd::Simd;
 
 /// f32 or [`Bf16`]. Sealed: the methods are internal.
@@ -31,6 +36,15 @@ mod sealed {
         /// One value, and zero for the rest of the step, in every lane.
         unsafe fn splat_last<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
         fn mac<S: Simd>(s: S, a: Self::Operand<S>, b: Self::Operand<S>, acc: S::F) -> S::F;
+
+        // The kernels for this element type. Not generic, so that they are compiled here once, not by every user.
+        fn gemm(isa: Isa, block: Block<'_, Self>);
+        fn norm(isa: Isa, run: NormRun<'_, Self>);
+        fn window(isa: Isa, run: WindowRun<'_, '_, Self>);
+        fn attend(isa: Isa, run: AttendRun<'_, '_, Self>);
+        fn depthwise<O: Elem>(isa: Isa, row: Row<'_, Self, O>);
+        fn depthwise_from_f32(isa: Isa, row: Row<'_, f32, Self>);
+        fn depthwise_from_bf16(isa: Isa, row: Row<'_, Bf16, Self>);
     }
 }
 pub use sealed::Ops;
@@ -57,7 +71,7 @@ impl Elem for Bf16 {
 
 /// Forwards to methods of the vector type.
 macro_rules! forward {
-    ($item:ty, $operand:ident, $load:ident, $load_n:ident, $store:ident, $store_n:ident, $b:ident, $a:ident, $last:ident, $mac:ident) => {
+    ($item:ty, $operand:ident, $load:ident, $load_n:ident, $store:ident, $store_n:ident, $b:ident, $a:ident, $last:ident, $mac:ident, $from:ident) => {
         impl Ops for $item {
             type Operand<S: Simd> = S::$operand;
             #[inline(always)]
@@ -99,11 +113,43 @@ macro_rules! forward {
             fn mac<S: Simd>(s: S, a: S::$operand, b: S::$operand, acc: S::F) -> S::F {
                 s.$mac(a, b, acc)
             }
+
+            fn gemm(isa: Isa, block: Block<'_, Self>) {
+                isa.run(block);
+            }
+            fn norm(isa: Isa, run: NormRun<'_, Self>) {
+                isa.run(run);
+            }
+            fn window(isa: Isa, run: WindowRun<'_, '_, Self>) {
+                isa.run(run);
+            }
+            fn attend(isa: Isa, run: AttendRun<'_, '_, Self>) {
+                isa.run(run);
+            }
+            fn depthwise<O: Elem>(isa: Isa, row: Row<'_, Self, O>) {
+                O::$from(isa, row);
+            }
+            fn depthwise_from_f32(isa: Isa, row: Row<'_, f32, Self>) {
+                isa.run(row);
+            }
+            fn depthwise_from_bf16(isa: Isa, row: Row<'_, Bf16, Self>) {
+                isa.run(row);
+            }
         }
     };
 }
 
-forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma);
+forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma, depthwise_from_f32);
 forward!(
-    Bf16, P, load_bf16, load_bf16_n, store_bf16, store_bf16_n, load_pairs, splat_pair, splat_half, dot
+    Bf16,
+    P,
+    load_bf16,
+    load_bf16_n,
+    store_bf16,
+    store_bf16_n,
+    load_pairs,
+    splat_pair,
+    splat_half,
+    dot,
+    depthwise_from_bf16
 );

@@ -1,6 +1,6 @@
 //! The instruction set, picked once at run time: the only place that knows which forms of the kernels exist.
 
-use crate::simd::{Kernel, portable::Portable};
+use crate::simd::{Kernel, Simd, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2::Avx2, avx512::Avx512};
 use std::{fmt, sync::OnceLock};
@@ -101,6 +101,17 @@ impl Isa {
     /// Whether bf16 products are one instruction; where not, f32 is the faster precision.
     pub fn has_native_bf16(self) -> bool {
         self.name() == NAMES[0]
+    }
+
+    /// Rows of the register tile of matrix products: `Simd::MR` of the form.
+    pub(crate) fn tile_rows(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx512Bf16 | Form::Avx512 => Avx512::<true>::MR,
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => Avx2::MR,
+            Form::Portable => Portable::MR,
+        }
     }
 
     /// Runs `kernel` compiled for this instruction set.

@@ -8,11 +8,14 @@ mod depthwise;
 mod elem;
 mod gemm;
 mod isa;
+mod masks;
 pub mod math;
 mod norm;
+mod pixels;
 mod simd;
+mod upsample;
 
-pub use attention::{Bias, Heads, KeyValues, RelativePositions, Windows, attend, window_attention};
+pub use attention::{Bias, Heads, KeyValues, RelativePositions, Windows, attend, attend_windows, window_attention};
 pub use bf16::Bf16;
 pub use buffer::{AlignedVec, Plain, Scratch, Shared};
 pub use depthwise::Depthwise;
@@ -21,4 +24,7 @@ pub use gemm::{
     Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride,
 };
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
+pub use masks::mask_logits;
 pub use norm::LayerNorm;
+pub use pixels::Normalise;
+pub use upsample::Upsample;

@@ -8,8 +8,8 @@
 //!   -87.33 the result is at most 2^-126, zero from -87.7 on.
 //! - [`sigmoid`]: absolute error <= 2.5e-7.
 
-use crate::simd::{Kernel, Simd};
 use crate::Isa;
+use crate::simd::{Kernel, Simd};
 
 /// Odd minimax approximation of Phi(x) - 1/2 = x P(x^2) on [-5.17, 5.17], P in u = 2 x^2 / 5.17^2 - 1; found with the
 /// weight |x| under the constraint 5.17 P = 1/2, so that the function is exact beyond the end points.

@@ -3,11 +3,11 @@
 //! Mean first, then the variance of the centred values (two passes: no cancellation), both summed in f32 in an order
 //! that depends only on the number of channels.
 
+use crate::Isa;
 use crate::buffer::AlignedVec;
-use crate::elem::Elem;
+use crate::elem::{Elem, Ops};
 use crate::gemm::{Act, Mat, MatMut};
 use crate::simd::{Kernel, Simd};
-use crate::Isa;
 
 /// Scale and shift of a layer norm.
 #[derive(Clone)]
@@ -34,14 +34,14 @@ impl LayerNorm {
         self.check(x.data.len(), x.stride, rows);
         self.check(out.data.len(), out.stride, rows);
         let (to, to_stride) = (out.data.as_mut_ptr(), out.stride);
-        isa.run(Run { norm: self, from: x.data.as_ptr(), from_stride: x.stride, to, to_stride, rows, act });
+        O::norm(isa, NormRun { norm: self, from: x.data.as_ptr(), from_stride: x.stride, to, to_stride, rows, act });
     }
 
     /// As [`LayerNorm::apply`], in place.
     pub fn apply_in_place(&self, isa: Isa, x: MatMut<'_, f32>, rows: usize, act: Act) {
         self.check(x.data.len(), x.stride, rows);
         let (to, to_stride) = (x.data.as_mut_ptr(), x.stride);
-        isa.run(Run { norm: self, from: to, from_stride: to_stride, to, to_stride, rows, act });
+        f32::norm(isa, NormRun { norm: self, from: to, from_stride: to_stride, to, to_stride, rows, act });
     }
 
     fn check(&self, len: usize, stride: usize, rows: usize) {
@@ -51,7 +51,7 @@ impl LayerNorm {
 }
 
 /// `from` and `to` may be the same rows: a row is read before it is written, vector by vector.
-struct Run<'a, O> {
+pub struct NormRun<'a, O> {
     norm: &'a LayerNorm,
     from: *const f32,
     from_stride: usize,
@@ -61,7 +61,7 @@ struct Run<'a, O> {
     act: Act,
 }
 
-impl<O: Elem> Kernel for Run<'_, O> {
+impl<O: Elem> Kernel for NormRun<'_, O> {
     type Out = ();
 
     #[inline(always)]

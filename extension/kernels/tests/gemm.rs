@@ -38,7 +38,8 @@ fn products<E: Elem>(tolerance: f64) {
         4 => Epilogue::ADD_GELU,
         _ => Epilogue { act: Act::Relu, residual: Residual::InPlace, act_after: Act::Gelu },
     };
-    let sizes = [(1, 1, 1), (2, 3, 5), (7, 17, 33), (12, 32, 32), (13, 31, 64), (25, 64, 100), (40, 5, 7), (29, 129, 48)];
+    let sizes =
+        [(1, 1, 1), (2, 3, 5), (7, 17, 33), (12, 32, 32), (13, 31, 64), (25, 64, 100), (40, 5, 7), (29, 129, 48)];
     for (case, &(rows, k, n)) in sizes.iter().chain(&sizes).chain(&sizes).enumerate() {
         let (lda, ldc) = (k + r.below(5), n + r.below(4));
         let a = r.elems::<E>(rows * lda);
@@ -116,7 +117,14 @@ fn blocks_larger_than_a_cache() {
 /// NCHW-free naive convolution: `[h][w][c]` by `[n][c][size][size]`.
 #[allow(clippy::too_many_arguments)]
 fn naive_conv(
-    image: &[f64], (h, w, c): (usize, usize, usize), weight: &[f64], bias: &[f32], n: usize, size: usize, stride: usize, pad: usize,
+    image: &[f64],
+    (h, w, c): (usize, usize, usize),
+    weight: &[f64],
+    bias: &[f32],
+    n: usize,
+    size: usize,
+    stride: usize,
+    pad: usize,
 ) -> Vec<f64> {
     let (oh, ow) = ((h + 2 * pad - size) / stride + 1, (w + 2 * pad - size) / stride + 1);
     let mut out = Vec::new();
@@ -143,7 +151,9 @@ fn naive_conv(
 
 fn convolutions<E: Elem>() {
     let mut r = Random(3);
-    for (h, w, c, n, stride) in [(5, 7, 4, 9, 1), (8, 6, 2, 33, 2), (7, 9, 16, 32, 2), (1, 1, 3, 5, 1), (6, 5, 8, 40, 1), (9, 4, 4, 20, 2)] {
+    for (h, w, c, n, stride) in
+        [(5, 7, 4, 9, 1), (8, 6, 2, 33, 2), (7, 9, 16, 32, 2), (1, 1, 3, 5, 1), (6, 5, 8, 40, 1), (9, 4, 4, 20, 2)]
+    {
         let (weight, bias, image) = (r.vec(n * c * 9), r.vec(n), r.elems::<E>(h * w * c));
         let want = naive_conv(&wide(&image), (h, w, c), &as_stored::<E>(&weight), &bias, n, 3, stride, 1);
         let zeros = vec![E::default(); c];

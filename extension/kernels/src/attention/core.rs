@@ -29,7 +29,15 @@ pub(super) fn values_len<E: Elem>(keys: usize, d: usize) -> usize {
 /// # Safety
 /// `k` and `v` are valid for `d` reads, `kt` and `vp` for the tile.
 #[inline(always)]
-pub(super) unsafe fn put_key<E: Elem>(k: *const E, v: *const E, kt: *mut E, vp: *mut E, j: usize, keys: usize, d: usize) {
+pub(super) unsafe fn put_key<E: Elem>(
+    k: *const E,
+    v: *const E,
+    kt: *mut E,
+    vp: *mut E,
+    j: usize,
+    keys: usize,
+    d: usize,
+) {
     let panel = d.next_multiple_of(E::STEP) * PANEL;
     // SAFETY: indices stay within the lengths above.
     unsafe {
@@ -216,7 +224,11 @@ impl<E: Elem> Step<'_, E> {
                     }
                     let y = s.mul(acc[r][v], s.splat(1.0 / state.sum[r]));
                     let n = self.d.saturating_sub(at).min(S::LANES);
-                    if n == S::LANES { E::store(s, self.out[r].add(at), y) } else { E::store_n(s, self.out[r].add(at), n, y) }
+                    if n == S::LANES {
+                        E::store(s, self.out[r].add(at), y)
+                    } else {
+                        E::store_n(s, self.out[r].add(at), n, y)
+                    }
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! Attention over all keys, tile by tile with a running softmax: no matrix of scores is stored.
 
+use super::Heads;
 use super::core::{State, Step, keys_len, put_key, values_len};
 use super::relative::{RelativePositions, close_row};
-use super::Heads;
+use crate::Isa;
 use crate::buffer::Scratch;
 use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
 use crate::simd::{Kernel, Simd};
-use crate::Isa;
 use std::ops::Range;
 
 /// Keys of a tile, about; a multiple of the grid's width where there are relative positions.
@@ -89,10 +89,10 @@ pub fn attend<E: Elem>(
         assert!(layout.keys == height * width && r.d() == d && queries.end <= layout.keys, "relative positions");
         assert!(layout.tile.is_multiple_of(width), "a key tile is made of grid rows");
     }
-    isa.run(Run { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch });
+    E::attend(isa, AttendRun { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch });
 }
 
-struct Run<'a, 'b, E> {
+pub struct AttendRun<'a, 'b, E> {
     layout: &'a KeyValues,
     q: &'a Heads<'b, E>,
     packed: &'a [E],
@@ -105,12 +105,12 @@ struct Run<'a, 'b, E> {
     scratch: &'a mut Scratch,
 }
 
-impl<E: Elem> Kernel for Run<'_, '_, E> {
+impl<E: Elem> Kernel for AttendRun<'_, '_, E> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Run { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch } = self;
+        let AttendRun { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch } = self;
         let KeyValues { keys: all, d, tile } = *layout;
         let columns = tile.next_multiple_of(PANEL);
         let block = S::MR * columns;

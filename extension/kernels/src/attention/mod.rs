@@ -10,9 +10,11 @@ mod global;
 mod relative;
 mod window;
 
+pub use global::AttendRun;
 pub use global::{KeyValues, attend};
 pub use relative::RelativePositions;
-pub use window::{Bias, Windows, window_attention};
+pub use window::WindowRun;
+pub use window::{Bias, Windows, attend_windows, window_attention};
 
 use crate::elem::Elem;
 

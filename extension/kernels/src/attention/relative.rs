@@ -24,8 +24,6 @@ impl<E: Elem> RelativePositions<E> {
         let mut rows = Vec::with_capacity(rel_h.len() + rel_w.len());
         rel_h.chunks_exact(d).rev().for_each(|r| rows.extend_from_slice(r));
         rel_w.chunks_exact(d).rev().for_each(|r| rows.extend_from_slice(r));
-        // scores are in units of ln 2
-        rows.iter_mut().for_each(|x| *x *= std::f32::consts::LOG2_E);
         Self { table: Packed::linear(&rows, 2 * (height + width) - 2, d, None), height, width }
     }
 
@@ -66,6 +64,7 @@ impl<E: Elem> RelativePositions<E> {
             return; // never called; keeps the compiler from generating it
         }
         let columns = self.product_columns();
+        let unit = s.splat(std::f32::consts::LOG2_E); // scores are in units of ln 2
         // SAFETY: the caller's contract.
         unsafe {
             for col in (0..self.table.n()).step_by(2 * S::LANES) {
@@ -75,7 +74,7 @@ impl<E: Elem> RelativePositions<E> {
                 accumulate::<S, E, MR, 2, false>(s, &mut acc, std::slice::from_ref(queries), self.d(), panel, 0);
                 for r in 0..rows.min(MR) {
                     for v in 0..2 {
-                        s.store(to.add(r * columns + col + v * S::LANES), acc[r][v]);
+                        s.store(to.add(r * columns + col + v * S::LANES), s.mul(acc[r][v], unit));
                     }
                 }
             }
@@ -127,4 +126,3 @@ pub(super) unsafe fn close_row(bias: *mut f32, keys: usize, width: usize) {
         unsafe { *bias.add(c) = f32::NEG_INFINITY };
     }
 }
-

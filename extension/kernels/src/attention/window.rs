@@ -3,14 +3,14 @@
 //! The image is thought of as padded to whole windows. Every padding token has the same q, k, v (given once); its keys
 //! and values take part, its queries are skipped and nothing is stored for it.
 
+use super::Heads;
 use super::core::{State, Step, keys_len, put_key, values_len};
 use super::relative::{RelativePositions, close_row};
-use super::Heads;
+use crate::Isa;
 use crate::buffer::{AlignedVec, Scratch, Shared};
 use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
 use crate::simd::{Kernel, Simd};
-use crate::Isa;
 use std::ops::Range;
 
 /// Sizes of a windowed attention.
@@ -105,10 +105,30 @@ pub unsafe fn window_attention<E: Elem>(
         Bias::Table(t) => assert_eq!(t.len(), heads * keys * keys.next_multiple_of(PANEL), "bias table"),
         Bias::Relative(r) => assert_eq!((r.size(), r.d()), ((window, window), d), "relative positions"),
     }
-    isa.run(Run { sizes: *sizes, windows, qkv, pad, bias, scale, out, out_stride, scratch });
+    E::window(isa, WindowRun { sizes: *sizes, windows, qkv, pad, bias, scale, out, out_stride, scratch });
 }
 
-struct Run<'a, 'b, E> {
+/// [`window_attention`] of all windows, whose tokens are all of `out`.
+#[allow(clippy::too_many_arguments)]
+pub fn attend_windows<E: Elem>(
+    isa: Isa,
+    sizes: &Windows,
+    qkv: &[Heads<'_, E>; 3],
+    pad: &[E],
+    bias: &Bias<E>,
+    scale: f32,
+    out: &mut [E],
+    out_stride: usize,
+    scratch: &mut Scratch,
+) {
+    // SAFETY: `out` is borrowed exclusively for the duration of the call.
+    unsafe {
+        let out = Shared::new(out);
+        window_attention(isa, sizes, 0..sizes.count(), qkv, pad, bias, scale, &out, out_stride, scratch);
+    }
+}
+
+pub struct WindowRun<'a, 'b, E> {
     sizes: Windows,
     windows: Range<usize>,
     qkv: &'a [Heads<'b, E>; 3],
@@ -120,12 +140,12 @@ struct Run<'a, 'b, E> {
     scratch: &'a mut Scratch,
 }
 
-impl<E: Elem> Kernel for Run<'_, '_, E> {
+impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Run { sizes, windows, qkv, pad, bias, scale, out, out_stride, scratch } = self;
+        let WindowRun { sizes, windows, qkv, pad, bias, scale, out, out_stride, scratch } = self;
         let Windows { height, width, window, heads, d } = sizes;
         let keys = window * window;
         let columns = keys.next_multiple_of(PANEL);

@@ -13,11 +13,10 @@ pub use epilogue::{Act, Epilogue, Out, Residual};
 pub use pack::Packed;
 pub use source::{Conv3x3, Gather, Mat, MatMut, Patches, Rows, Source};
 
+use crate::Isa;
 use crate::elem::Elem;
 use crate::simd::{Kernel, Simd};
-use crate::Isa;
 use epilogue::Finish;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 use tile::{Acc, MAX_MR, PANEL};
 
@@ -43,7 +42,22 @@ pub fn gemm<E: Elem, A: Source<E>>(
     assert_eq!((a.segments(), a.segment()), (w.segments, w.segment), "K of the operands: segments, length");
     assert!(rows.start <= rows.end && rows.end <= a.rows(), "rows {rows:?} of {}", a.rows());
     let finish = Finish::new(epilogue, &mut out, rows.len(), w.n);
-    isa.run(Gemm { a, rows, w, finish });
+    let (mr, segments) = (isa.tile_rows(), w.segments);
+    let tiles = (BLOCK_BYTES / (mr * w.k() * size_of::<E>())).clamp(1, GROUPS / segments);
+    let mut pointers = [[std::ptr::null(); MAX_MR]; GROUPS];
+    let mut start = rows.start;
+    while start < rows.end {
+        let end = rows.end.min(start + tiles * mr);
+        for (t, first) in (start..end).step_by(mr).enumerate() {
+            for r in 0..mr {
+                // a short last tile repeats its last row
+                a.segment_pointers((first + r).min(end - 1), |g, p| pointers[t * segments + g][r] = p);
+            }
+        }
+        let (first, count) = (start - rows.start, end - start);
+        E::gemm(isa, Block { pointers: &pointers, first, rows: count, w, finish: &finish, ahead: a.ahead(mr) });
+        start = end;
+    }
 }
 
 /// The stride, in elements, to give rows of `k` elements that are to be multiplied.
@@ -51,63 +65,55 @@ pub fn good_stride<E: Elem>(k: usize) -> usize {
     if (k * size_of::<E>()).is_multiple_of(4096) { k + 64 / size_of::<E>() } else { k }
 }
 
-struct Gemm<'a, E, A> {
-    a: &'a A,
-    rows: Range<usize>,
+/// Some rows of a product, their addresses resolved.
+pub struct Block<'a, E> {
+    /// For each tile of rows the pointers of each segment; valid by the contract of [`Source`].
+    pointers: &'a [[*const E; MAX_MR]; GROUPS],
+    /// Row of the output that the first row is.
+    first: usize,
+    rows: usize,
     w: &'a Packed<E>,
-    finish: Finish,
+    finish: &'a Finish,
+    ahead: usize,
 }
 
-impl<E: Elem, A: Source<E>> Kernel for Gemm<'_, E, A> {
+impl<E: Elem> Kernel for Block<'_, E> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Gemm { a, rows, w, finish } = &self;
-        let segments = w.segments;
-        let tile_bytes = S::MR * w.k() * size_of::<E>();
-        let resident = size_of_val(&*w.panels) <= RESIDENT_BYTES;
-        let tiles = if resident { 1 } else { (BLOCK_BYTES / tile_bytes).clamp(1, GROUPS / segments) };
-        let mut pointers = [const { MaybeUninit::<[*const E; MAX_MR]>::uninit() }; GROUPS];
-
-        let mut start = rows.start;
-        while start < rows.end {
-            let end = rows.end.min(start + tiles * S::MR);
-            for (t, first) in (start..end).step_by(S::MR).enumerate() {
-                for r in 0..S::MR {
-                    // a short last tile repeats its last row
-                    a.segment_pointers((first + r).min(end - 1), |g, p| {
-                        // SAFETY: an array of pointers needs no initialisation to be assigned to element-wise.
-                        unsafe { (*pointers[t * segments + g].as_mut_ptr())[r] = p };
-                    });
-                }
+        let tiles = self.rows.div_ceil(S::MR);
+        let columns = self.w.n.div_ceil(2 * S::LANES);
+        if size_of_val(&*self.w.panels) <= RESIDENT_BYTES {
+            for i in 0..tiles * columns {
+                self.tile(s, i / columns, i % columns);
             }
-            for col in (0..w.n).step_by(2 * S::LANES) {
-                let offset = col / PANEL * w.panel_len + col % PANEL * E::STEP;
-                // SAFETY: the offset is that of a column in an existing panel.
-                let panel = unsafe { w.panels.as_ptr().add(offset) };
-                for (t, first) in (start..end).step_by(S::MR).enumerate() {
-                    let group = &pointers[t * segments..][..segments];
-                    // SAFETY: the first MR entries of each group were written above, and only they are read.
-                    let group = unsafe { &*(group as *const [_] as *const [[*const E; MAX_MR]]) };
-                    let tile = Tile {
-                        group,
-                        len: w.segment,
-                        panel,
-                        bias: &w.bias[col..],
-                        finish,
-                        col,
-                        cols: w.n - col,
-                        ahead: if col == 0 { a.ahead(S::MR) } else { 0 },
-                    };
-                    let (row, rows) = (first - self.rows.start, (end - first).min(S::MR));
-                    // SAFETY: pointers by the contract of `Source`, panel and bias by that of `Packed`, outputs
-                    // checked by `Finish::new`.
-                    unsafe { tile.dispatch(s, row, rows) };
-                }
+        } else {
+            for i in 0..tiles * columns {
+                self.tile(s, i % tiles, i / tiles);
             }
-            start = end;
         }
+    }
+}
+
+impl<E: Elem> Block<'_, E> {
+    #[inline(always)]
+    fn tile<S: Simd>(&self, s: S, t: usize, column: usize) {
+        let (w, first, col) = (self.w, t * S::MR, column * 2 * S::LANES);
+        let tile = Tile {
+            group: &self.pointers[t * w.segments..][..w.segments],
+            len: w.segment,
+            // SAFETY: the offset is that of a column in an existing panel.
+            panel: unsafe { w.panels.as_ptr().add(col / PANEL * w.panel_len + col % PANEL * E::STEP) },
+            bias: &w.bias[col..],
+            finish: self.finish,
+            col,
+            cols: w.n - col,
+            ahead: if col == 0 { self.ahead } else { 0 },
+        };
+        // SAFETY: pointers by the contract of `Source`, panel and bias by that of `Packed`, outputs checked by
+        // `Finish::new`.
+        unsafe { tile.dispatch(s, self.first + first, (self.rows - first).min(S::MR)) };
     }
 }
 

@@ -149,14 +149,7 @@ pub struct Conv3x3<'a, E> {
 
 impl<'a, E: Elem> Conv3x3<'a, E> {
     /// `image` is `[height][width][channels]`; `zeros` holds at least `channels` zeros.
-    pub fn padded(
-        image: &'a [E],
-        zeros: &'a [E],
-        height: usize,
-        width: usize,
-        channels: usize,
-        stride: usize,
-    ) -> Self {
+    pub fn padded(image: &'a [E], zeros: &'a [E], height: usize, width: usize, channels: usize, stride: usize) -> Self {
         assert_eq!(image.len(), height * width * channels, "image of {height} x {width} x {channels}");
         assert!(zeros.len() >= channels && channels > 0 && stride > 0);
         let (out_height, out_width) = (height.div_ceil(stride), width.div_ceil(stride));
