@@ -37,6 +37,9 @@ pub enum ModelError {
     /// An embedding of another model, or of another size, was given.
     #[error("{0}")]
     Embedding(String),
+    /// The instruction set asked for is not to be had.
+    #[error("{0}")]
+    Processor(String),
     /// A tensor operation failed; this is a defect of this crate.
     #[error("internal error in the network: {0}")]
     Network(#[from] candle_core::Error),

@@ -7,11 +7,16 @@ mod error;
 mod graph;
 mod model;
 mod names;
+mod plan;
+mod precision;
 mod prediction;
 mod prompt;
+mod team;
 mod weights;
 
 pub use error::{ModelError, Result};
-pub use model::{Embedding, Model, ModelInfo};
+pub use model::{Embedding, Engine, Model, ModelInfo};
+pub use precision::Precision;
 pub use prediction::Prediction;
 pub use prompt::Prompt;
+pub use team::Team;

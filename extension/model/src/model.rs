@@ -8,14 +8,18 @@ use std::sync::OnceLock;
 
 use candle_core::Device;
 use sam_imaging::{RgbImage, resize_bilinear};
+use sam_kernels::Isa;
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{ModelError, Result};
 use crate::graph::Graph;
+use crate::plan::{Plan, Prepared};
+use crate::precision::Precision;
 use crate::prediction::{Frame, Prediction};
 use crate::prompt::Prompt;
+use crate::team::Team;
 use crate::weights::{Weights, refuse_leftovers};
 
 static NANO: &[u8] = include_bytes!("../assets/nano.safetensors");
@@ -47,16 +51,38 @@ pub struct ModelInfo {
 pub struct Model {
     info: ModelInfo,
     config: Config,
-    graph: Graph,
+    network: Network,
     static_bytes: Option<&'static [u8]>,
     sha256: OnceLock<String>,
 }
 
+/// What runs the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The CPU path: weights packed at load for the processor at hand.
+    Plan(Precision),
+    /// The plain definition in candle's operations, `f32`: slow, and what the plan is compared with.
+    Graph,
+}
+
+impl From<Precision> for Engine {
+    fn from(precision: Precision) -> Self {
+        Self::Plan(precision)
+    }
+}
+
+enum Network {
+    Plan(Box<Plan>),
+    Graph(Box<Graph>),
+}
+
 /// A picture as the mask decoder sees it: what the image encoder made of it, and its sizes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Embedding {
     /// (rows * columns, channels)
     values: Vec<f32>,
+    /// What the decoder computes once for all prompts.
+    prepared: Option<Prepared>,
     frame: Frame,
 }
 
@@ -65,8 +91,8 @@ impl Model {
     ///
     /// # Errors
     /// None in practice: the weights are part of the program and tested.
-    pub fn nano() -> Result<Self> {
-        Self::build(&Checkpoint::from_static("nano", NANO)?, &Device::Cpu)
+    pub fn nano(engine: impl Into<Engine>) -> Result<Self> {
+        Self::build(&Checkpoint::from_static("nano", NANO)?, engine.into())
     }
 
     /// Opens a `.safetensors`, `.pt` or `.pth` checkpoint of SAM (B, L, H), MobileSAM or TinySAM with the names of
@@ -74,14 +100,21 @@ impl Model {
     ///
     /// # Errors
     /// Unreadable, damaged and truncated files, and files that are no such model, each with what is wrong.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::build(&Checkpoint::open(path)?, &Device::Cpu)
+    pub fn open(path: &Path, engine: impl Into<Engine>) -> Result<Self> {
+        Self::build(&Checkpoint::open(path)?, engine.into())
     }
 
-    fn build(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+    fn build(checkpoint: &Checkpoint, engine: Engine) -> Result<Self> {
         let config = Config::of(checkpoint)?;
         let taken = RefCell::new(BTreeSet::new());
-        let graph = Graph::new(&config, &Weights::new(checkpoint, device, &taken))?;
+        let weights = Weights::new(checkpoint, &Device::Cpu, &taken);
+        let network = match engine {
+            Engine::Graph => Network::Graph(Box::new(Graph::new(&config, &weights)?)),
+            Engine::Plan(precision) => {
+                let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
+                Network::Plan(Box::new(Plan::new(&config, &weights, precision, isa)?))
+            }
+        };
         let taken = taken.into_inner();
         refuse_leftovers(checkpoint, &taken)?;
         let count = |name: &String| checkpoint.shape(name).map_or(0, |shape| shape.iter().product::<usize>() as u64);
@@ -99,7 +132,7 @@ impl Model {
             bytes: checkpoint.bytes(),
             license: config.license.clone(),
         };
-        Ok(Self { info, config, graph, static_bytes, sha256: OnceLock::new() })
+        Ok(Self { info, config, network, static_bytes, sha256: OnceLock::new() })
     }
 
     /// What the checkpoint says about itself.
@@ -132,16 +165,41 @@ impl Model {
         Ok(self.sha256.get_or_init(|| hex))
     }
 
+    /// What the encoder's matrix products are computed in.
+    pub fn precision(&self) -> Precision {
+        match &self.network {
+            Network::Plan(plan) => plan.precision(),
+            Network::Graph(_) => Precision::F32,
+        }
+    }
+
     /// Runs the image encoder: the picture is resized to the model's longest side as Pillow does, normalised, padded
-    /// with zeros at the right and bottom, and encoded.
+    /// with zeros at the right and bottom, and encoded by the threads of `team`.
     ///
     /// # Errors
     /// An empty picture, or a failure of the tensor library.
-    pub fn embed(&self, image: &RgbImage) -> Result<Embedding> {
+    pub fn embed(&self, image: &RgbImage, team: Team) -> Result<Embedding> {
         let side = self.info.image_size;
         let frame = Frame::new(image.width() as usize, image.height() as usize, side, self.info.mask_size)?;
         let (width, height) = frame.input;
         let resized = resize_bilinear(image, width as u32, height as u32);
+        Ok(match &self.network {
+            Network::Plan(plan) => {
+                let values = plan.encode(&resized, team);
+                let prepared = plan.decoder.prepare(&values, team);
+                Embedding { values, prepared: Some(prepared), frame }
+            }
+            Network::Graph(graph) => {
+                let values = graph.encode(&self.planes(&resized), side)?;
+                Embedding { values, prepared: None, frame }
+            }
+        })
+    }
+
+    /// The padded, normalised input as the graph takes it: (3, side, side).
+    fn planes(&self, resized: &RgbImage) -> Vec<f32> {
+        let side = self.info.image_size;
+        let width = resized.width() as usize;
         let mut pixels = vec![0.0; 3 * side * side];
         for (channel, plane) in pixels.chunks_exact_mut(side * side).enumerate() {
             let (mean, std) = (self.config.pixel_mean[channel], self.config.pixel_std[channel]);
@@ -151,7 +209,7 @@ impl Model {
                 }
             }
         }
-        Ok(Embedding { values: self.graph.encode(&pixels, side)?, frame })
+        pixels
     }
 
     /// Runs the prompt encoder and the mask decoder: three candidates for a single point, one mask for any other
@@ -159,7 +217,7 @@ impl Model {
     ///
     /// # Errors
     /// An embedding of another model, or a failure of the tensor library.
-    pub fn predict(&self, embedding: &Embedding, prompt: &Prompt) -> Result<Prediction> {
+    pub fn predict(&self, embedding: &Embedding, prompt: &Prompt, team: Team) -> Result<Prediction> {
         let [channels, rows, columns] = self.info.embedding_shape;
         if embedding.values.len() != channels * rows * columns {
             return Err(ModelError::Embedding(format!(
@@ -169,12 +227,22 @@ impl Model {
             )));
         }
         let (coords, labels) = prompt_tokens(prompt, &embedding.frame);
-        let (logits, iou) = self.graph.decode(&embedding.values, &coords, &labels)?;
-        let pixels = self.info.mask_size * self.info.mask_size;
         // The first output is the single mask, the others are the candidates for ambiguous prompts.
-        let masks = if prompt.is_ambiguous() { 1..iou.len() } else { 0..1 };
-        let logits = logits[masks.start * pixels..masks.end * pixels].to_vec();
-        Ok(Prediction::new(logits, iou[masks].to_vec(), embedding.frame))
+        let candidates = self.config.mask_decoder.num_multimask_outputs;
+        let wanted = if prompt.is_ambiguous() { 1..candidates + 1 } else { 0..1 };
+        let (logits, iou) = match (&self.network, &embedding.prepared) {
+            (Network::Plan(plan), Some(prepared)) => plan.decoder.run(prepared, &coords, &labels, wanted, team),
+            (Network::Plan(plan), None) => {
+                let prepared = plan.decoder.prepare(&embedding.values, team);
+                plan.decoder.run(&prepared, &coords, &labels, wanted, team)
+            }
+            (Network::Graph(graph), _) => {
+                let (logits, iou) = graph.decode(&embedding.values, &coords, &labels)?;
+                let pixels = self.info.mask_size * self.info.mask_size;
+                (logits[wanted.start * pixels..wanted.end * pixels].to_vec(), iou[wanted].to_vec())
+            }
+        };
+        Ok(Prediction::new(logits, iou, embedding.frame))
     }
 }
 

@@ -46,6 +46,23 @@ impl<'a> Weights<'a> {
         Ok(tensor)
     }
 
+    /// The values of the tensor `name`, row-major.
+    pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        Ok(self.tensor(name, shape)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// A convolution `c` without bias, of the shape given, followed by a batch norm `bn` (eps 1e-5), as the one
+    /// convolution with bias that equals both: batch norm is linear at inference.
+    pub(crate) fn folded_convolution(&self, shape: [usize; 4]) -> Result<(Tensor, Tensor)> {
+        let outputs = shape[0];
+        let weight = self.at("c").tensor("weight", &shape)?;
+        let norm = self.at("bn");
+        let variance = norm.tensor("running_var", &[outputs])?;
+        let scale = (norm.tensor("weight", &[outputs])? / (variance + 1e-5)?.sqrt()?)?;
+        let bias = (norm.tensor("bias", &[outputs])? - (norm.tensor("running_mean", &[outputs])? * &scale)?)?;
+        Ok((weight.broadcast_mul(&scale.reshape((outputs, 1, 1, 1))?)?, bias))
+    }
+
     /// The shape of the tensor `name`, if there is one.
     pub(crate) fn shape(&self, name: &str) -> Option<&'a [usize]> {
         self.checkpoint.shape(&format!("{}{name}", self.prefix))
@@ -67,4 +84,25 @@ pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>
             left.len()
         ))),
     }
+}
+
+/// Takes the weights for mask prompts, which are part of every checkpoint but not offered: they are checked like all
+/// others. `weights` are those below `mask_downscaling`.
+pub(crate) fn take_mask_downscaling(weights: &Weights, width: usize) -> Result<()> {
+    let hidden = weights.shape("3.weight").map_or(16, |shape| shape[0]);
+    for (name, shape) in [
+        ("0.weight", vec![hidden / 4, 1, 2, 2]),
+        ("0.bias", vec![hidden / 4]),
+        ("1.weight", vec![hidden / 4]),
+        ("1.bias", vec![hidden / 4]),
+        ("3.weight", vec![hidden, hidden / 4, 2, 2]),
+        ("3.bias", vec![hidden]),
+        ("4.weight", vec![hidden]),
+        ("4.bias", vec![hidden]),
+        ("6.weight", vec![width, hidden, 1, 1]),
+        ("6.bias", vec![width]),
+    ] {
+        weights.tensor(name, &shape)?;
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use super::layers::{LayerNorm, Linear, gelu, softmax};
 use crate::config::DecoderConfig;
 use crate::error::Result;
-use crate::weights::Weights;
+use crate::weights::{Weights, take_mask_downscaling};
 
 /// Prompt encoder and mask decoder.
 pub(super) struct Decoder {
@@ -152,23 +152,7 @@ impl PromptEncoder {
         for index in 0..4 {
             labels.push(weights.at("point_embeddings").at(index).tensor("weight", &[1, width])?);
         }
-        // Mask prompts are part of every checkpoint and not offered; their weights are checked like all others.
-        let downscaling = weights.at("mask_downscaling");
-        let hidden = downscaling.shape("3.weight").map_or(16, |shape| shape[0]);
-        for (name, shape) in [
-            ("0.weight", vec![hidden / 4, 1, 2, 2]),
-            ("0.bias", vec![hidden / 4]),
-            ("1.weight", vec![hidden / 4]),
-            ("1.bias", vec![hidden / 4]),
-            ("3.weight", vec![hidden, hidden / 4, 2, 2]),
-            ("3.bias", vec![hidden]),
-            ("4.weight", vec![hidden]),
-            ("4.bias", vec![hidden]),
-            ("6.weight", vec![width, hidden, 1, 1]),
-            ("6.bias", vec![width]),
-        ] {
-            downscaling.tensor(name, &shape)?;
-        }
+        take_mask_downscaling(&weights.at("mask_downscaling"), width)?;
         Ok(Self {
             frequencies: weights.tensor("pe_layer.positional_encoding_gaussian_matrix", &[2, width / 2])?,
             labels: Tensor::cat(&labels, 0)?,

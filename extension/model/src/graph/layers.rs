@@ -69,7 +69,7 @@ impl Conv {
         Ok(Self { weight, bias: None, stride: 1, depthwise: false })
     }
 
-    /// A convolution `c` followed by a batch norm `bn` (eps 1e-5), folded into one at load: both are linear.
+    /// A convolution followed by a batch norm, folded into one.
     pub(super) fn with_norm(
         weights: &Weights,
         inputs: usize,
@@ -79,12 +79,7 @@ impl Conv {
         depthwise: bool,
     ) -> Result<Self> {
         let per_output = if depthwise { 1 } else { inputs };
-        let weight = weights.at("c").tensor("weight", &[outputs, per_output, kernel, kernel])?;
-        let norm = weights.at("bn");
-        let variance = norm.tensor("running_var", &[outputs])?;
-        let scale = (norm.tensor("weight", &[outputs])? / (variance + 1e-5)?.sqrt()?)?;
-        let bias = (norm.tensor("bias", &[outputs])? - (norm.tensor("running_mean", &[outputs])? * &scale)?)?;
-        let weight = weight.broadcast_mul(&scale.reshape((outputs, 1, 1, 1))?)?;
+        let (weight, bias) = weights.folded_convolution([outputs, per_output, kernel, kernel])?;
         Ok(Self { weight, bias: Some(bias), stride, depthwise })
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{records, seeded};
 use sam_imaging::RgbImage;
-use sam_model::{Model, Prompt};
+use sam_model::{Model, Precision, Prompt, Team};
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
@@ -21,14 +21,14 @@ fn written(name: &str, tensors: &Tensors) -> PathBuf {
 
 /// Low-resolution logits of one point on a small gradient.
 fn logits(path: &Path) -> Vec<f32> {
-    let model = Model::open(path).unwrap();
+    let model = Model::open(path, Precision::F32).unwrap();
     let picture = RgbImage::from_fn(50, 40, |x, y| image::Rgb([5 * x as u8, 6 * y as u8, (x * y) as u8]));
-    let embedding = model.embed(&picture).unwrap();
-    model.predict(&embedding, &Prompt::point(0.4, 0.6).unwrap()).unwrap().low_res_logits(0).to_vec()
+    let embedding = model.embed(&picture, Team::ALONE).unwrap();
+    model.predict(&embedding, &Prompt::point(0.4, 0.6).unwrap(), Team::ALONE).unwrap().low_res_logits(0).to_vec()
 }
 
 fn refusal(path: &Path) -> String {
-    let Err(error) = Model::open(path) else { panic!("{} was accepted", path.display()) };
+    let Err(error) = Model::open(path, Precision::F32) else { panic!("{} was accepted", path.display()) };
     let text = error.to_string();
     assert!(text.contains(&*path.to_string_lossy()), "the file is not named: {text}");
     text
@@ -106,7 +106,7 @@ fn hugging_face_names_give_the_same_as_metas() {
 
 #[test]
 fn info_is_read_from_names_and_shapes() {
-    let model = Model::open(&written("tiny-info.safetensors", &tiny())).unwrap();
+    let model = Model::open(&written("tiny-info.safetensors", &tiny()), Precision::F32).unwrap();
     let info = model.info();
     assert_eq!((info.name.as_str(), info.architecture.as_str()), ("tiny-info", "vit"));
     assert_eq!((info.image_size, info.embedding_shape, info.mask_size), (64, [32, 4, 4], 16));
@@ -114,7 +114,7 @@ fn info_is_read_from_names_and_shapes() {
     assert_eq!(info.parameters, weights as u64);
     assert_eq!(model.sha256().unwrap().len(), 64);
 
-    let nano = Model::nano().unwrap();
+    let nano = Model::nano(Precision::F32).unwrap();
     let info = nano.info();
     assert_eq!((info.name.as_str(), info.path.as_ref(), info.architecture.as_str()), ("nano", None, "tiny_vit"));
     assert_eq!((info.image_size, info.embedding_shape, info.mask_size), (512, [128, 32, 32], 128));

@@ -3,7 +3,7 @@
 use crate::records::{self, Record};
 use crate::seeded;
 use sam_imaging::{Limits, RgbImage, decode};
-use sam_model::{Embedding, Model, Prediction, Prompt};
+use sam_model::{Embedding, Engine, Model, Precision, Prediction, Prompt, Team};
 
 /// Largest difference of embedding and logits, as a share of their standard deviation.
 const LOGITS: f32 = 1e-3;
@@ -95,15 +95,17 @@ fn check_prediction(context: &str, prediction: &Prediction, record: &Record, nam
     );
 }
 
+const ENGINES: [Engine; 2] = [Engine::Plan(Precision::F32), Engine::Graph];
+
 fn check_model(folder: &str, model: &Model, pictures: usize) {
     let records = Record::all(folder);
     assert_eq!(records.len(), pictures, "records of {folder}");
     for record in records {
         let image = picture(&record.image);
-        let embedding = model.embed(&image).unwrap();
+        let embedding = model.embed(&image, Team::ALONE).unwrap();
         check_embedding(&format!("{folder} {}", record.image), model, &embedding, &record);
         for name in PROMPTS {
-            let prediction = model.predict(&embedding, &prompt(name)).unwrap();
+            let prediction = model.predict(&embedding, &prompt(name), Team::ALONE).unwrap();
             check_prediction(&format!("{folder} {} {name}", record.image), &prediction, &record, name);
         }
     }
@@ -111,14 +113,19 @@ fn check_model(folder: &str, model: &Model, pictures: usize) {
 
 fn check_seeded(folder: &str, pictures: usize) {
     let path = seeded::checkpoint(folder);
-    let model = Model::open(&path).unwrap();
-    check_model(folder, &model, pictures);
+    for engine in ENGINES {
+        println!("{engine:?}");
+        check_model(folder, &Model::open(&path, engine).unwrap(), pictures);
+    }
     std::fs::remove_file(path).unwrap();
 }
 
 #[test]
 fn nano_equals_pytorch() {
-    check_model("nano", &Model::nano().unwrap(), 5);
+    for engine in ENGINES {
+        println!("{engine:?}");
+        check_model("nano", &Model::nano(engine).unwrap(), 5);
+    }
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! Memory that is kept from picture to picture: fresh pages cost more than most steps that fill them.
+
+use std::sync::{Mutex, PoisonError};
+
+use sam_kernels::AlignedVec;
+
+use super::element::Element;
+
+/// The working memory of one picture in the encoder.
+pub(super) struct Arena<E> {
+    /// Operands: the padded input, later queries, keys and values.
+    pub(super) wide: AlignedVec<E>,
+    /// Operands: the stem's first output, later the attention's output.
+    pub(super) narrow: AlignedVec<E>,
+    /// The residual stream, and where its next state is put.
+    pub(super) stream: [AlignedVec<f32>; 2],
+    pub(super) tiles: Tiles<E>,
+}
+
+impl<E: Element> Arena<E> {
+    /// Room for the given numbers of values; see [`Tiles::new`] for the last.
+    pub(super) fn new(wide: usize, narrow: usize, stream: usize, tile: [usize; 2]) -> Self {
+        Self {
+            wide: AlignedVec::zeroed(wide),
+            narrow: AlignedVec::zeroed(narrow),
+            stream: [AlignedVec::zeroed(stream), AlignedVec::zeroed(stream)],
+            tiles: Tiles::new(tile),
+        }
+    }
+}
+
+/// Small buffers for the rows that a thread is working on, meant to stay in its second-level cache.
+pub(super) struct Tile<E> {
+    pub(super) operand: AlignedVec<E>,
+    pub(super) hidden: AlignedVec<E>,
+}
+
+/// As many tiles as threads have needed at the same time.
+pub(super) struct Tiles<E> {
+    sizes: [usize; 2],
+    free: Mutex<Vec<Tile<E>>>,
+}
+
+impl<E: Element> Tiles<E> {
+    /// Tiles with room for `sizes` values in `operand` and `hidden`.
+    pub(super) fn new(sizes: [usize; 2]) -> Self {
+        Self { sizes, free: Mutex::new(Vec::new()) }
+    }
+
+    /// Lends a tile to `work`.
+    pub(super) fn with(&self, work: impl FnOnce(&mut Tile<E>)) {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let [operand, hidden] = self.sizes;
+        let mut tile =
+            free.unwrap_or_else(|| Tile { operand: AlignedVec::zeroed(operand), hidden: AlignedVec::zeroed(hidden) });
+        work(&mut tile);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(tile);
+    }
+}
