@@ -73,5 +73,5 @@ build/installed: build/wheel $(CONSTRAINTS)
 
 build/duckdb-%/.stamp: build/tools
 	rm -rf $(@D)
-	$(PIP) install --only-binary :all: --target $(@D) duckdb==$*
+	$(PIP) install --only-binary :all: --no-warn-conflicts --target $(@D) duckdb==$*
 	@touch $@

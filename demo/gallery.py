@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageFilter
 
-TINTS = ["#2f7bf5", "#e8590c", "#0ca678", "#c2255c", "#7048e8", "#e67700"]
+TINTS = ["#2f7bf5", "#0ca678", "#ae3ec9", "#1c7ed6", "#e8590c", "#0ca678"]
 LONGEST_SIDE = 900  # drawn larger than the photographs are, so that contours are smooth
 
 STYLE = """

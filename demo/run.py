@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import duckdb
+
 import duckdb_sam
 from gallery import Picture, Section, write
 

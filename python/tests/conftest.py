@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-import duckdb_sam
 import pytest
+
+import duckdb_sam
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "demo" / "photos"

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import duckdb
 import duckdb_cli
+
 import duckdb_sam
 
 ROOT = Path(__file__).resolve().parents[2]

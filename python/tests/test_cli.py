@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import duckdb_cli
+
 from conftest import PHOTOS
 
 CLI = Path(duckdb_cli.__file__).with_name("duckdb")

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import duckdb_sam
-import duckdb_sam.ibis as sam
 import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import PHOTOS, counters
-from duckdb_sam.functions import FUNCTIONS
 from ibis import _
 from ibis.backends.duckdb import Backend
+
+import duckdb_sam
+import duckdb_sam.ibis as sam
+from conftest import PHOTOS, counters
+from duckdb_sam.functions import FUNCTIONS
 
 NAMES = ["astronaut", "chelsea", "coffee", "coins", "rocket"]
 SEGMENT = "struct<mask: array<float32>, iou_score: float32>"

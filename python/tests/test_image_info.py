@@ -7,8 +7,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import PHOTOS
 from PIL import Image, ImageOps
+
+from conftest import PHOTOS
 
 EXIF_ORIENTATION = 0x0112
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import duckdb
-import duckdb_sam
 import pytest
+
+import duckdb_sam
 from conftest import PHOTOS
 
 UNSIGNED = {"allow_unsigned_extensions": "true"}

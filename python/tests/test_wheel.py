@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 import duckdb
+
 import duckdb_sam
 from conftest import ROOT
 

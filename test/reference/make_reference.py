@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from seeded_weights import build  # noqa: E402
+from seeded_weights import build
 
 
 def install_stubs() -> None:

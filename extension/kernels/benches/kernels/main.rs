@@ -62,16 +62,179 @@ fn gemms<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
     }
 }
 
+fn convolutions<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
+    let zeros = AlignedVec::<E>::zeroed(1024);
+    // output rows to compute, side, channels as stored, outputs, stride, bordered
+    let cases = [
+        ("stem 1, GELU", 64, 1024, 4, 32, 2, true, Epilogue::GELU),
+        ("stem 2", 64, 512, 32, 64, 2, false, Epilogue::BIAS),
+        ("neck 3x3", 64, 64, 256, 256, 1, false, Epilogue::BIAS),
+    ];
+    for (what, rows, side, c, n, stride, bordered, epilogue) in cases {
+        let label = format!("conv {name} {what} {side}x{side}x{c}->{n}");
+        if !label.contains(&r.filter) {
+            continue;
+        }
+        let border = if bordered { 2 } else { 0 };
+        let image = rounded::<E>(&noise((side + border) * (side + border) * c));
+        let w = Packed::<E>::conv(&noise(n * c * 9), n, c, c, 3, bordered, Some(&noise(n)));
+        let pixels = rows * side / stride;
+        let (mut c32, mut c16) = (AlignedVec::zeroed(pixels * n), AlignedVec::zeroed(pixels * n));
+        let channels = if bordered { 3 } else { c };
+        r.case(&label, 2.0 * (pixels * n * 9 * channels) as f64, peak, || {
+            let out = if E::STEP == 2 { Out::bf16(&mut c16, n) } else { Out::f32(&mut c32, n) };
+            let source = if bordered {
+                Conv3x3::bordered(&image, side, side, c, stride)
+            } else {
+                Conv3x3::padded(&image, &zeros, side, side, c, stride)
+            };
+            gemm(isa, &source, 0..pixels, &w, &epilogue, out);
+        });
+    }
+}
+
+fn depthwise<I: Elem, O: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
+    let cases = [
+        ("MBConv, GELU", 64, 256, 256, 1, Act::Gelu),
+        ("merge, GELU", 64, 256, 128, 2, Act::Gelu),
+        ("local conv 1", 128, 128, 128, 1, Act::None),
+        ("local conv 2", 64, 64, 160, 1, Act::None),
+        ("local conv 3", 64, 64, 320, 1, Act::None),
+    ];
+    for (what, height, width, c, stride, act) in cases {
+        let image = rounded::<I>(&noise(height * width * c));
+        let conv = Depthwise::new(&noise(c * 9), &noise(c));
+        let rows = height / stride;
+        let mut out = AlignedVec::<O>::zeroed(rows * width / stride * c);
+        let flops = 18.0 * out.len() as f64;
+        r.case(&format!("depthwise {name} {what} {height}x{width}x{c} stride {stride}"), flops, peak, || {
+            conv.rows(isa, &image, height, width, stride, 0..rows, act, &mut out);
+        });
+    }
+}
+
+fn norms<O: Elem>(r: &Report, isa: Isa, name: &str) {
+    for c in [64, 128, 160, 256, 320] {
+        let (rows, norm) = (4096, LayerNorm::new(&noise(c), &noise(c), 1e-5));
+        let (x, mut y) = (noise(rows * c), AlignedVec::<O>::zeroed(rows * c));
+        r.elements(&format!("norm {name} 4096x{c}"), rows * c, || {
+            norm.apply(isa, Mat::new(&x, c), rows, Act::None, MatMut::new(&mut y, c));
+        });
+    }
+}
+
+fn windows<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
+    let cases = [
+        ("layer 1", 128, 7, 4, 32, 19 * 4, false),
+        ("layer 2", 64, 14, 5, 32, 25, false),
+        ("layer 3", 64, 7, 10, 32, 100, false),
+        ("ViT-B", 64, 14, 12, 64, 5, true),
+    ];
+    for (what, side, window, heads, d, count, vit) in cases {
+        let label = format!("attention {name} {what} {side}x{side} window {window} heads {heads} d {d}");
+        if !label.contains(&r.filter) {
+            continue;
+        }
+        let (stride, keys) = (3 * heads * d, window * window);
+        let data = rounded::<E>(&noise(side * side * stride));
+        let sizes = Windows { height: side, width: side, window, heads, d };
+        let bias = if vit {
+            let table = noise((2 * window - 1) * d);
+            Bias::Relative(RelativePositions::new(&table, &table, window, window, d))
+        } else {
+            Bias::by_distance(&noise(heads * keys), heads, window)
+        };
+        let mut out = AlignedVec::<E>::zeroed(side * side * heads * d);
+        let out = Shared::new(&mut out);
+        let mut scratch = Scratch::new();
+        let across = side.div_ceil(window);
+        let queries: usize = (0..count)
+            .map(|w| window.min(side - w / across * window) * window.min(side - w % across * window))
+            .sum();
+        r.case(&label, 4.0 * (queries * keys * heads * d) as f64, peak, || {
+            let qkv = Heads::per_head(&data, stride, d);
+            // SAFETY: one call at a time.
+            unsafe {
+                let pad = &data[..stride];
+                window_attention(isa, &sizes, 0..count, &qkv, pad, &bias, 0.17, &out, heads * d, &mut scratch);
+            }
+        });
+    }
+}
+
+fn global<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
+    let cases = [
+        ("ViT-B global", 192, 4096, 64, 1, 64, true),
+        ("ViT-H global", 96, 4096, 80, 1, 64, true),
+        ("tokens to image", 7, 4096, 16, 8, 1, false),
+        ("image to tokens", 4096, 7, 16, 8, 1, false),
+    ];
+    for (what, queries, keys, d, heads, row, vit) in cases {
+        let label = format!("attention {name} {what} {queries}x{keys} heads {heads} d {d}");
+        if !label.contains(&r.filter) {
+            continue;
+        }
+        let stride = heads * d;
+        let (q, k) = (rounded::<E>(&noise(queries * stride)), rounded::<E>(&noise(keys * stride)));
+        let layout = KeyValues::new(keys, d, row);
+        let mut packed = AlignedVec::<E>::zeroed(heads * layout.len::<E>());
+        let kv = Heads::alone(&k, stride, d);
+        let table = noise(127 * d);
+        let relative = vit.then(|| RelativePositions::new(&table, &table, 64, 64, d));
+        r.elements(&format!("{label}: packing keys"), keys * stride, || {
+            for (h, packed) in packed.chunks_exact_mut(layout.len::<E>()).enumerate() {
+                layout.pack(&kv, &kv, h, packed);
+            }
+        });
+        let (mut out, mut scratch) = (AlignedVec::<E>::zeroed(queries * stride), Scratch::new());
+        let from = Heads::alone(&q, stride, d);
+        r.case(&label, 4.0 * (queries * keys * stride) as f64, peak, || {
+            let rel = relative.as_ref();
+            attend(isa, &layout, &from, &packed, 0..heads, 0..queries, 0.2, rel, &mut out, stride, &mut scratch);
+        });
+    }
+}
+
+fn rest(r: &Report, isa: Isa) {
+    let mut x = noise(8192);
+    r.elements("function gelu", x.len(), || math::gelu(isa, &mut x));
+    r.elements("function gelu for bf16", x.len(), || math::gelu_fast(isa, &mut x));
+    r.elements("function exp", x.len(), || math::exp(isa, &mut x));
+    let rgb: Vec<u8> = (0..768 * 1024 * 3).map(|i| (i * 7919 >> 8) as u8).collect();
+    let mut input = AlignedVec::<f32>::zeroed(1026 * 1026 * 4);
+    let n = Normalise { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };
+    r.elements("pixels 768x1024 to f32, 4 channels, bordered", 1024 * 1024, || {
+        n.rows(&rgb, (768, 1024), 1024, 1, 4, 0..1026, &mut input);
+    });
+    let (pixels, masks) = (noise(65536 * 32), noise(4 * 32));
+    let mut planes = AlignedVec::<f32>::zeroed(4 * 65536);
+    r.elements("mask logits 65536 x 32 x 4", 4 * 65536, || {
+        mask_logits(isa, &pixels, 32, &masks, 65536, &mut planes);
+    });
+    let plan = Upsample::new((256, 256), 1024, (768, 1024), (1200, 1600));
+    let mut count = 0;
+    r.elements("enlarge 256x256 to 1200x1600", 1200 * 1600, || {
+        plan.rows(isa, &planes[..65536], 0..1200, |_, row| count += usize::from(row[0] > 0.0));
+    });
+}
+
 fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with("--")).unwrap_or_default();
     let r = Report { filter };
     let isa = Isa::get().unwrap_or_else(|e| panic!("{e}"));
     let peak = Peak::measure();
     println!("{isa:?}, one core; peak f32 {:.1}, bf16 {:.1} GFLOP/s", peak.f32, peak.bf16);
-    let mut x = noise(8192);
-    r.elements("gelu", x.len(), || math::gelu(isa, &mut x));
-    r.elements("gelu for bf16", x.len(), || math::gelu_fast(isa, &mut x));
-    r.elements("exp", x.len(), || math::exp(isa, &mut x));
     gemms::<f32>(&r, isa, peak.f32, "f32");
     gemms::<Bf16>(&r, isa, peak.bf16, "bf16");
+    convolutions::<f32>(&r, isa, peak.f32, "f32");
+    convolutions::<Bf16>(&r, isa, peak.bf16, "bf16");
+    windows::<f32>(&r, isa, peak.f32, "f32");
+    windows::<Bf16>(&r, isa, peak.bf16, "bf16");
+    global::<f32>(&r, isa, peak.f32, "f32");
+    global::<Bf16>(&r, isa, peak.bf16, "bf16");
+    depthwise::<f32, f32>(&r, isa, peak.f32, "f32");
+    depthwise::<Bf16, Bf16>(&r, isa, peak.f32, "bf16");
+    norms::<f32>(&r, isa, "f32");
+    norms::<Bf16>(&r, isa, "bf16");
+    rest(&r, isa);
 }

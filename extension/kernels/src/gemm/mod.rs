@@ -162,7 +162,10 @@ impl<E: Elem> Tile<'_, E> {
         // SAFETY: the bias is padded to whole panels; otherwise the caller's contract.
         unsafe {
             self.finish.prefetch(s, row, rows, self.col);
-            let bias: [S::F; NV] = std::array::from_fn(|v| s.load(self.bias.as_ptr().add(v * S::LANES)));
+            let mut bias = [s.load(self.bias.as_ptr()); NV];
+            for v in 1..NV {
+                bias[v] = s.load(self.bias.as_ptr().add(v * S::LANES));
+            }
             let mut acc: Acc<S, MR, NV> = [bias; MR];
             let (group, len, panel) = (self.group, self.len, self.panel);
             if MR == S::MR && NV == 2 && self.ahead > 0 {

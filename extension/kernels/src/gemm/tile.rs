@@ -20,6 +20,7 @@ pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]
 /// Each of the first `MR` pointers of each segment is valid for `len` reads; `w` covers the segments, each rounded up
 /// to a whole number of steps, for `NV` vectors of columns.
 #[inline(always)]
+// Plain loops, no closures: a closure would be compiled on its own, without the vector features.
 pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usize, const AHEAD: bool>(
     s: S,
     acc: &mut Acc<S, MR, NV>,
@@ -31,7 +32,7 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usi
     let width = S::LANES * E::STEP;
     let whole = len / E::STEP * E::STEP;
     for rows in segments {
-        let rows: [*const E; MR] = std::array::from_fn(|r| rows[r]);
+        let rows: &[*const E; MR] = rows.first_chunk().expect("MR is at most MAX_MR");
         let mut k = 0;
         while k < whole {
             let stop = if AHEAD {
@@ -45,7 +46,10 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usi
             while k < stop {
                 // SAFETY: the caller's contract; k + STEP <= len.
                 unsafe {
-                    let b: [E::Operand<S>; NV] = std::array::from_fn(|v| E::load_b(s, w.add(v * width)));
+                    let mut b = [E::load_b(s, w); NV];
+                    for v in 1..NV {
+                        b[v] = E::load_b(s, w.add(v * width));
+                    }
                     for r in 0..MR {
                         let a = E::splat_a(s, rows[r].add(k));
                         for v in 0..NV {
