@@ -6,10 +6,9 @@ python -m training.evaluate time nano.safetensors
 """
 
 import argparse
-import glob
 import json
-import os
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -93,9 +92,9 @@ def score(a: argparse.Namespace) -> None:
     for folder in a.data:
         rng = np.random.default_rng(0)
         rows = []
-        for f in sorted(glob.glob(os.path.join(folder, "*.jpg")))[: a.limit]:
-            rgb = cv2.imread(f)[..., ::-1]
-            plane = cv2.imread(f[:-4] + ".png")[..., 1]
+        for f in sorted(folder.glob("*.jpg"))[: a.limit]:
+            rgb = cv2.imread(str(f))[..., ::-1]
+            plane = cv2.imread(str(f.with_suffix(".png")))[..., 1]
             ids, counts = np.unique(plane, return_counts=True)
             fits = zip(ids, counts, strict=True)
             ids = [i for i, c in fits if i and 0.0015 * plane.size < c < 0.8 * plane.size]
@@ -104,11 +103,10 @@ def score(a: argparse.Namespace) -> None:
             p = Predictor(model, a.size)
             p.set_image(rgb)
             rows += [score_mask(rng, p, plane == i, a.jitter) for i in rng.permutation(ids)[:MASKS_PER_IMAGE]]
-        out[os.path.basename(folder.rstrip("/"))] = summary(rows)
+        out[folder.name] = summary(rows)
         print(folder, json.dumps(summary(rows), indent=1), flush=True)
     if a.json:
-        with open(a.json, "w") as f:
-            json.dump(out, f, indent=1)
+        a.json.write_text(json.dumps(out, indent=1))
 
 
 def overlay(rgb: np.ndarray, mask: np.ndarray, points=(), labels=(), box=None) -> np.ndarray:
@@ -167,10 +165,10 @@ def main() -> None:
     ap.add_argument("model", help="training checkpoint (.pt) or exported file (.safetensors)")
     ap.add_argument("image", nargs="?", help="show: the image")
     ap.add_argument("--size", type=int, help="side of the padded input in pixels, if not the model's own")
-    ap.add_argument("--data", nargs="*", default=[], help="score: folders written by render.py --split val")
+    ap.add_argument("--data", type=Path, nargs="*", default=[], help="score: folders written by render.py --split val")
     ap.add_argument("--limit", type=int, default=300, help="score: images per folder")
     ap.add_argument("--jitter", action="store_true", help="score: jitter the evaluation boxes")
-    ap.add_argument("--json", help="score: write the results to this file")
+    ap.add_argument("--json", type=Path, help="score: write the results to this file")
     ap.add_argument("--point", type=float, nargs="*", help="show: x y [x y ...] in pixels of the image")
     ap.add_argument("--labels", type=int, nargs="*", help="show: 1 or 0 for every point (default 1)")
     ap.add_argument("--box", type=float, nargs=4, help="show: x0 y0 x1 y1 in pixels of the image")

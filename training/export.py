@@ -6,6 +6,7 @@ python -m training.export run512/last.pt nano.safetensors --dtype float16
 import argparse
 import copy
 import json
+from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
@@ -46,13 +47,11 @@ def main() -> None:
     ap.add_argument("out", help="the .safetensors file to write")
     ap.add_argument("--dtype", default="float16", choices=["float16", "float32"], help="type of the tensors")
     ap.add_argument("--img-size", type=int, help="side of the input in pixels, if not that of the training")
-    ap.add_argument("--config-out", help="write the configuration to this JSON file, too")
+    ap.add_argument("--config-out", type=Path, help="write the configuration to this JSON file, too")
     a = ap.parse_args()
     config = export(a.checkpoint, a.out, getattr(torch, a.dtype), a.img_size)
     if a.config_out:
-        with open(a.config_out, "w") as f:
-            json.dump(config, f, indent=2)
-            f.write("\n")
+        a.config_out.write_text(json.dumps(config, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Affinity(torch.nn.Module):
         for _ in range(shifts):
             r = math.exp(rng.uniform(0, math.log(h / 6)))
             a = rng.uniform(0, math.pi)
-            dy, dx = int(round(r * math.sin(a))), int(round(r * math.cos(a)))
+            dy, dx = round(r * math.sin(a)), round(r * math.cos(a))
             y0, y1 = slice(0, h - dy), slice(dy, h)
             x0, x1 = (slice(0, w - dx), slice(dx, w)) if dx >= 0 else (slice(-dx, w), slice(0, w + dx))
             d2 = (e[:, :, y0, x0] - e[:, :, y1, x1]).square().sum(1)

@@ -12,10 +12,8 @@ repository); a folder that is missing or empty is left out. Needs fonttools and 
 
 import argparse
 import base64
-import glob
 import io
-import os
-import pathlib
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -40,7 +38,7 @@ SKIN = {"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"}
 SKIP_CLIP = ("buttons/", "shapes/", "logos/", "signs_and_symbols/flags", "geography/")
 
 
-def put_sprite(dst: str, image: Image.Image, kind: str, name: str, longest: int = 288) -> None:
+def put_sprite(dst: Path, image: Image.Image, kind: str, name: str, longest: int = 288) -> None:
     """Crop to the opaque part, drop non-objects, shrink to `longest` pixels, store as WebP."""
     image = image.convert("RGBA")
     alpha = np.asarray(image)[..., 3] > 127
@@ -57,31 +55,30 @@ def put_sprite(dst: str, image: Image.Image, kind: str, name: str, longest: int 
     image.save(f"{dst}/fg/{kind}__{name}.webp", quality=88, method=2)
 
 
-def embedded(path: str) -> bytes:
+def embedded(path: Path) -> bytes:
     """The bytes of a base64 data URL exported by a .js module."""
-    return base64.b64decode(pathlib.Path(path).read_text().split("base64,")[1].split("'")[0])
+    return base64.b64decode(path.read_text().split("base64,")[1].split("'")[0])
 
 
-def fluent_sprites(src: str, dst: str) -> None:
-    for f in sorted(glob.glob(f"{src}/fluent/**/*.webp", recursive=True)):
-        name = os.path.basename(f)[:-5]
-        if not SKIN & set(name.split("-")):
-            put_sprite(dst, Image.open(f), "fluent", name)
+def fluent_sprites(src: Path, dst: Path) -> None:
+    for f in sorted(src.glob("fluent/**/*.webp")):
+        if not SKIN & set(f.stem.split("-")):
+            put_sprite(dst, Image.open(f), "fluent", f.stem)
 
 
-def noto_sprites(src: str, dst: str) -> None:
+def noto_sprites(src: Path, dst: Path) -> None:
     from fontTools.ttLib import TTFont
 
-    for font in glob.glob(f"{src}/noto/**/NotoColorEmoji.ttf", recursive=True):
+    for font in src.glob("noto/**/NotoColorEmoji.ttf"):
         for glyph, data in TTFont(font)["CBDT"].strikeData[0].items():
             if hasattr(data, "imageData"):
                 put_sprite(dst, Image.open(io.BytesIO(data.imageData)), "noto", glyph)
 
 
-def clip_sprites(src: str, dst: str) -> None:
-    for base in glob.glob(f"{src}/openclipart/**/openclipart/png", recursive=True):
-        for f in sorted(glob.glob(f"{base}/**/*.png", recursive=True)):
-            rel = os.path.relpath(f, base)
+def clip_sprites(src: Path, dst: Path) -> None:
+    for base in src.glob("openclipart/**/openclipart/png"):
+        for f in sorted(base.glob("**/*.png")):
+            rel = f.relative_to(base).as_posix()
             image = Image.open(f)
             has_alpha = image.mode in ("RGBA", "LA", "P")
             if rel.startswith(SKIP_CLIP) or not has_alpha or image.size[0] * image.size[1] > 1.7e8:
@@ -90,13 +87,13 @@ def clip_sprites(src: str, dst: str) -> None:
             put_sprite(dst, image, "clip", rel[:-4].replace("/", "~"))
 
 
-def photos(src: str, dst: str) -> None:
-    found = [("budgie", f) for f in glob.glob(f"{src}/budgie/**/*.jpg", recursive=True)]
-    found += [("lomiri", f) for n in LOMIRI for f in glob.glob(f"{src}/lomiri/**/{n}.jpg", recursive=True)]
+def photos(src: Path, dst: Path) -> None:
+    found = [("budgie", f) for f in src.glob("budgie/**/*.jpg")]
+    found += [("lomiri", f) for n in LOMIRI for f in src.glob(f"lomiri/**/{n}.jpg")]
     for kind, f in sorted(found):
         image = Image.open(f).convert("RGB")
         image.thumbnail((1600, 1600), Image.LANCZOS)
-        image.save(f"{dst}/bg/{kind}-{os.path.basename(f)[:-4]}.jpg", quality=92)
+        image.save(f"{dst}/bg/{kind}-{f.stem}.jpg", quality=92)
 
 
 def tone_map(linear: np.ndarray) -> np.ndarray:
@@ -106,33 +103,33 @@ def tone_map(linear: np.ndarray) -> np.ndarray:
     return (np.clip(a / (1 + 0.6 * a), 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)
 
 
-def panoramas(src: str, dst: str) -> None:
+def panoramas(src: Path, dst: Path) -> None:
     import OpenEXR
 
-    for f in sorted(glob.glob(f"{src}/pmndrs/**/hdri/*.exr.js", recursive=True)):
-        temporary = pathlib.Path(dst, "tmp.exr")
+    for f in sorted(src.glob("pmndrs/**/hdri/*.exr.js")):
+        temporary = dst / "tmp.exr"
         temporary.write_bytes(embedded(f))
         with OpenEXR.File(str(temporary)) as e:
             linear = e.channels()["RGB"].pixels.astype(np.float32)
         temporary.unlink()
-        name = os.path.basename(f)[:-7]
+        name = f.name.removesuffix(".exr.js")
         image = Image.fromarray(tone_map(linear)).resize((1536, 768), Image.BICUBIC)
         image.save(f"{dst}/bg/hdri-{name}.jpg", quality=92)
 
 
-def matcaps(src: str, dst: str) -> None:
-    for f in sorted(glob.glob(f"{src}/pmndrs/**/matcaps/*.js", recursive=True)):
+def matcaps(src: Path, dst: Path) -> None:
+    for f in sorted(src.glob("pmndrs/**/matcaps/*.js")):
         image = Image.open(io.BytesIO(embedded(f))).convert("RGB").resize((128, 128), Image.LANCZOS)
-        image.save(f"{dst}/matcap/{os.path.basename(f).split('.')[0]}.png")
+        image.save(f"{dst}/matcap/{f.name.split('.')[0]}.png")
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("sources", help="folder with the unpacked packages")
-    ap.add_argument("assets", help="folder to write to: fg/ (sprites), bg/ (photos), matcap/ (lit spheres)")
+    ap.add_argument("sources", type=Path, help="folder with the unpacked packages")
+    ap.add_argument("assets", type=Path, help="folder to write to: fg/ (sprites), bg/ (photos), matcap/ (lit spheres)")
     a = ap.parse_args()
     for folder in ("fg", "bg", "matcap"):
-        os.makedirs(f"{a.assets}/{folder}", exist_ok=True)
+        (a.assets / folder).mkdir(parents=True, exist_ok=True)
     for step in (fluent_sprites, noto_sprites, clip_sprites, photos, panoramas, matcaps):
         step(a.sources, a.assets)
 

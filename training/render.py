@@ -9,8 +9,8 @@ images. ASSETS is what `prepare_assets.py` makes.
 """
 
 import argparse
-import os
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,18 +20,18 @@ from training.data.composition import compose
 from training.data.photo_regions import photo_regions
 
 
-def render(mode: str, assets_folder: str, out: str, count: int, seed: int, split: str) -> None:
+def render(mode: str, assets_folder: Path, out: Path, count: int, seed: int, split: str) -> None:
     """Write up to `count` images; one without any region is skipped."""
     rng = np.random.default_rng(seed)
     assets = Assets(assets_folder, split)
-    os.makedirs(out, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     started = time.time()
     for i in range(count):
         image, leaf, whole = (photo_regions if mode == "regions" else compose)(rng, assets)
         if not whole.any() and not leaf.any():
             continue
         # the data set tells photos from composites by the first three letters
-        stem = os.path.join(out, f"{mode[:3]}{seed:03d}_{i:06d}")
+        stem = str(out / f"{mode[:3]}{seed:03d}_{i:06d}")
         labels = np.stack([leaf, whole, np.zeros_like(leaf)], -1)
         cv2.imwrite(stem + ".png", labels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
         cv2.imwrite(stem + ".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(65, 96))])
@@ -41,8 +41,8 @@ def render(mode: str, assets_folder: str, out: str, count: int, seed: int, split
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mode", choices=["composites", "regions"], help="what to render")
-    parser.add_argument("assets", help="asset folder made by prepare_assets.py")
-    parser.add_argument("out", help="folder to write to")
+    parser.add_argument("assets", type=Path, help="asset folder made by prepare_assets.py")
+    parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("--count", type=int, default=1000, help="number of images")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random choices, part of the file names")
     parser.add_argument("--split", default="train", choices=["train", "val"], help="which assets to use")

@@ -12,8 +12,8 @@ import argparse
 import copy
 import json
 import math
-import os
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -129,10 +129,11 @@ class Trainer:
         return DataLoader(dataset, a.batch, shuffle=True, num_workers=1, drop_last=True, prefetch_factor=4)
 
     def save(self, name: str = "last.pt") -> None:
-        path = f"{self.a.out}/{name}"
+        path = self.a.out / name
+        temporary = path.with_suffix(".tmp")
         state = {"ema": self.ema.state_dict(), "config": NANO, "size": self.a.size, "aux": self.aux.state_dict()}
-        torch.save({**state, "images": self.images, "history": self.history}, f"{path}.tmp")
-        os.replace(f"{path}.tmp", path)
+        torch.save({**state, "images": self.images, "history": self.history}, temporary)
+        temporary.replace(path)
 
     def run(self) -> None:
         """Train until the minutes are over, reporting and saving on the way."""
@@ -177,8 +178,8 @@ class Trainer:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--data", nargs="+", required=True, help="folders written by render.py")
-    ap.add_argument("--out", required=True, help="folder for the checkpoint last.pt")
+    ap.add_argument("--data", type=Path, nargs="+", required=True, help="folders written by render.py")
+    ap.add_argument("--out", type=Path, required=True, help="folder for the checkpoint last.pt")
     ap.add_argument("--init", help="checkpoint to start from")
     ap.add_argument("--minutes", type=float, default=40, help="length of the run")
     ap.add_argument("--size", type=int, default=256, help="side of the input, in pixels")
@@ -191,7 +192,7 @@ def main() -> None:
     ap.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
     ap.add_argument("--seed", type=int, default=0, help="seed of weights, prompts and crops")
     a = ap.parse_args()
-    os.makedirs(a.out, exist_ok=True)
+    a.out.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)  # before any thread starts; denormal arithmetic is slow
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)

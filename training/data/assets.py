@@ -1,9 +1,8 @@
 """The asset folder: sprites, photos and lit-sphere images, with a stable split."""
 
-import glob
 import hashlib
 import math
-import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,12 +10,12 @@ import numpy as np
 from training.data import Rng
 
 
-def is_held_out(path: str) -> bool:
+def is_held_out(path: Path) -> bool:
     """Whether an asset is kept from training: about a tenth of the sprites, an eighth of photos and matcaps.
 
     Decided by a hash of the name. Emoji variants of one code point, in either emoji set, stay on the same side.
     """
-    name = os.path.basename(path).rsplit(".", 1)[0]
+    name = path.stem
     if "__" in name:
         kind, key = name.split("__", 1)
         if kind in ("fluent", "noto"):
@@ -28,11 +27,11 @@ def is_held_out(path: str) -> bool:
 class Assets:
     """One side of the split of `root`, which holds fg/ (RGBA sprites), bg/ (photos) and matcap/ (lit spheres)."""
 
-    def __init__(self, root: str, split: str):
+    def __init__(self, root: Path, split: str):
         held_out = split == "val"
 
         def pick(pattern: str) -> list[str]:
-            return [f for f in sorted(glob.glob(os.path.join(root, pattern))) if is_held_out(f) == held_out]
+            return [str(f) for f in sorted(root.glob(pattern)) if is_held_out(f) == held_out]
 
         self.sprites = {kind: pick(f"fg/{kind}__*.webp") for kind in ("fluent", "noto", "clip")}
         self.photos = [cv2.imread(f) for f in pick("bg/*.jpg")]

@@ -1,9 +1,8 @@
 """Rendered folders as a PyTorch-style data set: random crops with several prompted masks each."""
 
-import glob
 import math
-import os
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -52,8 +51,8 @@ class PromptDataset:
     With `augment` every read of an item differs; without, item i is always the same.
     """
 
-    def __init__(self, folders: list[str], size: int, k: int = 4, seed: int = 0, augment: bool = True):
-        self.stems = sorted(f[:-4] for d in folders for f in glob.glob(os.path.join(d, "*.jpg")))
+    def __init__(self, folders: list[Path], size: int, k: int = 4, seed: int = 0, augment: bool = True):
+        self.stems = sorted(str(f.with_suffix("")) for d in folders for f in d.glob("*.jpg"))
         self.size, self.k, self.seed, self.augment = size, k, seed, augment
 
     def __len__(self) -> int:
@@ -74,7 +73,7 @@ class PromptDataset:
         if cropped is None:
             return None
         image, labels, (height, width) = cropped
-        from_photo = os.path.basename(stem).startswith("reg")
+        from_photo = Path(stem).name.startswith("reg")
         objects, parts = self.candidates(labels, height * width, from_photo)
         if not objects and not parts:
             return None

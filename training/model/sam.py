@@ -75,7 +75,8 @@ def load_safetensors(path: str) -> Sam:
     model = Sam(config)
     missing, unexpected = model.load_state_dict(state, strict=False)
     missing = [k for k in missing if not k.endswith("num_batches_tracked")]
-    assert not missing and not unexpected, (missing, unexpected)
+    assert not missing, missing
+    assert not unexpected, unexpected
     return model.eval()
 
 
