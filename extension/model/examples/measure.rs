@@ -10,8 +10,8 @@
 //!   resize), `encode`, `decode` (one point, three masks), `prompts` (one point each, one after the other, on one
 //!   embedding), `mask` (upsampling to the picture's size, and COCO run lengths), `row` (a photograph's bytes to run
 //!   lengths, on all threads), `vector` (many photographs, one per thread);
-//! - `save PREFIX`: the embedding and the low-resolution logits as raw little-endian f32, the masks of all photographs
-//!   as run lengths in the answer;
+//! - `save PREFIX PHOTOS`: the embedding and the low-resolution logits as raw little-endian f32, the masks of that many
+//!   photographs as run lengths in the answer;
 //! - `memory IMAGES`: resident megabytes before and after that many photographs, one per thread.
 
 use std::fs;
@@ -22,52 +22,18 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use sam_imaging::{Limits, MaskBuilder, RgbImage, Rle, decode, resize_bilinear};
-use sam_model::{Embedding, Model, Prediction, Prompt};
+use sam_model::{Embedding, Model, Precision, Prediction, Prompt, Team};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The model and every call into it: where precision and threads go.
-struct Engine {
-    model: Model,
-}
-
-/// Who works on one picture.
-#[derive(Clone, Copy)]
-enum Hands {
-    /// The calling thread, as where a vector has a picture for each.
-    One,
-    /// All threads of the pool.
-    All,
-}
-
-impl Engine {
-    // PRECISION: `Model::open(path, precision)`; until then only f32 can be asked for.
-    fn open(path: &Path, precision: &str) -> Result<Self> {
-        if precision != "f32" {
-            return Err(format!("the engine has no precision '{precision}' yet").into());
-        }
-        Ok(Self { model: Model::open(path)? })
-    }
-
-    // THREADS: `model.embed(image, team)` and `model.predict(embedding, prompt, team)`, where the team is
-    // `Team::ALONE` for `Hands::One` and `Team::new(threads)` for `Hands::All`.
-    fn embed(&self, image: &RgbImage, _hands: Hands) -> Result<Embedding> {
-        Ok(self.model.embed(image)?)
-    }
-
-    fn predict(&self, embedding: &Embedding, prompt: &Prompt, _hands: Hands) -> Result<Prediction> {
-        Ok(self.model.predict(embedding, prompt)?)
-    }
-
-    /// What a row of a table costs: bytes to run lengths.
-    fn row(&self, bytes: &[u8], prompt: &Prompt, hands: Hands) -> Result<(Rle, String, f32)> {
-        let picture = decode(bytes, &Limits::default())?;
-        let prediction = self.predict(&self.embed(&picture, hands)?, prompt, hands)?;
-        let best = prediction.best();
-        let (rle, counts) = run_lengths(&prediction);
-        Ok((rle, counts, prediction.predicted_iou()[best]))
-    }
+/// What a row of a table costs: bytes to run lengths, and the predicted IoU.
+fn row(model: &Model, bytes: &[u8], prompt: &Prompt, team: Team) -> Result<(Rle, String, f32)> {
+    let picture = decode(bytes, &Limits::default())?;
+    let prediction = model.predict(&model.embed(&picture, team)?, prompt, team)?;
+    let iou = prediction.predicted_iou()[prediction.best()];
+    let (rle, counts) = run_lengths(&prediction);
+    Ok((rle, counts, iou))
 }
 
 /// The best candidate at the picture's own size, as COCO's compressed run lengths.
@@ -95,7 +61,7 @@ fn times(warmups: usize, runs: usize, mut work: impl FnMut() -> Result<()>) -> R
 
 struct Options {
     model: PathBuf,
-    precision: String,
+    precision: Precision,
     threads: usize,
     image: PathBuf,
     photos: Option<PathBuf>,
@@ -108,7 +74,7 @@ impl Options {
     fn parse() -> Result<Self> {
         let mut options = Self {
             model: PathBuf::new(),
-            precision: "f32".to_owned(),
+            precision: Precision::F32,
             threads: 1,
             image: PathBuf::new(),
             photos: None,
@@ -120,7 +86,7 @@ impl Options {
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
             match name.as_str() {
                 "--model" => options.model = value.into(),
-                "--precision" => options.precision = value,
+                "--precision" => options.precision = value.parse()?,
                 "--threads" => options.threads = value.parse()?,
                 "--image" => options.image = value.into(),
                 "--photos" => options.photos = Some(value.into()),
@@ -144,7 +110,9 @@ impl Options {
 
 /// What the commands work on.
 struct Bench {
-    engine: Engine,
+    model: Model,
+    /// All threads of the pool.
+    team: Team,
     options: Options,
     image: RgbImage,
     photos: Vec<Vec<u8>>,
@@ -161,15 +129,16 @@ impl Bench {
         let photos = options.read_photos()?;
         let point = Prompt::point(0.5, 0.6)?;
         let prompts = grid(options.prompts)?;
+        let team = Team::new(options.threads);
 
         let start = Instant::now();
-        let engine = Engine::open(&options.model, &options.precision)?;
+        let model = Model::open(&options.model, options.precision)?;
         let load = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let embedding = engine.embed(&image, Hands::All)?;
+        let embedding = model.embed(&image, team)?;
         let first_encode = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let prediction = engine.predict(&embedding, &point, Hands::All)?;
+        let prediction = model.predict(&embedding, &point, team)?;
         let first_decode = start.elapsed().as_secs_f64();
         let ready = json!({
             "ready": true,
@@ -178,13 +147,13 @@ impl Bench {
             "first_decode": first_decode,
             "versions": { "duckdb-sam": env!("CARGO_PKG_VERSION") },
         });
-        Ok((Self { engine, options, image, photos, point, prompts, embedding, prediction }, ready))
+        Ok((Self { model, team, options, image, photos, point, prompts, embedding, prediction }, ready))
     }
 
     /// Answers one command.
     fn answer(&self, line: &str) -> Result<Value> {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["save", prefix] => self.save(prefix),
+            ["save", prefix, photos] => self.save(prefix, photos.parse()?),
             ["memory", images] => self.memory(images.parse()?),
             [stage, warmups, runs] => Ok(json!({ "seconds": self.stage(stage, warmups.parse()?, runs.parse()?)? })),
             _ => Err(format!("unknown command '{line}'").into()),
@@ -192,11 +161,11 @@ impl Bench {
     }
 
     fn stage(&self, stage: &str, warmups: usize, runs: usize) -> Result<Vec<f64>> {
-        let engine = &self.engine;
+        let (model, team) = (&self.model, self.team);
         let first_photo = || self.photos.first().ok_or("this stage needs --photos");
         match stage {
             "image" => {
-                let (bytes, side) = (first_photo()?, engine.model.info().image_size);
+                let (bytes, side) = (first_photo()?, model.info().image_size);
                 times(warmups, runs, || {
                     let picture = decode(bytes, &Limits::default())?;
                     let (width, height) = picture.dimensions();
@@ -207,16 +176,16 @@ impl Bench {
                 })
             }
             "encode" => times(warmups, runs, || {
-                black_box(engine.embed(&self.image, Hands::All)?);
+                black_box(model.embed(&self.image, team)?);
                 Ok(())
             }),
             "decode" => times(warmups, runs, || {
-                black_box(engine.predict(&self.embedding, &self.point, Hands::All)?);
+                black_box(model.predict(&self.embedding, &self.point, team)?);
                 Ok(())
             }),
             "prompts" => times(warmups, runs, || {
                 for prompt in &self.prompts {
-                    black_box(engine.predict(&self.embedding, prompt, Hands::All)?);
+                    black_box(model.predict(&self.embedding, prompt, team)?);
                 }
                 Ok(())
             }),
@@ -227,7 +196,7 @@ impl Bench {
             "row" => {
                 let bytes = first_photo()?;
                 times(warmups, runs, || {
-                    black_box(engine.row(bytes, &self.point, Hands::All)?);
+                    black_box(row(model, bytes, &self.point, team)?);
                     Ok(())
                 })
             }
@@ -243,7 +212,7 @@ impl Bench {
     fn vector(&self, count: usize) -> Result<()> {
         (0..count).into_par_iter().with_max_len(1).try_for_each(|index| {
             let bytes = &self.photos[index % self.photos.len()];
-            black_box(self.engine.row(bytes, &self.point, Hands::One)?);
+            black_box(row(&self.model, bytes, &self.point, Team::ALONE)?);
             Ok(())
         })
     }
@@ -256,20 +225,20 @@ impl Bench {
         Ok(json!({ "before": before, "after": resident("VmRSS")?, "peak": resident("VmHWM")? }))
     }
 
-    fn save(&self, prefix: &str) -> Result<Value> {
+    fn save(&self, prefix: &str, photos: usize) -> Result<Value> {
         let raw = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         fs::write(format!("{prefix}.embedding.f32"), raw(self.embedding.values()))?;
         let ious = self.prediction.predicted_iou();
         let logits: Vec<f32> =
             (0..ious.len()).flat_map(|index| self.prediction.low_res_logits(index).to_vec()).collect();
         fs::write(format!("{prefix}.logits.f32"), raw(&logits))?;
-        let masks = self.photos.iter().map(|bytes| {
-            let (rle, counts, iou) = self.engine.row(bytes, &self.point, Hands::All)?;
+        let masks = self.photos.iter().take(photos).map(|bytes| {
+            let (rle, counts, iou) = self.row(model, bytes, &self.point, team)?;
             Ok(json!({ "size": [rle.height, rle.width], "counts": counts, "iou": iou }))
         });
         Ok(json!({
             "layout": "hwc",
-            "embedding_shape": self.engine.model.info().embedding_shape,
+            "embedding_shape": self.model.info().embedding_shape,
             "ious": ious,
             "masks": masks.collect::<Result<Vec<_>>>()?,
         }))
