@@ -17,7 +17,7 @@
 use std::fs;
 use std::hint::black_box;
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -233,7 +233,7 @@ impl Bench {
             (0..ious.len()).flat_map(|index| self.prediction.low_res_logits(index).to_vec()).collect();
         fs::write(format!("{prefix}.logits.f32"), raw(&logits))?;
         let masks = self.photos.iter().take(photos).map(|bytes| {
-            let (rle, counts, iou) = self.row(model, bytes, &self.point, team)?;
+            let (rle, counts, iou) = row(&self.model, bytes, &self.point, self.team)?;
             Ok(json!({ "size": [rle.height, rle.width], "counts": counts, "iou": iou }))
         });
         Ok(json!({
