@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -170,13 +169,10 @@ def _constructor(module: str, name: str, count: int) -> Any:
 def _builtin(flavour: ModuleType, function: Function, image_type: str) -> Any:
     """Declare a SQL function to Ibis, with ``image_type`` for its picture."""
 
-    def stub() -> None: ...
-
-    names = [what for what, _ in function.arguments]
+    # Ibis reads the names of the arguments from a function. A __signature__ would do for it, but not for xorq, which
+    # hashes the function's attributes for its cache keys.
+    stub = eval(f"lambda {', '.join(what for what, _ in function.arguments)}: None")
     stub.__name__ = function.name
-    stub.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(what, inspect.Parameter.POSITIONAL_OR_KEYWORD) for what in names]
-    )
     types = tuple(image_type if kind == IMAGE else kind for _, kind in function.arguments)
     return flavour.udf.scalar.builtin(stub, name=function.name, signature=(types, function.returns))
 
