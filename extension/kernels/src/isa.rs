@@ -118,8 +118,8 @@ impl Isa {
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self.0 {
-            // SAFETY (all three): an `Isa` of the form exists only where its features were detected.
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of the form exists only where its features were detected.
             Form::Avx512Bf16 => unsafe { run_avx512bf16(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.

@@ -1,5 +1,7 @@
 //! Arithmetic on slices for Segment Anything networks.
 #![warn(missing_docs)]
+// Loops over register tiles index several arrays by row and vector, with constant bounds.
+#![allow(clippy::needless_range_loop)]
 
 mod attention;
 mod bf16;

@@ -176,8 +176,8 @@ fn global_case<E: Elem>(
         }
     }
     let layout = KeyValues::new(keys, d, gw);
-    let mut packed = AlignedVec::<E>::zeroed(heads * layout.len::<E>());
-    for (h, packed) in packed.chunks_exact_mut(layout.len::<E>()).enumerate() {
+    let mut packed = AlignedVec::<E>::zeroed(heads * layout.packed_len::<E>());
+    for (h, packed) in packed.chunks_exact_mut(layout.packed_len::<E>()).enumerate() {
         layout.pack(&Heads::alone(&k, stride, d), &Heads::alone(&v, stride, d), h, packed);
     }
     let from = Heads::alone(&q, stride, d);

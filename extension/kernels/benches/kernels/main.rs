@@ -148,9 +148,8 @@ fn windows<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
         let out = Shared::new(&mut out);
         let mut scratch = Scratch::new();
         let across = side.div_ceil(window);
-        let queries: usize = (0..count)
-            .map(|w| window.min(side - w / across * window) * window.min(side - w % across * window))
-            .sum();
+        let queries: usize =
+            (0..count).map(|w| window.min(side - w / across * window) * window.min(side - w % across * window)).sum();
         r.case(&label, 4.0 * (queries * keys * heads * d) as f64, peak, || {
             let qkv = Heads::per_head(&data, stride, d);
             // SAFETY: one call at a time.
@@ -177,12 +176,12 @@ fn global<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
         let stride = heads * d;
         let (q, k) = (rounded::<E>(&noise(queries * stride)), rounded::<E>(&noise(keys * stride)));
         let layout = KeyValues::new(keys, d, row);
-        let mut packed = AlignedVec::<E>::zeroed(heads * layout.len::<E>());
+        let mut packed = AlignedVec::<E>::zeroed(heads * layout.packed_len::<E>());
         let kv = Heads::alone(&k, stride, d);
         let table = noise(127 * d);
         let relative = vit.then(|| RelativePositions::new(&table, &table, 64, 64, d));
         r.elements(&format!("{label}: packing keys"), keys * stride, || {
-            for (h, packed) in packed.chunks_exact_mut(layout.len::<E>()).enumerate() {
+            for (h, packed) in packed.chunks_exact_mut(layout.packed_len::<E>()).enumerate() {
                 layout.pack(&kv, &kv, h, packed);
             }
         });
@@ -200,7 +199,7 @@ fn rest(r: &Report, isa: Isa) {
     r.elements("function gelu", x.len(), || math::gelu(isa, &mut x));
     r.elements("function gelu for bf16", x.len(), || math::gelu_fast(isa, &mut x));
     r.elements("function exp", x.len(), || math::exp(isa, &mut x));
-    let rgb: Vec<u8> = (0..768 * 1024 * 3).map(|i| (i * 7919 >> 8) as u8).collect();
+    let rgb: Vec<u8> = (0..768 * 1024 * 3).map(|i| ((i * 7919) >> 8) as u8).collect();
     let mut input = AlignedVec::<f32>::zeroed(1026 * 1026 * 4);
     let n = Normalise { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };
     r.elements("pixels 768x1024 to f32, 4 channels, bordered", 1024 * 1024, || {

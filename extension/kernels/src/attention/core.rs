@@ -23,46 +23,6 @@ pub(super) fn values_len<E: Elem>(keys: usize, d: usize) -> usize {
     value_panel_len::<E>(keys) * d.div_ceil(PANEL)
 }
 
-/// Adds key `j` of a tile, `d` values at `k` and `v`, to the packed tile. The packed buffers start as zeros where
-/// nothing is put.
-///
-/// # Safety
-/// `k` and `v` are valid for `d` reads, `kt` and `vp` for the tile.
-#[inline(always)]
-pub(super) unsafe fn put_key<E: Elem>(
-    k: *const E,
-    v: *const E,
-    kt: *mut E,
-    vp: *mut E,
-    j: usize,
-    keys: usize,
-    d: usize,
-) {
-    let panel = d.next_multiple_of(E::STEP) * PANEL;
-    // SAFETY: indices stay within the lengths above.
-    unsafe {
-        let to = kt.add(j / PANEL * panel + j % PANEL * E::STEP);
-        let mut c = 0;
-        while c + E::STEP <= d {
-            if E::STEP == 1 {
-                *to.add(c * PANEL) = *k.add(c);
-            } else {
-                to.add(c * PANEL).cast::<u32>().write_unaligned(k.add(c).cast::<u32>().read_unaligned());
-            }
-            c += E::STEP;
-        }
-        if c < d {
-            *to.add(c * PANEL) = *k.add(c);
-        }
-        for c in (0..d).step_by(PANEL) {
-            let to = vp.add(c / PANEL * value_panel_len::<E>(keys) + j / E::STEP * PANEL * E::STEP + j % E::STEP);
-            for i in 0..PANEL.min(d - c) {
-                *to.add(i * E::STEP) = *v.add(c + i);
-            }
-        }
-    }
-}
-
 /// Running maximum, sum and output of up to `MAX_MR` queries, for keys that come in several tiles.
 pub(super) struct State {
     pub max: [f32; MAX_MR],
@@ -92,7 +52,7 @@ pub(super) struct Step<'a, E> {
     /// Whether these are the first and the last keys of the queries.
     pub first: bool,
     pub last: bool,
-    /// Unfinished outputs, `partial_stride` apart, where not both first and last.
+    /// Unfinished outputs of MR queries, `partial_stride`, a number of whole panels, apart.
     pub partial: *mut f32,
     pub partial_stride: usize,
     pub out: &'a [*mut E; MAX_MR],
@@ -142,10 +102,13 @@ impl<E: Elem> Step<'_, E> {
             for col in (0..self.d).step_by(pair) {
                 let v = self.values.add(col / PANEL * value_panel_len::<E>(self.keys) + col % PANEL * E::STEP);
                 if self.d - col > S::LANES {
-                    self.weigh::<S, MR, 2>(s, v, col, &queries, &shrink, state);
+                    self.weigh::<S, MR, 2>(s, v, col, &queries, &shrink);
                 } else {
-                    self.weigh::<S, MR, 1>(s, v, col, &queries, &shrink, state);
+                    self.weigh::<S, MR, 1>(s, v, col, &queries, &shrink);
                 }
+            }
+            if self.last {
+                self.finish(s, state);
             }
         }
     }
@@ -192,7 +155,8 @@ impl<E: Elem> Step<'_, E> {
         }
     }
 
-    /// Adds probabilities times values for `NV` vectors of dimensions from `col` on.
+    /// Adds probabilities times values for `NV` vectors of dimensions from `col` on, in `partial`. Rows beyond those in
+    /// use compute rubbish: without conditions the accumulators stay in registers.
     #[inline(always)]
     unsafe fn weigh<S: Simd, const MR: usize, const NV: usize>(
         &self,
@@ -201,13 +165,12 @@ impl<E: Elem> Step<'_, E> {
         col: usize,
         probabilities: &[*const E; MAX_MR],
         shrink: &[f32; MR],
-        state: &State,
     ) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the caller's contract; `partial` has MR rows of whole panels.
         unsafe {
             let mut acc: Acc<S, MR, NV> = zeros::<S, MR, NV>(s);
             if !self.first {
-                for r in 0..self.rows {
+                for r in 0..MR {
                     for v in 0..NV {
                         let p = self.partial.add(r * self.partial_stride + col + v * S::LANES);
                         acc[r][v] = s.mul(s.load(p), s.splat(shrink[r]));
@@ -215,30 +178,36 @@ impl<E: Elem> Step<'_, E> {
                 }
             }
             accumulate::<S, E, MR, NV, false>(s, &mut acc, std::slice::from_ref(probabilities), self.keys, values, 0);
-            for r in 0..self.rows {
+            for r in 0..MR {
                 for v in 0..NV {
-                    let at = col + v * S::LANES;
-                    if !self.last {
-                        s.store(self.partial.add(r * self.partial_stride + at), acc[r][v]);
-                        continue;
-                    }
-                    let y = s.mul(acc[r][v], s.splat(1.0 / state.sum[r]));
-                    let n = self.d.saturating_sub(at).min(S::LANES);
-                    if n == S::LANES {
-                        E::store(s, self.out[r].add(at), y)
-                    } else {
-                        E::store_n(s, self.out[r].add(at), n, y)
-                    }
+                    s.store(self.partial.add(r * self.partial_stride + col + v * S::LANES), acc[r][v]);
+                }
+            }
+        }
+    }
+
+    /// Divides by the sums and stores the results.
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(&self, s: S, state: &State) {
+        for r in 0..self.rows {
+            let inverse = s.splat(1.0 / state.sum[r]);
+            for c in (0..self.d).step_by(S::LANES) {
+                // SAFETY: the caller's contract.
+                unsafe {
+                    let y = s.mul(s.load(self.partial.add(r * self.partial_stride + c)), inverse);
+                    let (n, to) = (self.d - c, self.out[r].add(c));
+                    if n >= S::LANES { E::store(s, to, y) } else { E::store_n(s, to, n, y) }
                 }
             }
         }
     }
 }
 
-/// 2^x for x <= 0, relative error at most 2.5e-7 where the result is normal, 0 below -126.5.
+/// 2^x for x <= 0, relative error at most 2.5e-7 where the result is normal, 0 far below.
+#[allow(clippy::approx_constant)] // a minimax coefficient near ln 2, not ln 2
 #[inline(always)]
 fn exp2_v<S: Simd>(s: S, x: S::F) -> S::F {
-    let x = s.max(s.splat(-127.0), x);
+    let x = s.max(s.splat(S::LEAST_EXPONENT), x);
     let n = s.round(x);
     let r = s.sub(x, n);
     let mut y = s.splat(0.001_326_466);

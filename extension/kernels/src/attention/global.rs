@@ -1,7 +1,8 @@
 //! Attention over all keys, tile by tile with a running softmax: no matrix of scores is stored.
 
 use super::Heads;
-use super::core::{State, Step, keys_len, put_key, values_len};
+use super::core::{State, Step, keys_len, values_len};
+use super::pack::{Tokens, pack_keys, pack_values};
 use super::relative::{RelativePositions, close_row};
 use crate::Isa;
 use crate::buffer::Scratch;
@@ -35,25 +36,24 @@ impl KeyValues {
     }
 
     /// Elements that the packed form of a head takes.
-    pub fn len<E: Elem>(&self) -> usize {
+    pub fn packed_len<E: Elem>(&self) -> usize {
         self.keys.div_ceil(self.tile) * self.tile_len::<E>()
     }
 
     /// Packs a head of `k` and `v`.
     pub fn pack<E: Elem>(&self, k: &Heads<'_, E>, v: &Heads<'_, E>, head: usize, packed: &mut [E]) {
-        assert_eq!(packed.len(), self.len::<E>(), "packed keys and values");
+        assert_eq!(packed.len(), self.packed_len::<E>(), "packed keys and values");
         k.check(self.keys, head + 1, self.d);
         v.check(self.keys, head + 1, self.d);
-        packed.fill(E::default());
-        for (t, packed) in packed.chunks_exact_mut(self.tile_len::<E>()).enumerate() {
-            let (first, keys) = (t * self.tile, self.tile.min(self.keys - t * self.tile));
+        let tokens: Vec<u32> = (0..self.keys as u32).collect();
+        for (tokens, packed) in tokens.chunks(self.tile).zip(packed.chunks_exact_mut(self.tile_len::<E>())) {
             let (kt, values) = packed.split_at_mut(keys_len::<E>(self.tile, self.d));
-            for j in 0..keys {
-                // SAFETY: sizes checked above; a tile has room for `tile` keys.
-                unsafe {
-                    let (k, v) = (k.at(first + j, head), v.at(first + j, head));
-                    put_key(k, v, kt.as_mut_ptr(), values.as_mut_ptr(), j, keys, self.d);
-                }
+            // SAFETY: sizes checked above; a tile has room for `tile` keys; no token is padding.
+            unsafe {
+                let k = Tokens { start: k.at(0, head), stride: k.stride, pad: std::ptr::null() };
+                let v = Tokens { start: v.at(0, head), stride: v.stride, pad: std::ptr::null() };
+                pack_keys(k, tokens, self.d, kt.as_mut_ptr());
+                pack_values(v, tokens, self.d, values.as_mut_ptr());
             }
         }
     }
@@ -82,7 +82,7 @@ pub fn attend<E: Elem>(
         return;
     }
     q.check(queries.end, heads.end, d);
-    assert!(packed.len() >= heads.end * layout.len::<E>(), "packed keys and values of {} heads", heads.end);
+    assert!(packed.len() >= heads.end * layout.packed_len::<E>(), "packed keys and values of {} heads", heads.end);
     assert!(out_stride >= heads.end * d && out.len() >= (queries.len() - 1) * out_stride + heads.end * d, "output");
     if let Some(r) = relative {
         let (height, width) = r.size();
@@ -123,7 +123,7 @@ impl<E: Elem> Kernel for AttendRun<'_, '_, E> {
         let (partial, products) = state.split_at_mut(GROUP * S::MR * partial_stride);
 
         for head in heads {
-            let packed = &packed[head * layout.len::<E>()..][..layout.len::<E>()];
+            let packed = &packed[head * layout.packed_len::<E>()..][..layout.packed_len::<E>()];
             for group in queries.clone().step_by(GROUP * S::MR) {
                 let group_end = queries.end.min(group + GROUP * S::MR);
                 let mut states = [const { State::START }; GROUP];

@@ -7,6 +7,7 @@
 
 mod core;
 mod global;
+mod pack;
 mod relative;
 mod window;
 

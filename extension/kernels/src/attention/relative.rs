@@ -72,7 +72,10 @@ impl<E: Elem> RelativePositions<E> {
                 let panel = panel.add(col / PANEL * self.table.panel_len + col % PANEL * E::STEP);
                 let mut acc: Acc<S, MR, 2> = zeros::<S, MR, 2>(s);
                 accumulate::<S, E, MR, 2, false>(s, &mut acc, std::slice::from_ref(queries), self.d(), panel, 0);
-                for r in 0..rows.min(MR) {
+                for r in 0..MR {
+                    if r >= rows {
+                        continue;
+                    }
                     for v in 0..2 {
                         s.store(to.add(r * columns + col + v * S::LANES), s.mul(acc[r][v], unit));
                     }

@@ -4,7 +4,8 @@
 //! and values take part, its queries are skipped and nothing is stored for it.
 
 use super::Heads;
-use super::core::{State, Step, keys_len, put_key, values_len};
+use super::core::{State, Step, keys_len, values_len};
+use super::pack::{PAD, Tokens, pack_keys, pack_values};
 use super::relative::{RelativePositions, close_row};
 use crate::Isa;
 use crate::buffer::{AlignedVec, Scratch, Shared};
@@ -13,6 +14,12 @@ use crate::gemm::tile::{MAX_MR, PANEL};
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
+/// Largest side of a window.
+const MAX_WINDOW: usize = 16;
+/// Bias tables up to this size stay in the cache while a window's heads are computed one after the other; with larger
+/// ones all windows of a head are.
+const RESIDENT_BYTES: usize = 256 << 10;
+
 /// Sizes of a windowed attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows {
@@ -20,7 +27,7 @@ pub struct Windows {
     pub height: usize,
     /// Columns of tokens.
     pub width: usize,
-    /// Side of a window.
+    /// Side of a window, at most 16.
     pub window: usize,
     /// Heads.
     pub heads: usize,
@@ -92,6 +99,7 @@ pub unsafe fn window_attention<E: Elem>(
     scratch: &mut Scratch,
 ) {
     let Windows { height, width, window, heads, d } = *sizes;
+    assert!((1..=MAX_WINDOW).contains(&window), "window of {window}");
     assert!(windows.end <= sizes.count(), "windows {windows:?} of {}", sizes.count());
     for part in qkv {
         part.check(height * width, heads, d);
@@ -140,102 +148,175 @@ pub struct WindowRun<'a, 'b, E> {
     scratch: &'a mut Scratch,
 }
 
+/// The tokens of one window.
+struct Window {
+    /// Token of each position, or [`PAD`].
+    keys: [u32; MAX_WINDOW * MAX_WINDOW],
+    /// Positions of the real tokens, in order.
+    queries: [u16; MAX_WINDOW * MAX_WINDOW],
+    real: usize,
+}
+
+impl Window {
+    fn new(sizes: &Windows, index: usize) -> Self {
+        let Windows { height, width, window, .. } = *sizes;
+        let across = width.div_ceil(window);
+        let (top, left) = (index / across * window, index % across * window);
+        let mut w = Window { keys: [PAD; MAX_WINDOW * MAX_WINDOW], queries: [0; MAX_WINDOW * MAX_WINDOW], real: 0 };
+        for y in 0..window.min(height - top) {
+            for x in 0..window.min(width - left) {
+                let position = y * window + x;
+                w.keys[position] = ((top + y) * width + left + x) as u32;
+                w.queries[w.real] = position as u16;
+                w.real += 1;
+            }
+        }
+        w
+    }
+}
+
+/// Buffers of a call, sized for one step.
+struct Buffers<E> {
+    kt: *mut E,
+    values: *mut E,
+    probabilities: *mut E,
+    scores: *mut f32,
+    bias_rows: *mut f32,
+    partial: *mut f32,
+    products: *mut f32,
+}
+
 impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let WindowRun { sizes, windows, qkv, pad, bias, scale, out, out_stride, scratch } = self;
-        let Windows { height, width, window, heads, d } = sizes;
+        let Windows { window, heads, d, .. } = self.sizes;
         let keys = window * window;
-        let columns = keys.next_multiple_of(PANEL);
-        let (kt_len, v_len, block) = (keys_len::<E>(keys, d), values_len::<E>(keys, d), S::MR * columns);
-        let products = if let Bias::Relative(r) = bias { S::MR * r.product_columns() } else { 0 };
-        let (packed, floats, _) = scratch.take::<E, f32, f32>([kt_len + v_len + block, 2 * block + 16 + products, 0]);
-        packed.fill(E::default());
-        let (kt, rest) = packed.split_at_mut(kt_len);
-        let (values, probabilities) = rest.split_at_mut(v_len);
-        let (scores, rest) = floats.split_at_mut(block);
-        let (bias_rows, products) = rest.split_at_mut(block + 16);
-        let across = width.div_ceil(window);
+        let (kt_len, v_len) = (keys_len::<E>(keys, d), values_len::<E>(keys, d));
+        let block = S::MR * keys.next_multiple_of(PANEL);
+        let partial = S::MR * d.next_multiple_of(PANEL);
+        let (products, resident) = match self.bias {
+            Bias::Table(t) => (0, size_of_val(&**t) <= RESIDENT_BYTES),
+            Bias::Relative(r) => (S::MR * r.product_columns(), true),
+        };
+        let mut held = std::mem::take(self.scratch);
+        let (packed, floats, _) =
+            held.take::<E, f32, f32>([kt_len + v_len + block, 2 * block + 16 + products + partial, 0]);
+        let (kt, floats) = (packed.as_mut_ptr(), floats.as_mut_ptr());
+        // SAFETY: parts of the two buffers.
+        let buffers = unsafe {
+            Buffers {
+                kt,
+                values: kt.add(kt_len),
+                probabilities: kt.add(kt_len + v_len),
+                scores: floats,
+                bias_rows: floats.add(block),
+                partial: floats.add(2 * block + 16),
+                products: floats.add(2 * block + 16 + partial),
+            }
+        };
+        let count = self.windows.len();
+        let place = |i: usize| if resident { (i / heads, i % heads) } else { (i % count, i / count) };
+        let mut at = place(0);
+        let mut current = Window::new(&self.sizes, self.windows.start);
+        for i in 0..count * heads {
+            let next = if i + 1 < count * heads { place(i + 1) } else { at };
+            let mut following = None;
+            if next.0 != at.0 {
+                following = Some(Window::new(&self.sizes, self.windows.start + next.0));
+            }
+            self.fetch(s, following.as_ref().unwrap_or(&current), next.1);
+            // SAFETY: the sizes were checked before the run.
+            unsafe { self.head(s, &current, at.1, &buffers) };
+            current = following.unwrap_or(current);
+            at = next;
+        }
+        *self.scratch = held;
+    }
+}
 
-        for head in 0..heads {
-            for index in windows.clone() {
-                let (top, left) = (index / across * window, index % across * window);
-                let (in_y, in_x) = (window.min(height - top), window.min(width - left));
-                let token = |i: usize| (top + i / in_x) * width + left + i % in_x;
-                for j in 0..keys {
-                    let (y, x) = (j / window, j % window);
-                    let [_, k, v] = qkv;
-                    // SAFETY: real tokens are in the image, and the sizes were checked; so was `pad` if needed.
-                    unsafe {
-                        let (k, v) = if y < in_y && x < in_x {
-                            let token = (top + y) * width + left + x;
-                            (k.at(token, head), v.at(token, head))
-                        } else {
-                            (Heads { data: pad, ..*k }.at(0, head), Heads { data: pad, ..*v }.at(0, head))
-                        };
-                        put_key(k, v, kt.as_mut_ptr(), values.as_mut_ptr(), j, keys, d);
-                    }
-                }
-                let real = in_y * in_x;
-                for first in (0..real).step_by(S::MR) {
-                    let rows = S::MR.min(real - first);
-                    let mut queries = [std::ptr::null(); MAX_MR];
-                    let mut outs = [std::ptr::null_mut(); MAX_MR];
-                    let mut biases = [std::ptr::null(); MAX_MR];
-                    for r in 0..S::MR {
-                        let i = first + r.min(rows - 1);
-                        // SAFETY: a real token.
-                        queries[r] = unsafe { qkv[0].at(token(i), head) };
-                        outs[r] = out.at(token(i) * out_stride + head * d, d);
-                        if let Bias::Table(table) = bias {
-                            let position = i / in_x * window + i % in_x;
-                            biases[r] = table[(head * keys + position) * columns..].as_ptr();
-                        }
-                    }
-                    if let Bias::Relative(relative) = bias {
-                        // SAFETY: the buffers were made for MR queries.
-                        unsafe { relative.products(s, &queries, rows, products.as_mut_ptr()) };
-                        for r in 0..rows {
-                            let i = first + r;
-                            // SAFETY: as above; a row of biases may be followed by a vector of rubbish, which the next
-                            // row, or the room behind the last one, takes.
-                            unsafe {
-                                let row = bias_rows.as_mut_ptr().add(r * columns);
-                                let product = products.as_ptr().add(r * relative.product_columns());
-                                relative.expand(s, product, (i / in_x, i % in_x), (0, window), row);
-                                close_row(row, keys, columns);
-                            }
-                        }
-                        for (r, b) in biases.iter_mut().enumerate().take(S::MR) {
-                            // SAFETY: a row of the buffer.
-                            *b = unsafe { bias_rows.as_ptr().add(r.min(rows - 1) * columns) };
-                        }
-                    }
-                    let step = Step {
-                        queries: &queries,
-                        rows,
-                        d,
-                        kt: kt.as_ptr(),
-                        values: values.as_ptr(),
-                        keys,
-                        scale: scale * std::f32::consts::LOG2_E,
-                        bias: &biases,
-                        scores: scores.as_mut_ptr(),
-                        probabilities: probabilities.as_mut_ptr(),
-                        width: columns,
-                        first: true,
-                        last: true,
-                        partial: std::ptr::null_mut(),
-                        partial_stride: 0,
-                        out: &outs,
-                    };
-                    // SAFETY: everything points to buffers of the sizes the step asks for; outputs are the caller's
-                    // promise.
-                    unsafe { step.run(s, &mut { State::START }) };
+impl<E: Elem> WindowRun<'_, '_, E> {
+    /// Asks for the queries, keys and values of a head.
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, w: &Window, head: usize) {
+        for &position in &w.queries[..w.real] {
+            for part in self.qkv {
+                let at = w.keys[position as usize] as usize * part.stride + part.offset + head * part.step;
+                for c in (0..self.sizes.d).step_by(64 / size_of::<E>()) {
+                    s.prefetch(part.data.as_ptr().wrapping_add(at + c));
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn head<S: Simd>(&self, s: S, w: &Window, head: usize, to: &Buffers<E>) {
+        let Windows { window, d, .. } = self.sizes;
+        let (keys, columns) = (window * window, (window * window).next_multiple_of(PANEL));
+        let tokens = &w.keys[..keys];
+        // SAFETY: real tokens are in the image, whose sizes were checked; so was `pad`, if there is padding.
+        let q = unsafe {
+            let mut parts = [Tokens { start: std::ptr::null(), stride: 0, pad: std::ptr::null() }; 3];
+            for (to, from) in parts.iter_mut().zip(self.qkv) {
+                let pad = self.pad.as_ptr().wrapping_add(from.offset + head * from.step);
+                *to = Tokens { start: from.at(0, head), stride: from.stride, pad };
+            }
+            pack_keys(parts[1], tokens, d, to.kt);
+            pack_values(parts[2], tokens, d, to.values);
+            parts[0]
+        };
+        for first in (0..w.real).step_by(S::MR) {
+            let rows = S::MR.min(w.real - first);
+            let mut queries = [std::ptr::null(); MAX_MR];
+            let mut outs = [std::ptr::null_mut(); MAX_MR];
+            let mut biases = [to.bias_rows.cast_const(); MAX_MR];
+            for r in 0..S::MR {
+                let position = w.queries[first + r.min(rows - 1)] as usize;
+                let token = tokens[position] as usize;
+                queries[r] = q.start.wrapping_add(token * q.stride);
+                outs[r] = self.out.at(token * self.out_stride + head * d, d);
+                if let Bias::Table(table) = self.bias {
+                    biases[r] = table[(head * keys + position) * columns..].as_ptr();
+                }
+            }
+            if let Bias::Relative(relative) = self.bias {
+                // SAFETY: the buffers were made for MR queries. A row of biases may be followed by a vector of
+                // rubbish, which the next row, or the room behind the last one, takes.
+                unsafe {
+                    relative.products(s, &queries, rows, to.products);
+                    for r in 0..rows {
+                        let position = w.queries[first + r] as usize;
+                        let (row, product) =
+                            (to.bias_rows.add(r * columns), to.products.add(r * relative.product_columns()));
+                        relative.expand(s, product, (position / window, position % window), (0, window), row);
+                        close_row(row, keys, columns);
+                    }
+                    for (r, b) in biases.iter_mut().enumerate().take(S::MR) {
+                        *b = to.bias_rows.add(r.min(rows - 1) * columns);
+                    }
+                }
+            }
+            let step = Step {
+                queries: &queries,
+                rows,
+                d,
+                kt: to.kt,
+                values: to.values,
+                keys,
+                scale: self.scale * std::f32::consts::LOG2_E,
+                bias: &biases,
+                scores: to.scores,
+                probabilities: to.probabilities,
+                width: columns,
+                first: true,
+                last: true,
+                partial: to.partial,
+                partial_stride: d.next_multiple_of(PANEL),
+                out: &outs,
+            };
+            // SAFETY: everything points to buffers of the sizes the step asks for; outputs are the caller's promise.
+            unsafe { step.run(s, &mut { State::START }) };
         }
     }
 }

@@ -183,7 +183,9 @@ unsafe impl<E: Elem> Source<E> for Conv3x3<'_, E> {
     }
     #[inline(always)]
     fn segment_pointers(&self, row: usize, mut put: impl FnMut(usize, *const E)) {
-        let (y, x) = (row / self.out_width * self.stride, row % self.out_width * self.stride);
+        // 32 bits: a division per row is noticed where there are few channels
+        let (y, x) = (row as u32 / self.out_width as u32, row as u32 % self.out_width as u32);
+        let (y, x) = (y as usize * self.stride, x as usize * self.stride);
         assert!(y < self.height);
         if self.zeros.is_empty() {
             for dy in 0..3 {
@@ -207,6 +209,9 @@ unsafe impl<E: Elem> Source<E> for Conv3x3<'_, E> {
             }
         }
     }
+    fn ahead(&self, rows: usize) -> usize {
+        rows * self.stride * self.channels
+    }
 }
 
 /// Square patches without overlap of an NHWC image: rows of `size` segments of `size * channels` values. Pack the
@@ -224,7 +229,8 @@ impl<'a, E: Elem> Patches<'a, E> {
     /// `image` is `[height][width][channels]`, both sides multiples of `size`, `size` at most 16.
     pub fn new(image: &'a [E], height: usize, width: usize, channels: usize, size: usize) -> Self {
         assert_eq!(image.len(), height * width * channels, "image of {height} x {width} x {channels}");
-        assert!(size > 0 && size <= 16 && height % size == 0 && width % size == 0, "patches of {size}");
+        assert!((1..=16).contains(&size), "patches of {size}");
+        assert!(height.is_multiple_of(size) && width.is_multiple_of(size), "patches of {size} in {height} x {width}");
         Self { image, width, channels, size, rows: (height / size) * (width / size) }
     }
 }

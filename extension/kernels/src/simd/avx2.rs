@@ -60,6 +60,7 @@ pub struct Pairs {
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const MR: usize = 6;
+    const LEAST_EXPONENT: f32 = -127.0;
     type F = __m256;
     type P = Pairs;
 

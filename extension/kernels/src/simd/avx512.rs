@@ -73,6 +73,7 @@ impl<const BF16: bool> Avx512<BF16> {
 impl<const BF16: bool> Simd for Avx512<BF16> {
     const LANES: usize = 16;
     const MR: usize = 12;
+    const LEAST_EXPONENT: f32 = -160.0;
     type F = __m512;
     type P = Pairs;
 
@@ -151,10 +152,7 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
     #[inline(always)]
     fn scale2(self, x: __m512, n: __m512) -> __m512 {
-        v!({
-            let e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-            _mm512_mul_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32::<23>(e)))
-        })
+        v!(_mm512_scalef_ps(x, n))
     }
     #[inline(always)]
     fn sum(self, x: __m512) -> f32 {

@@ -10,7 +10,7 @@ pub(crate) struct Line(pub [f32; 16]);
 
 /// Degree 4 on 0..5.3.
 pub(crate) const END: f32 = 5.3;
-pub(crate) const SCALE: f32 = 2.9226415157318115;
+pub(crate) const SCALE: f32 = 2.922_641_5;
 pub(crate) static H: [Line; 5] = [
     Line([
         0.0,
@@ -106,7 +106,7 @@ pub(crate) static H: [Line; 5] = [
 
 /// Degree 2 on 0..4.1, for results that are rounded to bf16.
 pub(crate) const FAST_END: f32 = 4.1;
-pub(crate) const FAST_SCALE: f32 = 3.7780487537384033;
+pub(crate) const FAST_SCALE: f32 = 3.778_048_8;
 pub(crate) static FAST_H: [Line; 3] = [
     Line([
         0.0,

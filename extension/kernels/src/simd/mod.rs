@@ -24,6 +24,8 @@ pub trait Simd: Copy {
     const LANES: usize;
     /// Rows of the register tile of a matrix product: `MR` x `2 * LANES` accumulators.
     const MR: usize;
+    /// The least exponent that `scale2` takes.
+    const LEAST_EXPONENT: f32;
     /// Vector of f32.
     type F: Copy;
     /// Vector of `LANES` pairs of bf16, in the form `dot` wants.
@@ -62,7 +64,7 @@ pub trait Simd: Copy {
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// To the nearest integer, ties to even; |v| < 2^22.
     fn round(self, v: Self::F) -> Self::F;
-    /// `v * 2^n` for integer-valued `n` in -127..=128; -127 gives 0 and 128 infinity.
+    /// `v * 2^n` for integer-valued `n` in LEAST_EXPONENT..=128; the least one gives 0 and 128 infinity.
     fn scale2(self, v: Self::F, n: Self::F) -> Self::F;
     /// Sum over the lanes, as a balanced tree.
     fn sum(self, v: Self::F) -> f32;

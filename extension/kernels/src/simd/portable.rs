@@ -31,6 +31,7 @@ fn fma1(a: f32, b: f32, c: f32) -> f32 {
 impl Simd for Portable {
     const LANES: usize = N;
     const MR: usize = 4;
+    const LEAST_EXPONENT: f32 = -127.0;
     type F = V;
     type P = Pairs;
 

@@ -98,6 +98,9 @@ pub fn gelu(x: f64) -> f64 {
     if z < 2.5 {
         return 0.5 * x * (1.0 - erf(z));
     }
+    if z > 28.0 {
+        return 0.0;
+    }
     let mut f = 0.0;
     for k in (1..=80).rev() {
         f = f64::from(k) / 2.0 / (z + f);

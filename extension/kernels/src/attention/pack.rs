@@ -1,0 +1,135 @@
+//! Keys and values in panel order; see `core.rs` for the layout.
+
+use super::core::value_panel_len;
+use crate::elem::Elem;
+use crate::gemm::tile::PANEL;
+
+/// Where the rows of a head are: token `t` at `t * stride` from `start`, or at `pad` for [`PAD`].
+#[derive(Clone, Copy)]
+pub(super) struct Tokens<E> {
+    pub start: *const E,
+    pub stride: usize,
+    pub pad: *const E,
+}
+
+static ZEROS: [u16; PANEL] = [0; PANEL];
+
+/// The padding token.
+pub(super) const PAD: u32 = u32::MAX;
+
+impl<E> Tokens<E> {
+    #[inline(always)]
+    unsafe fn at(&self, token: u32) -> *const E {
+        // SAFETY: the caller's contract: the token exists.
+        if token == PAD { self.pad } else { unsafe { self.start.add(token as usize * self.stride) } }
+    }
+}
+
+/// Packs `d` values of each token, transposed, into `to`.
+///
+/// # Safety
+/// Tokens exist and have `d` values; `to` has room for `keys_len(tokens.len(), d)`.
+#[inline(always)]
+pub(super) unsafe fn pack_keys<E: Elem>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
+    // SAFETY: the caller's contract. A constant length lets the compiler unroll the copies.
+    unsafe {
+        match d {
+            16 => keys(from, tokens, 16, to),
+            32 => keys(from, tokens, 32, to),
+            64 => keys(from, tokens, 64, to),
+            80 => keys(from, tokens, 80, to),
+            _ => keys(from, tokens, d, to),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn keys<E: Elem>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
+    let panel = d.next_multiple_of(E::STEP) * PANEL;
+    // SAFETY: the caller's contract.
+    unsafe {
+        for (j, &token) in tokens.iter().enumerate() {
+            let (k, to) = (from.at(token), to.add(j / PANEL * panel + j % PANEL * E::STEP));
+            if E::STEP == 1 {
+                for c in 0..d {
+                    *to.add(c * PANEL) = *k.add(c);
+                }
+            } else {
+                for c in (0..d / 2 * 2).step_by(2) {
+                    to.add(c * PANEL).cast::<u32>().write_unaligned(k.add(c).cast::<u32>().read_unaligned());
+                }
+                if d % 2 == 1 {
+                    *to.add((d - 1) * PANEL) = *k.add(d - 1);
+                    *to.add((d - 1) * PANEL + 1) = E::default();
+                }
+            }
+        }
+        // columns without a key: finite
+        let last = tokens.len() / PANEL;
+        for j in tokens.len()..tokens.len().next_multiple_of(PANEL) {
+            let j = j % PANEL;
+            for c in (0..panel / PANEL).step_by(E::STEP) {
+                for i in 0..E::STEP {
+                    *to.add(last * panel + c * PANEL + j * E::STEP + i) = E::default();
+                }
+            }
+        }
+    }
+}
+
+/// Packs `d` values of each token into `to`.
+///
+/// # Safety
+/// As [`pack_keys`], with `values_len`.
+#[inline(always)]
+pub(super) unsafe fn pack_values<E: Elem>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
+    let panel = value_panel_len::<E>(tokens.len());
+    // SAFETY: the caller's contract.
+    unsafe {
+        for c in (0..d).step_by(PANEL) {
+            let from = Tokens { start: from.start.wrapping_add(c), pad: from.pad.wrapping_add(c), ..from };
+            let to = to.add(c / PANEL * panel);
+            match d - c {
+                PANEL.. => values::<E, PANEL>(from, tokens, PANEL, to),
+                16 => values::<E, 16>(from, tokens, 16, to),
+                rest => values::<E, 0>(from, tokens, rest, to),
+            }
+        }
+    }
+}
+
+/// `n` columns of values, `N` if that is not zero.
+#[inline(always)]
+unsafe fn values<E: Elem, const N: usize>(from: Tokens<E>, tokens: &[u32], n: usize, to: *mut E) {
+    let pair = |a: u16, b: u16| {
+        let (low, high) = if cfg!(target_endian = "big") { (b, a) } else { (a, b) };
+        u32::from(high) << 16 | u32::from(low)
+    };
+    // SAFETY: the caller's contract.
+    unsafe {
+        if E::STEP == 1 {
+            for (j, &token) in tokens.iter().enumerate() {
+                std::ptr::copy_nonoverlapping(from.at(token), to.add(j * PANEL), if N > 0 { N } else { n });
+            }
+            return;
+        }
+        for (j, two) in tokens.chunks(2).enumerate() {
+            let a = from.at(two[0]).cast::<u16>();
+            let b = if let &[_, b] = two { from.at(b).cast::<u16>() } else { ZEROS.as_ptr() };
+            let to = to.add(j * 2 * PANEL).cast::<u32>();
+            if N > 0 {
+                // through arrays, which cannot overlap: so this becomes vectors
+                let (a, b) = (a.cast::<[u16; N]>().read_unaligned(), b.cast::<[u16; N]>().read_unaligned());
+                let mut pairs = [0; N];
+                for c in 0..N {
+                    pairs[c] = pair(a[c], b[c]);
+                }
+                to.cast::<[u32; N]>().write_unaligned(pairs);
+            } else {
+                for c in 0..n {
+                    to.add(c).write_unaligned(pair(*a.add(c), *b.add(c)));
+                }
+            }
+        }
+    }
+}
