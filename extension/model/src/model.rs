@@ -52,6 +52,7 @@ pub struct Model {
     info: ModelInfo,
     config: Config,
     network: Network,
+    isa: Isa,
     static_bytes: Option<&'static [u8]>,
     sha256: OnceLock<String>,
 }
@@ -108,12 +109,10 @@ impl Model {
         let config = Config::of(checkpoint)?;
         let taken = RefCell::new(BTreeSet::new());
         let weights = Weights::new(checkpoint, &Device::Cpu, &taken);
+        let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
         let network = match engine {
             Engine::Graph => Network::Graph(Box::new(Graph::new(&config, &weights)?)),
-            Engine::Plan(precision) => {
-                let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
-                Network::Plan(Box::new(Plan::new(&config, &weights, precision, isa)?))
-            }
+            Engine::Plan(precision) => Network::Plan(Box::new(Plan::new(&config, &weights, precision, isa)?)),
         };
         let taken = taken.into_inner();
         refuse_leftovers(checkpoint, &taken)?;
@@ -132,7 +131,7 @@ impl Model {
             bytes: checkpoint.bytes(),
             license: config.license.clone(),
         };
-        Ok(Self { info, config, network, static_bytes, sha256: OnceLock::new() })
+        Ok(Self { info, config, network, isa, static_bytes, sha256: OnceLock::new() })
     }
 
     /// What the checkpoint says about itself.
@@ -242,7 +241,7 @@ impl Model {
                 (logits[wanted.start * pixels..wanted.end * pixels].to_vec(), iou[wanted].to_vec())
             }
         };
-        Ok(Prediction::new(logits, iou, embedding.frame))
+        Ok(Prediction::new(logits, iou, embedding.frame, self.isa))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Masks as the decoder gives them, and their way back to the picture's own size.
 
+use sam_kernels::{Isa, Upsample};
+
 use crate::error::{ModelError, Result};
 
 /// Sizes of a picture on its way through the network; (width, height) in pixels.
@@ -34,11 +36,12 @@ pub struct Prediction {
     logits: Vec<f32>,
     predicted_iou: Vec<f32>,
     frame: Frame,
+    isa: Isa,
 }
 
 impl Prediction {
-    pub(crate) fn new(logits: Vec<f32>, predicted_iou: Vec<f32>, frame: Frame) -> Self {
-        Self { logits, predicted_iou, frame }
+    pub(crate) fn new(logits: Vec<f32>, predicted_iou: Vec<f32>, frame: Frame, isa: Isa) -> Self {
+        Self { logits, predicted_iou, frame, isa }
     }
 
     /// Predicted IoU of each candidate, as the network gives it (mostly within 0..1, not clamped).
@@ -74,107 +77,25 @@ impl Prediction {
     /// Calls `consume(y, logits)` for every row of candidate `index` at the picture's own size, top to bottom.
     ///
     /// As SAM's `postprocess_masks`: bilinear to the padded square, crop to the resized picture, bilinear to the
-    /// picture's own size. Only two rows of the intermediate picture are held at a time.
+    /// picture's own size; no intermediate picture is held.
     ///
     /// # Panics
     /// If there is no such candidate.
-    pub fn for_each_row(&self, index: usize, mut consume: impl FnMut(usize, &[f32])) {
+    pub fn for_each_row(&self, index: usize, consume: impl FnMut(usize, &[f32])) {
         let Frame { original, input, image_size, mask_size } = self.frame;
-        let logits = self.low_res_logits(index);
-        let to_input_x = Taps::new(mask_size, image_size, input.0);
-        let to_input_y = Taps::new(mask_size, image_size, input.1);
-        let to_original_x = Taps::new(input.0, original.0, original.0);
-        let to_original_y = Taps::new(input.1, original.1, original.1);
-
-        let mut blended = vec![0.0; mask_size.max(input.0)];
-        let mut rows = RowPair::new(input.0);
-        let mut line = vec![0.0; original.0];
-        for y in 0..original.1 {
-            let tap = to_original_y.at(y);
-            for needed in [tap.low, tap.high] {
-                rows.ensure(needed, |row| {
-                    let tap = to_input_y.at(needed);
-                    let low = &logits[tap.low * mask_size..][..mask_size];
-                    let high = &logits[tap.high * mask_size..][..mask_size];
-                    blend(low, high, tap.fraction, &mut blended);
-                    to_input_x.interpolate(&blended, row);
-                });
-            }
-            blend(rows.get(tap.low), rows.get(tap.high), tap.fraction, &mut blended);
-            to_original_x.interpolate(&blended, &mut line);
-            consume(y, &line);
-        }
-    }
-}
-
-/// Where an output position lies between two input positions.
-#[derive(Clone, Copy)]
-struct Tap {
-    low: usize,
-    high: usize,
-    fraction: f32,
-}
-
-/// Bilinear interpolation along one axis with `align_corners = False`, as PyTorch computes it in `f32`.
-struct Taps(Vec<Tap>);
-
-impl Taps {
-    /// The first `count` of `output` positions over `input` positions.
-    fn new(input: usize, output: usize, count: usize) -> Self {
-        let scale = input as f32 / output as f32;
-        let tap = |index: usize| {
-            let position = ((index as f32 + 0.5) * scale - 0.5).max(0.0);
-            let low = (position as usize).min(input - 1);
-            Tap { low, high: (low + 1).min(input - 1), fraction: position - low as f32 }
-        };
-        Self((0..count).map(tap).collect())
-    }
-
-    fn at(&self, index: usize) -> Tap {
-        self.0[index]
-    }
-
-    fn interpolate(&self, from: &[f32], to: &mut [f32]) {
-        for (value, tap) in to.iter_mut().zip(&self.0) {
-            *value = (1.0 - tap.fraction) * from[tap.low] + tap.fraction * from[tap.high];
-        }
-    }
-}
-
-fn blend(low: &[f32], high: &[f32], fraction: f32, to: &mut [f32]) {
-    for ((value, low), high) in to.iter_mut().zip(low).zip(high) {
-        *value = (1.0 - fraction) * low + fraction * high;
-    }
-}
-
-/// The two most recent rows of the intermediate picture.
-struct RowPair {
-    rows: [Vec<f32>; 2],
-    numbers: [usize; 2],
-}
-
-impl RowPair {
-    fn new(width: usize) -> Self {
-        Self { rows: [vec![0.0; width], vec![0.0; width]], numbers: [usize::MAX; 2] }
-    }
-
-    /// Neighbouring rows have different parity, so that the two needed at a time never share a slot.
-    fn ensure(&mut self, number: usize, fill: impl FnOnce(&mut [f32])) {
-        let slot = number % 2;
-        if self.numbers[slot] != number {
-            fill(&mut self.rows[slot]);
-            self.numbers[slot] = number;
-        }
-    }
-
-    fn get(&self, number: usize) -> &[f32] {
-        &self.rows[number % 2]
+        let (crop, output) = ((input.1, input.0), (original.1, original.0));
+        let upsample = Upsample::new((mask_size, mask_size), image_size, crop, output);
+        upsample.rows(self.isa, self.low_res_logits(index), 0..original.1, consume);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn isa() -> Isa {
+        Isa::get().unwrap()
+    }
 
     fn upsampled(prediction: &Prediction) -> Vec<f32> {
         let mut all = Vec::new();
@@ -227,7 +148,7 @@ mod tests {
             let frame = Frame::new(width, height, 64, 16).unwrap();
             let logits: Vec<f32> = (0..256).map(|index| ((index * 7919 % 257) as f32 - 128.0) / 16.0).collect();
             let expected = naive(&logits, frame);
-            let prediction = Prediction::new(logits, vec![0.5], frame);
+            let prediction = Prediction::new(logits, vec![0.5], frame, isa());
             let rows = upsampled(&prediction);
             assert_eq!(rows.len(), width * height);
             for (got, expected) in rows.iter().zip(&expected) {
@@ -239,7 +160,7 @@ mod tests {
     #[test]
     fn best_is_the_first_of_the_highest() {
         let frame = Frame::new(4, 4, 16, 4).unwrap();
-        assert_eq!(Prediction::new(vec![0.0; 48], vec![0.1, 0.7, 0.7], frame).best(), 1);
-        assert_eq!(Prediction::new(vec![0.0; 16], vec![-0.2], frame).best(), 0);
+        assert_eq!(Prediction::new(vec![0.0; 48], vec![0.1, 0.7, 0.7], frame, isa()).best(), 1);
+        assert_eq!(Prediction::new(vec![0.0; 16], vec![-0.2], frame, isa()).best(), 0);
     }
 }

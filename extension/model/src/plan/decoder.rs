@@ -394,7 +394,7 @@ impl TokenSide {
         let k = Heads { data: projected, stride: outputs, offset: 0, step: head };
         let v = Heads { offset: inner, ..k };
         let layout = KeyValues::new(projected.len() / outputs, head, 1);
-        let length = layout.len::<f32>();
+        let length = layout.packed_len::<f32>();
         // Head by head, each packed and attended to by one thread: (heads, count, head)
         let mut by_head = vec![0.0; heads * count * head];
         team.rows(&mut by_head, count * head, 1, |heads, out| {
@@ -544,7 +544,7 @@ fn apply(isa: Isa, layer: &Packed<f32>, x: &[f32], epilogue: &Epilogue<'_>) -> V
 fn pack(k: &[f32], v: &[f32], stride: usize, inner: usize, heads: usize) -> (KeyValues, Vec<f32>) {
     let head = inner / heads;
     let layout = KeyValues::new(k.len() / stride, head, 1);
-    let length = layout.len::<f32>();
+    let length = layout.packed_len::<f32>();
     let mut packed = vec![0.0; heads * length];
     let (k, v) = (Heads::alone(k, stride, head), Heads::alone(v, stride, head));
     for (index, packed) in packed.chunks_exact_mut(length).enumerate() {

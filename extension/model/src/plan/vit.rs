@@ -78,7 +78,7 @@ impl<E: Element> Vit<E> {
             let [operand, hidden] = block.mlp.tile();
             tile = [tile[0].max(operand), tile[1].max(hidden)];
         }
-        let packed = KeyValues::new(tokens, width / self.heads(), self.grid).len::<E>() * self.heads();
+        let packed = KeyValues::new(tokens, width / self.heads(), self.grid).packed_len::<E>() * self.heads();
         let wide = (self.side * self.side * 3).max(3 * tokens * width);
         // Beside the attention's output, its packed keys and values.
         Arena::new(wide, tokens * width.max(self.neck.outputs()) + packed, tokens * width, tile)
@@ -183,7 +183,7 @@ impl<E: Element> Block<E> {
             Reach::Image(relative) => {
                 let layout = KeyValues::new(tokens, head, grid);
                 let [q, k, v] = Heads::per_part(qkv, 3 * width, heads, head);
-                let length = layout.len::<E>();
+                let length = layout.packed_len::<E>();
                 let packed = &mut packed[..heads * length];
                 team.rows(packed, length, 1, |heads, packed| {
                     for (head, packed) in heads.zip(packed.chunks_exact_mut(length)) {

@@ -1,6 +1,7 @@
 //! Whole models: checkpoint files of every kind, and the networks against the original PyTorch code.
 
 mod checkpoints;
+mod engines;
 mod records;
 mod reference;
 mod seeded;
