@@ -106,7 +106,9 @@ impl<'a> Batch<'a> {
         for (row, answer) in answers {
             match answer {
                 Ok(result) => results[row] = Some(result),
-                Err(failure) if first.as_ref().is_none_or(|(earlier, _)| row < *earlier) => first = Some((row, failure)),
+                Err(failure) if first.as_ref().is_none_or(|(earlier, _)| row < *earlier) => {
+                    first = Some((row, failure))
+                }
                 Err(_) => {}
             }
         }

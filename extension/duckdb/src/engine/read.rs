@@ -174,9 +174,7 @@ impl<'a> Column<'a> {
             return Ok(Column::none(*kind));
         }
         // SAFETY: `index` is one of the struct's fields; the child has as many rows and lives as long.
-        Ok(unsafe {
-            Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows)
-        })
+        Ok(unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) })
     }
 
     /// # Safety

@@ -75,7 +75,9 @@ impl<'a> Output<'a> {
             *entry = ffi::duckdb_list_entry { offset: total as u64, length: length as u64 };
             total = total.saturating_add(length);
             if total > MAX_ELEMENTS {
-                return Err(Failure::new("the lists of these rows exceed what one vector holds; use fewer rows at a time"));
+                return Err(Failure::new(
+                    "the lists of these rows exceed what one vector holds; use fewer rows at a time",
+                ));
             }
         }
         // SAFETY: the total is within the engine's limits, so that neither call throws; the child is fetched

@@ -5,10 +5,8 @@ use crate::failure::Result;
 use crate::session::Session;
 
 /// `sam_version()`
-pub static VERSION: ScalarFunction = ScalarFunction {
-    name: c"sam_version",
-    overloads: &[Overload { parameters: &[], returns: Type::Varchar, run }],
-};
+pub static VERSION: ScalarFunction =
+    ScalarFunction { name: c"sam_version", overloads: &[Overload { parameters: &[], returns: Type::Varchar, run }] };
 
 /// `sam_stats()`: how much work the process has done since the extension was loaded.
 pub static STATS: TableFunction =

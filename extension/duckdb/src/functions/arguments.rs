@@ -8,6 +8,7 @@ use crate::batch::Request;
 use crate::engine::{Column, Input, Type};
 use crate::failure::{Failure, Result};
 use sam_model::Prompt;
+use std::ops::Range;
 
 /// A list of numbers: one point, or a box.
 pub const NUMBERS: Type = Type::List(&Type::Double);
@@ -77,7 +78,15 @@ pub fn requests<'a>(input: &Input<'a>) -> Result<Vec<Option<Request<'a>>>> {
 /// The prompts of all rows.
 enum Prompts<'a> {
     Point(Lists<'a>),
-    Full { points: Lists<'a>, coordinates: Lists<'a>, labels: Lists<'a>, boxes: Lists<'a> },
+    Full(Box<Full<'a>>),
+}
+
+/// Columns of points, their coordinates, labels and boxes.
+struct Full<'a> {
+    points: Lists<'a>,
+    coordinates: Lists<'a>,
+    labels: Lists<'a>,
+    boxes: Lists<'a>,
 }
 
 impl<'a> Prompts<'a> {
@@ -87,30 +96,41 @@ impl<'a> Prompts<'a> {
         }
         let points = Lists::new(input.column(2)?)?;
         let coordinates = Lists::new(points.elements)?;
-        Ok(Self::Full { points, coordinates, labels: Lists::new(input.column(3)?)?, boxes: Lists::new(input.column(4)?)? })
+        let (labels, boxes) = (Lists::new(input.column(3)?)?, Lists::new(input.column(4)?)?);
+        Ok(Self::Full(Box::new(Full { points, coordinates, labels, boxes })))
     }
 
     fn get(&self, row: usize) -> Result<Option<Prompt>> {
-        let Self::Full { points, coordinates, labels, boxes } = self else {
-            let Self::Point(point) = self else { return Ok(None) };
-            let Some(numbers) = point.numbers(row) else { return Ok(None) };
-            let [x, y] = exactly("point", "[x, y]", &numbers)?;
-            return Ok(Some(Prompt::point(x, y)?));
-        };
-        let points = match points.column.range(row) {
-            None => Vec::new(),
-            Some(range) => range.map(|index| point(coordinates, index)).collect::<Result<Vec<_>>>()?,
-        };
-        let labels = labels.labels(row)?;
-        let bbox = boxes.numbers(row).map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
-        // Nothing to segment, as in a row without a match of an outer join, whatever the labels.
-        if points.is_empty() && bbox.is_none() {
-            return Ok(None);
+        match self {
+            Self::Full(full) => full.get(row).transpose(),
+            Self::Point(points) => match points.numbers(row) {
+                Some(numbers) => {
+                    let [x, y] = exactly("point", "[x, y]", &numbers)?;
+                    Ok(Some(Prompt::point(x, y)?))
+                }
+                None => Ok(None),
+            },
         }
+    }
+}
+
+impl Full<'_> {
+    fn get(&self, row: usize) -> Option<Result<Prompt>> {
+        let points = self.points.column.range(row).filter(|range| !range.is_empty());
+        let bbox = self.boxes.numbers(row);
+        // Without points and box there is nothing to segment, as in a row without a match of an outer join; whatever
+        // the labels.
+        (points.is_some() || bbox.is_some()).then(|| self.prompt(row, points.unwrap_or_default(), bbox))
+    }
+
+    fn prompt(&self, row: usize, points: Range<usize>, bbox: Option<Vec<Option<f32>>>) -> Result<Prompt> {
+        let points: Vec<_> = points.map(|index| point(&self.coordinates, index)).collect::<Result<_>>()?;
+        let labels = self.labels.labels(row)?;
+        let bbox = bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
         if points.is_empty() && labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
             return Err(Failure::new("labels are given without points; give one point for each label, or NULL labels"));
         }
-        Ok(Some(Prompt::new(points, labels.as_deref(), bbox)?))
+        Ok(Prompt::new(points, labels.as_deref(), bbox)?)
     }
 }
 

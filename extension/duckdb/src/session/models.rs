@@ -3,9 +3,9 @@
 //! A model is known by its canonical path, modification time and length: another name of the same file is the
 //! same model, a replaced file is another one.
 
+use super::Session;
 use super::resolve::{self, BUILT_IN, Source};
 use super::shelf::Shelf;
-use super::Session;
 use crate::failure::{Failure, Result};
 use sam_model::{Model, ModelError, ModelInfo};
 use std::path::{Path, PathBuf};
@@ -51,7 +51,8 @@ impl Key {
             let metadata = path.metadata()?;
             Ok(Key::File { path, modified: metadata.modified().ok(), length: metadata.len() })
         };
-        read().map_err(|error: std::io::Error| ModelError::Read { path: path.clone(), reason: error.to_string() }.into())
+        read()
+            .map_err(|error: std::io::Error| ModelError::Read { path: path.clone(), reason: error.to_string() }.into())
     }
 
     fn path(&self) -> Option<&Path> {
