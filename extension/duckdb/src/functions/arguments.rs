@@ -101,16 +101,14 @@ impl<'a> Prompts<'a> {
     }
 
     fn get(&self, row: usize) -> Result<Option<Prompt>> {
-        match self {
-            Self::Full(full) => full.get(row).transpose(),
-            Self::Point(points) => match points.numbers(row) {
-                Some(numbers) => {
-                    let [x, y] = exactly("point", "[x, y]", &numbers)?;
-                    Ok(Some(Prompt::point(x, y)?))
-                }
-                None => Ok(None),
-            },
-        }
+        let prompt = match self {
+            Self::Full(full) => full.get(row),
+            Self::Point(points) => points.numbers(row).map(|numbers| {
+                let [x, y] = exactly("point", "[x, y]", &numbers)?;
+                Ok(Prompt::point(x, y)?)
+            }),
+        };
+        prompt.transpose()
     }
 }
 

@@ -32,10 +32,10 @@ pub fn resolve(name: &str, folder: Option<&Path>) -> Result<Source> {
         return Ok(Source::File(found.clone()));
     }
     let tried: Vec<_> = candidates.iter().map(|path| format!("'{}'", path.display())).collect();
-    let tried = if tried.is_empty() { "no file (there is no model folder)".to_string() } else { tried.join(", ") };
-    Err(Failure::new(format!(
-        "unknown model '{name}': there is neither a built-in model of that name nor {tried}; {REMEDY}"
-    )))
+    Err(Failure::new(match tried.as_slice() {
+        [] => format!("unknown model '{name}': it is not built in and there is no model folder; {REMEDY}"),
+        tried => format!("unknown model '{name}': there is no file {}; {REMEDY}", tried.join(", ")),
+    }))
 }
 
 const REMEDY: &str = "use 'nano', the path of a .safetensors, .pt or .pth file, or the name of a file in the model \
@@ -88,11 +88,12 @@ mod tests {
     fn the_error_lists_what_was_tried() {
         assert_eq!(resolve("nano", None), Ok(Source::BuiltIn));
         let message = resolve("nope", Some(Path::new("/models"))).unwrap_err().to_string();
-        assert!(message.starts_with(
-            "unknown model 'nope': there is neither a built-in model of that name nor '/models/nope.safetensors', "
-        ));
+        assert!(
+            message
+                .starts_with("unknown model 'nope': there is no file '/models/nope.safetensors', '/models/nope.pt', ")
+        );
         assert!(message.ends_with(REMEDY));
         assert!(resolve(" ", None).unwrap_err().to_string().starts_with("the model has no name"));
-        assert!(resolve("nope", None).unwrap_err().to_string().contains("no file (there is no model folder)"));
+        assert!(resolve("nope", None).unwrap_err().to_string().contains("there is no model folder"));
     }
 }
