@@ -2,9 +2,10 @@
 
 use super::{Type, ffi};
 use crate::failure::{Failure, Result};
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// The arguments of one call: columns of equal length.
 pub struct Input<'a> {
@@ -28,14 +29,14 @@ impl<'a> Input<'a> {
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Self {
+    pub(super) unsafe fn new(chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
         let column = |(index, kind): (usize, &Type)| {
             // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them.
             unsafe { Column::new(ffi::duckdb_data_chunk_get_vector(chunk, index as u64), *kind, rows) }
         };
-        Self { columns: kinds.iter().enumerate().map(column).collect(), rows }
+        Ok(Self { columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
     }
 
     /// How many rows the call is about.
@@ -56,8 +57,16 @@ impl<'a> Input<'a> {
 
 impl<'a> Column<'a> {
     /// # Safety
-    /// `vector` is a flat vector of type `kind` with `rows` rows that outlives `'a` unchanged.
-    unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Self {
+    /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what DuckDB
+    /// 1.2 leaves: see [`is_flat`].
+    unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Result<Self> {
+        // SAFETY: the caller vouches for the vector.
+        if !unsafe { is_flat(vector) } {
+            return Err(Failure::new(
+                "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
+                 store the value in a table first, or use DuckDB 1.3 or newer",
+            ));
+        }
         // SAFETY: the caller vouches for the vector. A struct has no data of its own.
         let (data, validity) = unsafe {
             let data = match kind {
@@ -66,7 +75,7 @@ impl<'a> Column<'a> {
             };
             (data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const())
         };
-        Self { vector, kind, rows, data, validity, engine: PhantomData }
+        Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
     }
 
     /// A column without rows.
@@ -149,10 +158,10 @@ impl<'a> Column<'a> {
             return Ok(Column::none(*kind));
         }
         // SAFETY: the vector holds lists of `kind`; its child lives as long as it does.
-        Ok(unsafe {
+        unsafe {
             let elements = ffi::duckdb_list_vector_get_size(self.vector) as usize;
             Column::new(ffi::duckdb_list_vector_get_child(self.vector), *kind, elements)
-        })
+        }
     }
 
     /// Where in [`Column::elements`] the list of `row` lies.
@@ -174,7 +183,7 @@ impl<'a> Column<'a> {
             return Ok(Column::none(*kind));
         }
         // SAFETY: `index` is one of the struct's fields; the child has as many rows and lives as long.
-        Ok(unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) })
+        unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) }
     }
 
     /// # Safety
@@ -188,4 +197,21 @@ impl<'a> Column<'a> {
     fn expect(&self, right: bool) {
         assert!(right, "a column of type {:?} was read as another type", self.kind);
     }
+}
+
+/// Whether a vector is flat: all are from DuckDB 1.3 on. DuckDB 1.2 flattens the arguments, but not what is inside
+/// them: a field such as `'a'` in `{'bytes': image, 'path': 'a'}` stays a constant. When its validity is asked for,
+/// 1.2 throws a C++ exception, which would end the process; so we look before we ask. The C API of 1.2 has no
+/// function for it, but its vectors begin with a byte for their form, 0 for flat, and there will be no other 1.2.
+///
+/// # Safety
+/// `vector` is a live vector.
+unsafe fn is_flat(vector: ffi::duckdb_vector) -> bool {
+    static LEAVES_CONSTANTS: OnceLock<bool> = OnceLock::new();
+    let leaves_constants = LEAVES_CONSTANTS.get_or_init(|| {
+        // SAFETY: the engine returns a constant text.
+        unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_bytes().starts_with(b"v1.2.")
+    });
+    // SAFETY: only in DuckDB 1.2, where `vector` points to an object that begins with this byte.
+    !leaves_constants || unsafe { *vector.cast::<u8>() } == 0
 }

@@ -27,21 +27,6 @@ pub struct Overload {
     pub run: fn(&Input<'_>, &mut Output<'_>) -> Result<()>,
 }
 
-impl Overload {
-    fn takes_struct(&self) -> bool {
-        self.parameters.iter().any(|parameter| matches!(parameter, Type::Struct(_)))
-    }
-}
-
-/// Whether the engine flattens the fields of a struct with it. DuckDB 1.2 leaves a field such as `'a'` in
-/// `{'bytes': image, 'path': 'a'}` a constant vector and throws when its validity is asked for, which would end
-/// the process; so functions take no structs there. (`image.bytes` does the same service.)
-fn flattens_fields() -> bool {
-    // SAFETY: the engine returns a constant text.
-    let version = unsafe { CStr::from_ptr(ffi::duckdb_library_version()) };
-    !version.to_bytes().starts_with(b"v1.2.")
-}
-
 /// What a callback needs to know; owned by the engine's catalog.
 struct Registered {
     name: &'static str,
@@ -52,13 +37,12 @@ impl Registry {
     /// Registers a scalar function.
     pub fn scalar(&self, function: &'static ScalarFunction) -> Result<()> {
         let name = function.name.to_str().map_err(Failure::internal)?;
-        let structs = flattens_fields();
         // SAFETY: every handle is created, used and destroyed here; the engine copies functions into the set and
         // the set into its catalog. `Registered` is handed over with the function that frees it.
         let state = unsafe {
             let mut set = ffi::duckdb_create_scalar_function_set(function.name.as_ptr());
             let mut state = ffi::DuckDBSuccess;
-            for overload in function.overloads.iter().filter(|overload| structs || !overload.takes_struct()) {
+            for overload in function.overloads {
                 let mut handle = ffi::duckdb_create_scalar_function();
                 ffi::duckdb_scalar_function_set_name(handle, function.name.as_ptr());
                 for parameter in overload.parameters {
@@ -100,7 +84,7 @@ unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_da
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let input = Input::new(chunk, overload.parameters);
+            let input = Input::new(chunk, overload.parameters)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)
         };
