@@ -1,1 +1,20 @@
-//! The DuckDB extension `sam`.
+//! The DuckDB extension `sam`: Segment Anything on images in a column.
+//!
+//! The rooms, from the outside in:
+//!
+//! - [`entry`]: how the engine finds and initialises the extension;
+//! - [`functions`]: the SQL surface, one room per function family;
+//! - [`batch`]: the rows of one vector become the least possible work, spread over all cores;
+//! - [`session`]: what outlives a query: loaded models, threads, counters, settings;
+//! - [`engine`]: the layer over DuckDB's C API. It and [`entry`] hold all the `unsafe` code of the crate.
+
+#![deny(unsafe_code)]
+
+mod batch;
+#[allow(unsafe_code)]
+mod engine;
+#[allow(unsafe_code)]
+mod entry;
+mod failure;
+mod functions;
+mod session;

@@ -1,0 +1,46 @@
+//! Panics stop here.
+
+use crate::failure::{Failure, Result};
+use std::any::Any;
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs `body` and turns a panic into a [`Failure`], so that nothing unwinds into the engine.
+pub fn guard<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What `body` touched is not used after a panic: the engine drops the vector with the failed query, and
+    // the shared state of the session is behind locks that ignore poisoning.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::internal(message(&*panic))))
+}
+
+/// The text for a failure inside `function`, as C wants it.
+pub(super) fn error_text(function: &str, failure: &Failure) -> CString {
+    c_string(format!("{function}: {failure}"))
+}
+
+/// Any text as a C string; a NUL inside becomes a space.
+pub(super) fn c_string(text: String) -> CString {
+    CString::new(text.replace('\0', " ")).unwrap_or_default()
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_failure() {
+        let failure = guard::<()>(|| panic!("boom {}", 1)).unwrap_err();
+        assert_eq!(failure.to_string(), "internal error: boom 1");
+        assert_eq!(guard(|| Ok(7)), Ok(7));
+    }
+
+    #[test]
+    fn texts_survive_the_way_to_c() {
+        let text = error_text("sam_x", &Failure::new("a\0b"));
+        assert_eq!(text.to_str(), Ok("sam_x: a b"));
+    }
+}

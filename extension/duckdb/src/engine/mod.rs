@@ -1,0 +1,31 @@
+//! A small layer over DuckDB's C API: typed, bounds-checked, and safe to call.
+//!
+//! Invariants kept here so that nothing above needs `unsafe`:
+//!
+//! - Only functions of the band v1.2.0 are called (see [`crate::entry`]; a call to any other panics, because
+//!   its slot is empty, and the panic becomes an SQL error).
+//! - A column is read, and a result written, only as the type it was registered with.
+//! - A row is read only after its validity was checked: the data behind a NULL is undefined.
+//! - A NULL written to a struct is written to all its fields as well, because the engine reads fields without
+//!   looking at the struct.
+//! - A list is reserved once, after its size was checked: the engine reports an oversized reservation by a C++
+//!   exception, which must not pass through Rust.
+//! - No panic crosses into the engine: each callback is wrapped in [`guard`].
+
+mod guard;
+mod read;
+mod registry;
+mod scalar;
+mod table;
+mod types;
+mod write;
+
+pub use guard::guard;
+pub use read::{Column, Input};
+pub use registry::Registry;
+pub use scalar::{Overload, ScalarFunction};
+pub use table::{TableFunction, Value};
+pub use types::Type;
+pub use write::Output;
+
+pub(crate) use duckdb::ffi;

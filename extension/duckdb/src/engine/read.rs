@@ -1,0 +1,217 @@
+//! Reading the arguments of a call.
+
+use super::{Type, ffi};
+use crate::failure::{Failure, Result};
+use std::ffi::{CStr, c_void};
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// The arguments of one call: columns of equal length.
+pub struct Input<'a> {
+    columns: Vec<Column<'a>>,
+    rows: usize,
+}
+
+/// One vector of values of a known type.
+#[derive(Clone, Copy)]
+pub struct Column<'a> {
+    vector: ffi::duckdb_vector,
+    kind: Type,
+    rows: usize,
+    data: *const c_void,
+    validity: *const u64,
+    engine: PhantomData<&'a ()>,
+}
+
+impl<'a> Input<'a> {
+    /// The columns of `chunk`, whose types are `kinds`.
+    ///
+    /// # Safety
+    /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
+    pub(super) unsafe fn new(chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
+        // SAFETY: the caller vouches for the chunk.
+        let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
+        let column = |(index, kind): (usize, &Type)| {
+            // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them.
+            unsafe { Column::new(ffi::duckdb_data_chunk_get_vector(chunk, index as u64), *kind, rows) }
+        };
+        Ok(Self { columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
+    }
+
+    /// How many rows the call is about.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many arguments the call has.
+    pub fn arguments(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The argument at `index`.
+    pub fn column(&self, index: usize) -> Result<Column<'a>> {
+        self.columns.get(index).copied().ok_or_else(|| Failure::internal(format!("there is no argument {index}")))
+    }
+}
+
+impl<'a> Column<'a> {
+    /// # Safety
+    /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what DuckDB
+    /// 1.2 leaves: see [`is_flat`].
+    unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Result<Self> {
+        // SAFETY: the caller vouches for the vector.
+        if !unsafe { is_flat(vector) } {
+            return Err(Failure::new(
+                "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
+                 store the value in a table first, or use DuckDB 1.3 or newer",
+            ));
+        }
+        // SAFETY: the caller vouches for the vector. A struct has no data of its own.
+        let (data, validity) = unsafe {
+            let data = match kind {
+                Type::Struct(_) => std::ptr::null_mut(),
+                _ => ffi::duckdb_vector_get_data(vector),
+            };
+            (data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const())
+        };
+        Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
+    }
+
+    /// A column without rows.
+    fn none(kind: Type) -> Self {
+        let (vector, data, validity) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
+        Self { vector, kind, rows: 0, data, validity, engine: PhantomData }
+    }
+
+    /// Whether all rows are NULL. Then the vector may have no children at all, and DuckDB 1.2 throws when asked
+    /// for them.
+    fn is_empty(&self) -> bool {
+        (0..self.rows).all(|row| self.is_null(row))
+    }
+
+    /// The type of the values.
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
+    /// Whether the value of `row` is NULL; a row outside the vector counts as NULL.
+    pub fn is_null(&self, row: usize) -> bool {
+        if row >= self.rows {
+            return true;
+        }
+        if self.validity.is_null() {
+            return false;
+        }
+        // SAFETY: a validity mask has one bit for each row, in words of 64.
+        let word = unsafe { *self.validity.add(row / 64) };
+        word >> (row % 64) & 1 == 0
+    }
+
+    /// The bytes of a `BLOB` or `VARCHAR`.
+    pub fn bytes(&self, row: usize) -> Option<&'a [u8]> {
+        self.expect(matches!(self.kind, Type::Blob | Type::Varchar));
+        if self.is_null(row) {
+            return None;
+        }
+        // SAFETY: the vector holds `duckdb_string_t`, `row` is inside it and not NULL. Up to twelve bytes are
+        // stored in the vector itself, longer ones behind a pointer; both live as long as the vector.
+        unsafe {
+            let string = &*self.data.cast::<ffi::duckdb_string_t>().add(row);
+            let length = string.value.inlined.length as usize;
+            let start = if length <= 12 {
+                (&raw const string.value.inlined.inlined).cast::<u8>()
+            } else {
+                string.value.pointer.ptr.cast_const().cast::<u8>()
+            };
+            Some(std::slice::from_raw_parts(start, length))
+        }
+    }
+
+    /// The text of a `VARCHAR`.
+    pub fn text(&self, row: usize) -> Result<Option<&'a str>> {
+        self.expect(self.kind == Type::Varchar);
+        let text = self.bytes(row).map(std::str::from_utf8).transpose();
+        text.map_err(|error| Failure::internal(format!("the engine passed a VARCHAR that is not UTF-8: {error}")))
+    }
+
+    /// The value of a `DOUBLE`.
+    pub fn double(&self, row: usize) -> Option<f64> {
+        self.expect(self.kind == Type::Double);
+        // SAFETY: the vector holds `f64`.
+        unsafe { self.value(row) }
+    }
+
+    /// The value of a `BIGINT`.
+    pub fn bigint(&self, row: usize) -> Option<i64> {
+        self.expect(self.kind == Type::Bigint);
+        // SAFETY: the vector holds `i64`.
+        unsafe { self.value(row) }
+    }
+
+    /// The elements of all the lists of a `LIST` column, one after the other.
+    pub fn elements(&self) -> Result<Column<'a>> {
+        let Type::List(kind) = self.kind else {
+            return Err(Failure::internal("this column holds no lists"));
+        };
+        if self.is_empty() {
+            return Ok(Column::none(*kind));
+        }
+        // SAFETY: the vector holds lists of `kind`; its child lives as long as it does.
+        unsafe {
+            let elements = ffi::duckdb_list_vector_get_size(self.vector) as usize;
+            Column::new(ffi::duckdb_list_vector_get_child(self.vector), *kind, elements)
+        }
+    }
+
+    /// Where in [`Column::elements`] the list of `row` lies.
+    pub fn range(&self, row: usize) -> Option<Range<usize>> {
+        self.expect(matches!(self.kind, Type::List(_)));
+        // SAFETY: the vector holds one `duckdb_list_entry` for each list.
+        let entry: ffi::duckdb_list_entry = unsafe { self.value(row) }?;
+        Some(entry.offset as usize..entry.offset as usize + entry.length as usize)
+    }
+
+    /// The field at `index` of a `STRUCT` column. Where the struct is NULL the field is undefined: check
+    /// [`Column::is_null`] of the struct first.
+    pub fn field(&self, index: usize) -> Result<Column<'a>> {
+        let Type::Struct(fields) = self.kind else {
+            return Err(Failure::internal("this column holds no structs"));
+        };
+        let (_, kind) = fields.get(index).ok_or_else(|| Failure::internal(format!("there is no field {index}")))?;
+        if self.is_empty() {
+            return Ok(Column::none(*kind));
+        }
+        // SAFETY: `index` is one of the struct's fields; the child has as many rows and lives as long.
+        unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) }
+    }
+
+    /// # Safety
+    /// The vector holds values of type `T`.
+    unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
+        // SAFETY: `row` is inside the vector (or it would count as NULL) and its value is defined.
+        (!self.is_null(row)).then(|| unsafe { *self.data.cast::<T>().add(row) })
+    }
+
+    /// Stops a read as a wrong type: a defect, which [`super::guard`] reports.
+    fn expect(&self, right: bool) {
+        assert!(right, "a column of type {:?} was read as another type", self.kind);
+    }
+}
+
+/// Whether a vector is flat: all are from DuckDB 1.3 on. DuckDB 1.2 flattens the arguments, but not what is inside
+/// them: a field such as `'a'` in `{'bytes': image, 'path': 'a'}` stays a constant. When its validity is asked for,
+/// 1.2 throws a C++ exception, which would end the process; so we look before we ask. The C API of 1.2 has no
+/// function for it, but its vectors begin with a byte for their form, 0 for flat, and there will be no other 1.2.
+///
+/// # Safety
+/// `vector` is a live vector.
+unsafe fn is_flat(vector: ffi::duckdb_vector) -> bool {
+    static LEAVES_CONSTANTS: OnceLock<bool> = OnceLock::new();
+    let leaves_constants = LEAVES_CONSTANTS.get_or_init(|| {
+        // SAFETY: the engine returns a constant text.
+        unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_bytes().starts_with(b"v1.2.")
+    });
+    // SAFETY: only in DuckDB 1.2, where `vector` points to an object that begins with this byte.
+    !leaves_constants || unsafe { *vector.cast::<u8>() } == 0
+}

@@ -1,0 +1,98 @@
+//! Scalar functions: one body for each overload.
+
+use super::guard::error_text;
+use super::{Input, Output, Registry, Type, ffi, guard};
+use crate::failure::{Failure, Result};
+use std::ffi::{CStr, c_void};
+
+/// A scalar function with its overloads.
+///
+/// All are registered with special NULL handling: rows with NULL arguments reach the body in any case as soon
+/// as one row of the vector is not NULL, so the body decides about NULL everywhere. None is volatile: the
+/// optimizer may fold a constant call, share equal calls, and drop unused ones.
+pub struct ScalarFunction {
+    /// The name in SQL.
+    pub name: &'static CStr,
+    /// One signature and body each.
+    pub overloads: &'static [Overload],
+}
+
+/// A signature and its body.
+pub struct Overload {
+    /// The types of the arguments.
+    pub parameters: &'static [Type],
+    /// The type of the result.
+    pub returns: Type,
+    /// Computes the rows of one vector. Every row of the output must be written.
+    pub run: fn(&Input<'_>, &mut Output<'_>) -> Result<()>,
+}
+
+/// What a callback needs to know; owned by the engine's catalog.
+struct Registered {
+    name: &'static str,
+    overload: &'static Overload,
+}
+
+impl Registry {
+    /// Registers a scalar function.
+    pub fn scalar(&self, function: &'static ScalarFunction) -> Result<()> {
+        let name = function.name.to_str().map_err(Failure::internal)?;
+        // SAFETY: every handle is created, used and destroyed here; the engine copies functions into the set and
+        // the set into its catalog. `Registered` is handed over with the function that frees it.
+        let state = unsafe {
+            let mut set = ffi::duckdb_create_scalar_function_set(function.name.as_ptr());
+            let mut state = ffi::DuckDBSuccess;
+            for overload in function.overloads {
+                let mut handle = ffi::duckdb_create_scalar_function();
+                ffi::duckdb_scalar_function_set_name(handle, function.name.as_ptr());
+                for parameter in overload.parameters {
+                    ffi::duckdb_scalar_function_add_parameter(handle, parameter.create().raw());
+                }
+                ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
+                ffi::duckdb_scalar_function_set_special_handling(handle);
+                let registered = Box::into_raw(Box::new(Registered { name, overload }));
+                ffi::duckdb_scalar_function_set_extra_info(handle, registered.cast::<c_void>(), Some(free));
+                ffi::duckdb_scalar_function_set_function(handle, Some(call));
+                state |= ffi::duckdb_add_scalar_function_to_set(set, handle);
+                ffi::duckdb_destroy_scalar_function(&mut handle);
+            }
+            state |= ffi::duckdb_register_scalar_function_set(self.0, set);
+            ffi::duckdb_destroy_scalar_function_set(&mut set);
+            state
+        };
+        match state {
+            ffi::DuckDBSuccess => Ok(()),
+            _ => Err(Failure::new(format!("cannot register the function {name}"))),
+        }
+    }
+}
+
+/// # Safety
+/// Called by the engine with the pointer that was handed over, once.
+unsafe extern "C" fn free(registered: *mut c_void) {
+    // SAFETY: the pointer came from `Box::into_raw` of a `Registered`.
+    drop(unsafe { Box::from_raw(registered.cast::<Registered>()) });
+}
+
+/// # Safety
+/// Called by the engine with the arguments of a registered overload.
+unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_data_chunk, result: ffi::duckdb_vector) {
+    // SAFETY: the extra information is the `Registered` of this overload and lives as long as the function.
+    let registered = unsafe { ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>().as_ref() };
+    let outcome = guard(|| {
+        let Registered { overload, .. } = registered.ok_or_else(|| Failure::internal("no extra information"))?;
+        // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
+        // for as many rows, both alive until this callback returns.
+        let (input, mut output) = unsafe {
+            let input = Input::new(chunk, overload.parameters)?;
+            let output = Output::new(result, overload.returns, input.rows());
+            (input, output)
+        };
+        (overload.run)(&input, &mut output)
+    });
+    if let Err(failure) = outcome {
+        let text = error_text(registered.map_or("sam", |registered| registered.name), &failure);
+        // SAFETY: the engine copies the text.
+        unsafe { ffi::duckdb_scalar_function_set_error(info, text.as_ptr()) }
+    }
+}

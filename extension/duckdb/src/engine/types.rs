@@ -1,0 +1,75 @@
+//! SQL types, described as constants and created on demand.
+
+use super::ffi;
+use std::ffi::CStr;
+
+/// An SQL type. The descriptions are constants: a function's signature is data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Type {
+    /// `BOOLEAN`
+    Boolean,
+    /// `INTEGER`
+    Integer,
+    /// `BIGINT`
+    Bigint,
+    /// `FLOAT`
+    Float,
+    /// `DOUBLE`
+    Double,
+    /// `VARCHAR`
+    Varchar,
+    /// `BLOB`
+    Blob,
+    /// `T[]`
+    List(&'static Type),
+    /// `STRUCT(name T, ...)`
+    Struct(&'static [(&'static CStr, Type)]),
+}
+
+/// The engine's handle of a type; freed on drop.
+pub(super) struct LogicalType(ffi::duckdb_logical_type);
+
+impl Type {
+    /// Creates the engine's handle of this type.
+    pub(super) fn create(&self) -> LogicalType {
+        let id = match self {
+            Type::Boolean => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
+            Type::Integer => ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER,
+            Type::Bigint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
+            Type::Float => ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT,
+            Type::Double => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE,
+            Type::Varchar => ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
+            Type::Blob => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB,
+            Type::List(child) => {
+                let child = child.create();
+                // SAFETY: `child` is a live handle; the engine copies what it needs.
+                return LogicalType(unsafe { ffi::duckdb_create_list_type(child.raw()) });
+            }
+            Type::Struct(fields) => {
+                let types: Vec<LogicalType> = fields.iter().map(|(_, field)| field.create()).collect();
+                let mut handles: Vec<_> = types.iter().map(LogicalType::raw).collect();
+                let mut names: Vec<_> = fields.iter().map(|(name, _)| name.as_ptr()).collect();
+                // SAFETY: both arrays have `fields.len()` entries and live until the call returns, which copies.
+                return LogicalType(unsafe {
+                    ffi::duckdb_create_struct_type(handles.as_mut_ptr(), names.as_mut_ptr(), fields.len() as u64)
+                });
+            }
+        };
+        // SAFETY: `id` is one of the engine's primitive types.
+        LogicalType(unsafe { ffi::duckdb_create_logical_type(id) })
+    }
+}
+
+impl LogicalType {
+    /// The handle, valid as long as `self` lives.
+    pub(super) fn raw(&self) -> ffi::duckdb_logical_type {
+        self.0
+    }
+}
+
+impl Drop for LogicalType {
+    fn drop(&mut self) {
+        // SAFETY: `self.0` was created by the engine and is destroyed once.
+        unsafe { ffi::duckdb_destroy_logical_type(&mut self.0) }
+    }
+}

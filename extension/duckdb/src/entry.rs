@@ -1,0 +1,130 @@
+//! How the engine finds the extension, and how one file serves DuckDB 1.2 to 2.0.
+//!
+//! The engine hands an extension a table of function pointers. Its first 404 entries, the band v1.2.0, are in
+//! the same order in every release from 1.2 on; what follows moves from release to release, and the table of
+//! an older release is shorter. The `duckdb` crate is generated for one release and copies *all* the entries it
+//! knows, which on an older engine reads past the end of the table. So we ask for the table ourselves, copy the
+//! band, and let the crate copy our copy. The entries beyond the band are empty in it: to call one of them is a
+//! panic that names the mistake, on every engine, instead of a jump to somewhere.
+
+use crate::engine::{Registry, ffi, guard};
+use crate::failure::{Failure, Result};
+use crate::functions;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::mem::{MaybeUninit, offset_of};
+
+/// The band of the C API that is used; the extension's footer says the same.
+const API_VERSION: &CStr = c"v1.2.0";
+
+/// How many entries the band v1.2.0 has.
+const BAND: usize = 404;
+
+/// The width of an entry.
+const ENTRY: usize = size_of::<*const c_void>();
+
+// The crate's table begins with the band: the last entry in it, the first after it, and some on the way are
+// where the specification puts them.
+const _: () = {
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_open) == 0);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_list_vector_reserve) == 202 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_scalar_function_set_error) == 221 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_function_set_error) == 273 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_stream_fetch_chunk) == (BAND - 1) * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
+    assert!(size_of::<ffi::duckdb_ext_api_v1>() > BAND * ENTRY);
+};
+
+/// The entry point that the engine looks for in a file named `sam`.
+///
+/// # Safety
+/// Called by the engine, with what it gives an extension of type `C_STRUCT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sam_init_c_api(
+    info: ffi::duckdb_extension_info,
+    access: *const ffi::duckdb_extension_access,
+) -> bool {
+    // SAFETY: the engine passes the access functions, alive for the duration of this call.
+    let Some(access) = (unsafe { access.as_ref() }) else {
+        return false;
+    };
+    // SAFETY: as above.
+    match guard(|| unsafe { initialise(info, access) }) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            let text = CString::new(format!("sam: {failure}").replace('\0', " ")).unwrap_or_default();
+            if let Some(set_error) = access.set_error {
+                // SAFETY: the engine copies the text.
+                unsafe { set_error(info, text.as_ptr()) }
+            }
+            false
+        }
+    }
+}
+
+/// Registers everything; `false` if the engine does not know our version of the API and has said so itself.
+///
+/// # Safety
+/// `info` and `access` come from the engine.
+unsafe fn initialise(info: ffi::duckdb_extension_info, access: &ffi::duckdb_extension_access) -> Result<bool> {
+    let missing = || Failure::internal("the engine's access functions are incomplete");
+    let (get_api, get_database) = access.get_api.zip(access.get_database).ok_or_else(missing)?;
+    // SAFETY: the engine's own functions, called with the engine's own handle.
+    let Some(table) = (unsafe { band(get_api(info, API_VERSION.as_ptr())) }) else {
+        return Ok(false);
+    };
+    let ours = ffi::duckdb_extension_access { get_api: Some(hand_over), ..*access };
+    let version = API_VERSION.to_str().map_err(Failure::internal)?;
+    // SAFETY: with our access functions the crate sees our table in place of the engine's; see `hand_over`.
+    let filled = unsafe { ffi::duckdb_rs_extension_api_init((&raw const table).cast_mut().cast(), &ours, version) };
+    if filled != Ok(true) {
+        return Err(Failure::internal("the table of functions is empty"));
+    }
+    // SAFETY: the engine gives a pointer to the database that loads us, or NULL after an error of its own.
+    let Some(database) = (unsafe { get_database(info).as_ref() }) else {
+        return Ok(false);
+    };
+    // SAFETY: the database is alive while it loads us.
+    let registry = unsafe { Registry::connect(*database) }?;
+    functions::register(&registry)?;
+    Ok(true)
+}
+
+/// A full-size table with the band of the engine's `table` in it, and nothing else.
+///
+/// # Safety
+/// `table` is NULL or points to at least [`BAND`] entries.
+unsafe fn band(table: *const c_void) -> Option<ffi::duckdb_ext_api_v1> {
+    if table.is_null() {
+        return None;
+    }
+    let mut copy = MaybeUninit::<ffi::duckdb_ext_api_v1>::zeroed();
+    // SAFETY: both sides have at least `BAND` entries. Every entry is an `Option` of a function pointer, for
+    // which zero is `None`.
+    unsafe {
+        std::ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), BAND * ENTRY);
+        Some(copy.assume_init())
+    }
+}
+
+/// Stands in for the engine's `get_api`: the crate passes on, as `info`, the table it is to copy.
+unsafe extern "C" fn hand_over(info: ffi::duckdb_extension_info, _version: *const c_char) -> *const c_void {
+    info.cast::<c_void>().cast_const()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_the_band_and_nothing_more() {
+        // An engine's table that ends with the band, as the tables of no release do: the shortest there may be.
+        let table: Vec<usize> = (1..=BAND).collect();
+        // SAFETY: the table has `BAND` entries.
+        let copy = unsafe { band(table.as_ptr().cast()) }.unwrap();
+        assert_eq!(copy.duckdb_open.map(|function| function as usize), Some(1));
+        assert_eq!(copy.duckdb_stream_fetch_chunk.map(|function| function as usize), Some(BAND));
+        assert!(copy.duckdb_create_instance_cache.is_none());
+        // SAFETY: NULL is allowed.
+        assert!(unsafe { band(std::ptr::null()) }.is_none());
+    }
+}

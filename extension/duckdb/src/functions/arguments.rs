@@ -1,0 +1,214 @@
+//! The arguments that functions share: pictures and prompts.
+//!
+//! Numbers arrive as `DOUBLE` and `BIGINT`, the widest of their kind: `FLOAT[]`, `DECIMAL[]`, `INTEGER[]`, arrays and
+//! `NULL` all cast to their lists implicitly and without ambiguity, while nothing casts implicitly to `FLOAT[]`
+//! that is not one already or a literal.
+
+use crate::batch::Request;
+use crate::engine::{Column, Input, Type};
+use crate::failure::{Failure, Result};
+use sam_model::Prompt;
+use std::ops::Range;
+
+/// A list of numbers: one point, or a box.
+pub const NUMBERS: Type = Type::List(&Type::Double);
+
+/// A list of points.
+pub const POINTS: Type = Type::List(&NUMBERS);
+
+/// Labels of points.
+pub const LABELS: Type = Type::List(&Type::Bigint);
+
+/// A picture as Hugging Face's datasets hold it.
+pub const FILE: Type = Type::Struct(&[(c"bytes", Type::Blob), (c"path", Type::Varchar)]);
+
+/// Pictures: a `BLOB`, or bytes with a path. A `VARCHAR` is accepted in order to say what to do with it.
+pub struct Images<'a> {
+    column: Column<'a>,
+    file: Option<(Column<'a>, Column<'a>)>,
+}
+
+impl<'a> Images<'a> {
+    /// Pictures in `column`.
+    pub fn new(column: Column<'a>) -> Result<Self> {
+        let file = match column.kind() {
+            Type::Struct(_) => Some((column.field(0)?, column.field(1)?)),
+            _ => None,
+        };
+        Ok(Self { column, file })
+    }
+
+    /// The bytes of the picture in `row`.
+    pub fn get(&self, row: usize) -> Result<Option<&'a [u8]>> {
+        let Some((bytes, path)) = &self.file else {
+            return match (self.column.kind(), self.column.bytes(row)) {
+                (Type::Varchar, Some(text)) => Err(Failure::new(format!(
+                    "image is the text '{}'; an image is given as bytes: a BLOB, or read_blob() for a file",
+                    shorten(&String::from_utf8_lossy(text))
+                ))),
+                (_, bytes) => Ok(bytes),
+            };
+        };
+        if self.column.is_null(row) {
+            return Ok(None);
+        }
+        match (bytes.bytes(row), path.text(row)?) {
+            (None, Some(path)) => Err(Failure::new(format!(
+                "image has the path '{}' but no bytes, and paths are not read; get the bytes with read_blob()",
+                shorten(path)
+            ))),
+            (bytes, _) => Ok(bytes),
+        }
+    }
+}
+
+/// Reads `(model, image, point)` or `(model, image, points, labels, box)`; `None` where there is nothing to do.
+pub fn requests<'a>(input: &Input<'a>) -> Result<Vec<Option<Request<'a>>>> {
+    let models = input.column(0)?;
+    let images = Images::new(input.column(1)?)?;
+    let prompts = Prompts::new(input)?;
+    let request = |row| {
+        let (Some(model), Some(image)) = (models.text(row)?, images.get(row)?) else { return Ok(None) };
+        let prompt = prompts.get(row)?;
+        Ok(prompt.map(|prompt| Request { model, image, prompt }))
+    };
+    (0..input.rows()).map(request).collect()
+}
+
+/// The prompts of all rows.
+enum Prompts<'a> {
+    Point(Lists<'a>),
+    Full(Box<Full<'a>>),
+}
+
+/// Columns of points, their coordinates, labels and boxes.
+struct Full<'a> {
+    points: Lists<'a>,
+    coordinates: Lists<'a>,
+    labels: Lists<'a>,
+    boxes: Lists<'a>,
+}
+
+impl<'a> Prompts<'a> {
+    fn new(input: &Input<'a>) -> Result<Self> {
+        if input.arguments() == 3 {
+            return Ok(Self::Point(Lists::new(input.column(2)?)?));
+        }
+        let points = Lists::new(input.column(2)?)?;
+        let coordinates = Lists::new(points.elements)?;
+        let (labels, boxes) = (Lists::new(input.column(3)?)?, Lists::new(input.column(4)?)?);
+        Ok(Self::Full(Box::new(Full { points, coordinates, labels, boxes })))
+    }
+
+    fn get(&self, row: usize) -> Result<Option<Prompt>> {
+        let prompt = match self {
+            Self::Full(full) => full.get(row),
+            Self::Point(points) => points.numbers(row).map(|numbers| {
+                let [x, y] = exactly("point", "[x, y]", &numbers)?;
+                Ok(Prompt::point(x, y)?)
+            }),
+        };
+        prompt.transpose()
+    }
+}
+
+impl Full<'_> {
+    fn get(&self, row: usize) -> Option<Result<Prompt>> {
+        let points = self.points.column.range(row).filter(|range| !range.is_empty());
+        let bbox = self.boxes.numbers(row);
+        // Without points and box there is nothing to segment, as in a row without a match of an outer join; whatever
+        // the labels.
+        (points.is_some() || bbox.is_some()).then(|| self.prompt(row, points.unwrap_or_default(), bbox))
+    }
+
+    fn prompt(&self, row: usize, points: Range<usize>, bbox: Option<Vec<Option<f32>>>) -> Result<Prompt> {
+        let points: Vec<_> = points.map(|index| point(&self.coordinates, index)).collect::<Result<_>>()?;
+        let labels = self.labels.labels(row)?;
+        let bbox = bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
+        if points.is_empty() && labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
+            return Err(Failure::new("labels are given without points; give one point for each label, or NULL labels"));
+        }
+        Ok(Prompt::new(points, labels.as_deref(), bbox)?)
+    }
+}
+
+fn point(coordinates: &Lists<'_>, index: usize) -> Result<[f32; 2]> {
+    let missing = || Failure::new("points contain NULL; each point is a list [x, y]");
+    exactly("point", "[x, y]", &coordinates.numbers(index).ok_or_else(missing)?)
+}
+
+/// A column of lists together with their elements, which are fetched once.
+struct Lists<'a> {
+    column: Column<'a>,
+    elements: Column<'a>,
+}
+
+impl<'a> Lists<'a> {
+    fn new(column: Column<'a>) -> Result<Self> {
+        Ok(Self { column, elements: column.elements()? })
+    }
+
+    /// The numbers of `row`, rounded to single precision: that is what the networks compute in.
+    fn numbers(&self, row: usize) -> Option<Vec<Option<f32>>> {
+        let number = |index| self.elements.double(index).map(|value| value as f32);
+        Some(self.column.range(row)?.map(number).collect())
+    }
+
+    fn labels(&self, row: usize) -> Result<Option<Vec<i32>>> {
+        let Some(range) = self.column.range(row) else { return Ok(None) };
+        let label = |index| match self.elements.bigint(index) {
+            Some(label) => i32::try_from(label).map_err(|_| {
+                Failure::new(format!("label {label} is unknown; labels are 1 (foreground) or 0 (background)"))
+            }),
+            None => Err(Failure::new("labels contain NULL; labels are 1 (foreground) or 0 (background)")),
+        };
+        range.map(label).collect::<Result<_>>().map(Some)
+    }
+}
+
+/// The `N` numbers of a point or a box, none of them NULL.
+fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f32>]) -> Result<[f32; N]> {
+    let shown = || {
+        let number = |number: &Option<f32>| number.map_or("NULL".to_string(), |number| number.to_string());
+        let shown: Vec<_> = numbers.iter().take(8).map(number).collect();
+        format!("[{}{}]", shown.join(", "), if numbers.len() > 8 { ", ..." } else { "" })
+    };
+    let Ok(numbers) = <[Option<f32>; N]>::try_from(numbers) else {
+        let count = numbers.len();
+        return Err(Failure::new(format!("{what} {} has {count} values; a {what} is {form}", shown())));
+    };
+    match numbers.iter().all(Option::is_some) {
+        true => Ok(numbers.map(Option::unwrap_or_default)),
+        false => Err(Failure::new(format!("{what} {} contains NULL; a {what} is {form}", shown()))),
+    }
+}
+
+/// A text for an error message, cut where it is long.
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(100).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_has_two_numbers() {
+        assert_eq!(exactly("point", "[x, y]", &[Some(0.5), Some(0.25)]), Ok([0.5, 0.25]));
+        let message = |numbers: &[Option<f32>]| exactly::<2>("point", "[x, y]", numbers).unwrap_err().to_string();
+        assert_eq!(message(&[Some(0.1), Some(1.0), Some(2.0)]), "point [0.1, 1, 2] has 3 values; a point is [x, y]");
+        assert_eq!(message(&[]), "point [] has 0 values; a point is [x, y]");
+        assert_eq!(message(&[Some(0.5), None]), "point [0.5, NULL] contains NULL; a point is [x, y]");
+        assert!(message(&[None; 9]).starts_with("point [NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ...] has 9"));
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(shorten("a/b.jpg"), "a/b.jpg");
+        assert_eq!(shorten(&"ä".repeat(101)), format!("{}...", "ä".repeat(100)));
+    }
+}

@@ -1,0 +1,56 @@
+//! Dense masks take 4 bytes for each pixel, and the engine holds those of a whole vector at once. Their sum is
+//! checked before anything is computed or reserved.
+
+use crate::failure::{Failure, Result};
+
+/// Checks that masks with these numbers of pixels fit into `limit` bytes.
+pub fn check(pixels: &[usize], limit: u64) -> Result<()> {
+    let total = pixels.iter().fold(0_u64, |sum, &count| sum.saturating_add(count as u64));
+    let masks = pixels.iter().filter(|&&count| count > 0).count();
+    // The engine rounds the reservation up to a power of two.
+    let needed = total.checked_next_power_of_two().unwrap_or(u64::MAX).saturating_mul(size_of::<f32>() as u64);
+    if masks == 0 || needed <= limit {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the {masks} dense masks of these rows need {needed} bytes at once, more than the limit of {limit}; \
+         use sam_annotate, whose masks take about 600 bytes each, fewer rows at a time (LIMIT), or a higher \
+         SAM_MASK_LIMIT_MB in the environment"
+    )))
+}
+
+/// Cuts `values` into consecutive pieces of these lengths.
+pub fn split<'a, T>(mut values: &'a mut [T], lengths: &[usize]) -> Result<Vec<&'a mut [T]>> {
+    let piece = |&length: &usize| {
+        let (head, tail) = std::mem::take(&mut values)
+            .split_at_mut_checked(length)
+            .ok_or_else(|| Failure::internal("the masks do not fit into their vector"))?;
+        values = tail;
+        Ok(head)
+    };
+    lengths.iter().map(piece).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_need_limit_and_remedy() {
+        assert_eq!(check(&[0, 0], 0), Ok(()));
+        assert_eq!(check(&[100, 0, 28], 512), Ok(()));
+        let message = check(&[100, 0, 29], 512).unwrap_err().to_string();
+        assert!(
+            message.starts_with("the 2 dense masks of these rows need 1024 bytes at once, more than the limit of 512;")
+        );
+        assert!(check(&[usize::MAX, usize::MAX], u64::MAX - 1).is_err());
+    }
+
+    #[test]
+    fn splits_into_disjoint_pieces() {
+        let mut values = [1, 2, 3, 4, 5];
+        let pieces = split(&mut values, &[2, 0, 3]).unwrap();
+        assert_eq!(pieces, [&mut [1, 2][..], &mut [], &mut [3, 4, 5]]);
+        assert!(split(&mut [0_u8; 2], &[3]).is_err());
+    }
+}

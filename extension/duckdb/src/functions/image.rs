@@ -1,0 +1,46 @@
+//! `image_info`: what the header of a picture says.
+
+use super::arguments::{FILE, Images};
+use crate::engine::{Input, Output, Overload, ScalarFunction, Type};
+use crate::failure::{Failure, Result};
+use sam_imaging::{ImageInfo, Limits};
+
+const INFO: Type = Type::Struct(&[
+    (c"width", Type::Integer),
+    (c"height", Type::Integer),
+    (c"channels", Type::Integer),
+    (c"format", Type::Varchar),
+    (c"orientation", Type::Integer),
+]);
+
+/// `image_info(image)`; NULL for bytes that are no picture.
+pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
+    name: c"image_info",
+    overloads: &[
+        Overload { parameters: &[Type::Blob], returns: INFO, run },
+        Overload { parameters: &[Type::Varchar], returns: INFO, run },
+        Overload { parameters: &[FILE], returns: INFO, run },
+    ],
+};
+
+fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let images = Images::new(input.column(0)?)?;
+    for row in 0..input.rows() {
+        let info = images.get(row)?.and_then(|image| sam_imaging::info(image, &Limits::default()).ok());
+        match info {
+            Some(info) => write(&info, row, output)?,
+            None => output.set_null(row)?,
+        }
+    }
+    Ok(())
+}
+
+fn write(info: &ImageInfo, row: usize, output: &mut Output<'_>) -> Result<()> {
+    let integer = |value: i64| i32::try_from(value).map_err(Failure::internal);
+    output.field(0)?.integers()[row] = integer(info.width.into())?;
+    output.field(1)?.integers()[row] = integer(info.height.into())?;
+    output.field(2)?.integers()[row] = integer(info.channels.into())?;
+    output.field(3)?.set_bytes(row, info.format.as_bytes())?;
+    output.field(4)?.integers()[row] = integer(info.orientation.into())?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `sam_model_info` and `sam_models`: which models there are and what they say about themselves.
+
+use crate::engine::{Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
+use crate::failure::{Failure, Result};
+use crate::session::Session;
+use sam_model::{Model, ModelInfo};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+const INFO: Type = Type::Struct(&[
+    (c"name", Type::Varchar),
+    (c"path", Type::Varchar),
+    (c"architecture", Type::Varchar),
+    (c"image_size", Type::Integer),
+    (c"mask_size", Type::Integer),
+    (c"parameters", Type::Bigint),
+    (c"bytes", Type::Bigint),
+    (c"license", Type::Varchar),
+    (c"sha256", Type::Varchar),
+]);
+
+/// `sam_model_info(model)`: loads the model if need be.
+pub static MODEL_INFO: ScalarFunction = ScalarFunction {
+    name: c"sam_model_info",
+    overloads: &[Overload { parameters: &[Type::Varchar], returns: INFO, run }],
+};
+
+/// `sam_models()`: the built-in model, the files in the model folder, and loaded files from elsewhere. Nothing is
+/// loaded for it: of a model that is not loaded only name, path and size are known, the rest is NULL.
+pub static MODELS: TableFunction = TableFunction {
+    name: c"sam_models",
+    columns: &[
+        (c"name", Type::Varchar),
+        (c"path", Type::Varchar),
+        (c"architecture", Type::Varchar),
+        (c"image_size", Type::Integer),
+        (c"parameters", Type::Bigint),
+        (c"bytes", Type::Bigint),
+        (c"license", Type::Varchar),
+        (c"loaded", Type::Boolean),
+    ],
+    run: list,
+};
+
+fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let session = Session::get()?;
+    let names = input.column(0)?;
+    let mut models: HashMap<&str, Arc<Model>> = HashMap::new();
+    for row in 0..input.rows() {
+        let Some(name) = names.text(row)? else {
+            output.set_null(row)?;
+            continue;
+        };
+        let model = match models.get(name) {
+            Some(model) => model,
+            None => models.entry(name).or_insert(session.model(name)?),
+        };
+        write(model, row, output)?;
+    }
+    Ok(())
+}
+
+fn write(model: &Model, row: usize, output: &mut Output<'_>) -> Result<()> {
+    let ModelInfo { name, path, architecture, image_size, mask_size, parameters, bytes, license, .. } = model.info();
+    let path = path.as_deref().map(Path::to_string_lossy);
+    let texts = [(0, Some(name.as_str())), (1, path.as_deref()), (2, Some(architecture)), (7, license.as_deref())];
+    for (field, text) in texts.into_iter().chain([(8, Some(model.sha256()?))]) {
+        match text {
+            Some(text) => output.field(field)?.set_bytes(row, text.as_bytes())?,
+            None => output.field(field)?.set_null(row)?,
+        }
+    }
+    output.field(3)?.integers()[row] = i32::try_from(*image_size).map_err(Failure::internal)?;
+    output.field(4)?.integers()[row] = i32::try_from(*mask_size).map_err(Failure::internal)?;
+    output.field(5)?.bigints()[row] = i64::try_from(*parameters).map_err(Failure::internal)?;
+    output.field(6)?.bigints()[row] = i64::try_from(*bytes).map_err(Failure::internal)?;
+    Ok(())
+}
+
+fn list() -> Result<Vec<Vec<Value>>> {
+    let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
+    let listings = Session::get()?.models.list().into_iter().map(|listing| {
+        let info = listing.info();
+        let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
+        let size = |info: &ModelInfo| i32::try_from(info.image_size).map_or(Value::Null, Value::Integer);
+        let bytes = listing.bytes.or(info.map(|info| info.bytes));
+        vec![
+            Value::Varchar(listing.name.clone()),
+            path.unwrap_or(Value::Null),
+            info.map_or(Value::Null, |info| Value::Varchar(info.architecture.clone())),
+            info.map_or(Value::Null, size),
+            info.map_or(Value::Null, |info| bigint(info.parameters)),
+            bytes.map_or(Value::Null, bigint),
+            info.and_then(|info| info.license.clone()).map_or(Value::Null, Value::Varchar),
+            Value::Boolean(info.is_some()),
+        ]
+    });
+    Ok(listings.collect())
+}

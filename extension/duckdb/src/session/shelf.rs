@@ -1,0 +1,85 @@
+//! Values that are made once for each key, however many threads ask at the same time.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where a value is put once it is made. Its lock is held while it is being made.
+type Slot<V> = Arc<Mutex<Option<Arc<V>>>>;
+
+/// A map from keys to shared values.
+pub struct Shelf<K, V> {
+    slots: Mutex<HashMap<K, Slot<V>>>,
+}
+
+impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
+    /// An empty shelf.
+    pub fn new() -> Self {
+        Self { slots: Mutex::new(HashMap::new()) }
+    }
+
+    /// The value of `key`, made by `make` if there is none. Of several threads that ask for the same key one
+    /// makes the value and the others wait for it; other keys do not wait. A failure is not kept.
+    pub fn get_or_make<E>(&self, key: &K, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
+        let slot = lock(&self.slots).entry(key.clone()).or_default().clone();
+        let mut place = lock(&slot);
+        if let Some(value) = &*place {
+            return Ok(value.clone());
+        }
+        let value = Arc::new(make()?);
+        *place = Some(value.clone());
+        Ok(value)
+    }
+
+    /// Keeps the values whose key is wanted. Those in use stay alive until their users are done.
+    pub fn retain(&self, wanted: impl Fn(&K) -> bool) {
+        lock(&self.slots).retain(|key, _| wanted(key));
+    }
+
+    /// All values that are made, but for those being made just now.
+    pub fn values(&self) -> Vec<(K, Arc<V>)> {
+        let slots: Vec<_> = lock(&self.slots).iter().map(|(key, slot)| (key.clone(), slot.clone())).collect();
+        let value = |(key, slot): (K, Slot<V>)| Some((key, slot.try_lock().ok()?.clone()?));
+        slots.into_iter().filter_map(value).collect()
+    }
+}
+
+/// A panic while a lock is held leaves the map as it was, so that poisoning has nothing to protect.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn makes_once_for_all_threads() {
+        let (shelf, made) = (Shelf::new(), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let value = shelf.get_or_make(&"key", || {
+                        std::thread::sleep(Duration::from_millis(20));
+                        Ok::<_, ()>(made.fetch_add(1, Ordering::SeqCst))
+                    });
+                    assert_eq!(*value.unwrap(), 0);
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+        assert_eq!(shelf.values().len(), 1);
+    }
+
+    #[test]
+    fn does_not_keep_failures() {
+        let shelf = Shelf::new();
+        assert_eq!(shelf.get_or_make(&1, || Err::<u8, _>("no")), Err("no"));
+        assert!(shelf.values().is_empty());
+        assert_eq!(shelf.get_or_make(&1, || Ok::<_, &str>(7)).as_deref(), Ok(&7));
+        shelf.retain(|key| *key != 1);
+        assert!(shelf.values().is_empty());
+    }
+}
