@@ -20,7 +20,7 @@ PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/appe
 .PHONY: demo test test-rust test-python test-matrix lint format build clean
 .DELETE_ON_ERROR:
 
-demo: build/installed
+demo: .venv/.installed
 	$(BIN)/python demo/run.py
 
 test: test-rust test-python
@@ -29,19 +29,19 @@ test: test-rust test-python
 test-rust:
 	cargo test --release --locked --workspace
 
-test-python: build/installed
+test-python: .venv/.installed
 	$(BIN)/python -m pytest
 
-test-matrix: build/installed $(MATRIX:%=build/duckdb-%/.stamp)
+test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
 	$(BIN)/python python/tests/matrix.py $(MATRIX)
 
-lint: build/tools
+lint: .venv/.tools
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: build/tools
+format: .venv/.tools
 	cargo fmt --all
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
@@ -52,26 +52,25 @@ clean:
 	rm -rf build dist target .venv demo/gallery.html
 
 # What builds and lints; needs no build of the extension.
-build/tools: $(CONSTRAINTS)
-	@mkdir -p build
+.venv/.tools: $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install -c $(CONSTRAINTS) scikit-build-core ruff
 	@touch $@
 
 # The wheel holds the extension and the Python package. CMake would call cargo too; calling it here shows its progress.
-build/wheel: build/tools $(RUST) $(PACKAGE)
+build/wheel: .venv/.tools $(RUST) $(PACKAGE)
 	rm -rf dist
 	cargo build --release --locked -p sam-duckdb
 	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
-	@touch $@
+	@mkdir -p $(@D) && touch $@
 
 # The package as its users have it, from the wheel, with all that the tests and the demo need.
-build/installed: build/wheel $(CONSTRAINTS)
+.venv/.installed: build/wheel $(CONSTRAINTS)
 	$(PIP) install --no-deps --force-reinstall dist/*.whl
 	$(PIP) install -c $(CONSTRAINTS) "duckdb-sam[test]"
 	@touch $@
 
-build/duckdb-%/.stamp: build/tools
+build/duckdb-%/.stamp: | .venv/.tools
 	rm -rf $(@D)
 	$(PIP) install --only-binary :all: --no-warn-conflicts --target $(@D) duckdb==$*
 	@touch $@
