@@ -3,6 +3,7 @@
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
 # make lint         formatters and linters of both languages
 # make build        the wheel, into dist/
+# make bench        side by side with PyTorch, ONNX Runtime and OpenVINO (bench/README.md); ARGS="--quick" to try it
 #
 # Needed: Python 3.10 or newer, a Rust toolchain, CMake. Everything else goes into .venv, target/ and build/.
 # Nothing is built or installed again unless what it is made of has changed.
@@ -49,7 +50,7 @@ format: .venv/.tools
 build: build/wheel
 
 clean:
-	rm -rf build dist target .venv demo/gallery.html
+	rm -rf build dist target .venv .venv-bench demo/gallery.html
 
 # What builds and lints; needs no build of the extension.
 .venv/.tools: $(CONSTRAINTS)
@@ -73,4 +74,23 @@ build/wheel: .venv/.tools $(RUST) $(PACKAGE)
 build/duckdb-%/.stamp: | .venv/.tools
 	rm -rf $(@D)
 	$(PIP) install --only-binary :all: --no-warn-conflicts --target $(@D) duckdb==$*
+	@touch $@
+
+# The benchmark's environment is apart: PyTorch alone takes gigabytes.
+BENCH_PIP := .venv-bench/bin/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: bench
+bench: build/bench/installed
+	.venv-bench/bin/python bench/run.py $(ARGS)
+
+build/bench/environment: bench/requirements.txt bench/requirements-nodeps.txt
+	@mkdir -p $(@D)
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	echo '*' > .venv-bench/.gitignore
+	$(BENCH_PIP) install -r bench/requirements.txt
+	$(BENCH_PIP) install --no-deps -r bench/requirements-nodeps.txt
+	@touch $@
+
+build/bench/installed: build/bench/environment build/wheel
+	$(BENCH_PIP) install --no-deps --force-reinstall dist/*.whl
 	@touch $@

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::session::Session;
 use rayon::prelude::*;
 use sam_imaging::Limits;
-use sam_model::{Embedding, Model, Prediction, Prompt};
+use sam_model::{Embedding, Model, Prediction, Prompt, Team};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,7 +86,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Vec<Option<T>>> {
         let Self { session, rows, groups } = self;
         let mut payloads: Vec<_> = payloads.into_iter().map(Some).collect();
-        let work: Vec<_> = groups
+        let mut work: Vec<_> = groups
             .into_iter()
             .map(|group| {
                 let mut take = |(row, prompt)| Some(Job { row, prompt, payload: payloads.get_mut(row)?.take()? });
@@ -95,11 +95,20 @@ impl<'a> Batch<'a> {
             })
             .collect();
         let failures = FirstFailure::default();
+        // One picture per thread needs no waiting for each other; what is left over when the pictures do not fill all
+        // threads once more is worked on by all of them, one picture after the other.
+        let threads = session.pool.threads();
+        let alone = work.len() / threads * threads;
+        let together = work.split_off(alone);
         let answers: Vec<_> = session.pool.run(|| {
-            let answer = |(model, image, jobs): (Arc<Model>, &[u8], Vec<Job<P>>)| {
-                picture(session, &failures, &model, image, jobs, &finish)
+            let answer = |(model, image, jobs): (Arc<Model>, &[u8], Vec<Job<P>>), team: Team| {
+                picture(session, &failures, &model, image, jobs, team, &finish)
             };
-            work.into_par_iter().flat_map(answer).collect()
+            let mut answers: Vec<_> =
+                work.into_par_iter().with_max_len(1).flat_map(|group| answer(group, Team::ALONE)).collect();
+            let team = Team::new(threads);
+            answers.extend(together.into_iter().flat_map(|group| answer(group, team)));
+            answers
         })?;
         let mut results: Vec<_> = std::iter::repeat_with(|| None).take(rows).collect();
         let mut first: Option<(usize, Failure)> = None;
@@ -123,31 +132,32 @@ struct Job<P> {
     payload: P,
 }
 
-/// Answers all rows about one picture. Rows behind a row that has failed are left out.
+/// Answers all rows about one picture with the threads of `team`. Rows behind a row that has failed are left out.
 fn picture<P: Send, T: Send>(
     session: &Session,
     failures: &FirstFailure,
     model: &Model,
     image: &[u8],
     jobs: Vec<Job<P>>,
+    team: Team,
     finish: &(impl Fn(&Prediction, P) -> Result<T> + Sync),
 ) -> Vec<(usize, Result<T>)> {
     let Some(first) = jobs.iter().map(|job| job.row).min() else { return Vec::new() };
     if failures.before(first) {
         return Vec::new();
     }
-    let embedding = match embed(session, model, image) {
+    let embedding = match embed(session, model, image, team) {
         Ok(embedding) => embedding,
         Err(failure) => {
             failures.note(first);
             return vec![(first, Err(failure))];
         }
     };
-    let answer = |Job { row, prompt, payload }: Job<P>| {
+    let answer = |Job { row, prompt, payload }: Job<P>, team: Team| {
         if failures.before(row) {
             return None;
         }
-        let prediction = session.stats.seconds_decode.time(|| model.predict(&embedding, &prompt));
+        let prediction = session.stats.seconds_decode.time(|| model.predict(&embedding, &prompt, team));
         session.stats.decodes.count();
         let result = prediction.map_err(Failure::from);
         let result = result.and_then(|prediction| session.stats.seconds_masks.time(|| finish(&prediction, payload)));
@@ -156,14 +166,19 @@ fn picture<P: Send, T: Send>(
         }
         Some((row, result))
     };
-    jobs.into_par_iter().filter_map(answer).collect()
+    // Several prompts are spread over the threads, a single one is worked on by all.
+    if team == Team::ALONE || jobs.len() == 1 {
+        jobs.into_iter().filter_map(|job| answer(job, team)).collect()
+    } else {
+        jobs.into_par_iter().with_max_len(1).filter_map(|job| answer(job, Team::ALONE)).collect()
+    }
 }
 
-fn embed(session: &Session, model: &Model, image: &[u8]) -> Result<Embedding> {
+fn embed(session: &Session, model: &Model, image: &[u8], team: Team) -> Result<Embedding> {
     let stats = &session.stats;
     let picture = stats.seconds_images.time(|| sam_imaging::decode(image, &Limits::default()))?;
     stats.images_decoded.count();
-    let embedding = stats.seconds_encode.time(|| model.embed(&picture))?;
+    let embedding = stats.seconds_encode.time(|| model.embed(&picture, team))?;
     stats.encodes.count();
     Ok(embedding)
 }

@@ -73,12 +73,13 @@ impl Models {
     ///
     /// To be called on a thread of the engine, not of the pool: see [`super`].
     pub fn get(&self, name: &str, session: &Session) -> Result<Arc<Model>> {
+        let precision = session.settings.precision;
         let key = Key::of(resolve::resolve(name, self.folder.as_deref())?)?;
         self.loaded.get_or_make(&key, || {
             let model = session.stats.seconds_load.time(|| {
                 session.pool.run(|| match key.path() {
-                    None => Model::nano(),
-                    Some(path) => Model::open(path),
+                    None => Model::nano(precision),
+                    Some(path) => Model::open(path, precision),
                 })
             })??;
             session.stats.models_loaded.count();

@@ -17,6 +17,11 @@ impl Pool {
         Self { threads, started: OnceLock::new() }
     }
 
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Runs `work` on the pool and waits for it.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let pool = self.started.get_or_init(|| {

@@ -1,6 +1,7 @@
 //! Settings, from the environment: the C API lets an extension define none of its own in DuckDB 1.2 to 1.5.
 
 use crate::failure::{Failure, Result};
+use sam_model::Precision;
 use std::num::NonZero;
 use std::path::PathBuf;
 
@@ -15,6 +16,8 @@ const FALLBACK_MASK_BYTES: u64 = 4 << 30;
 pub struct Settings {
     /// Threads that rows are spread over (`SAM_THREADS`; all the process may use).
     pub threads: usize,
+    /// What the encoder computes in (`SAM_PRECISION`: `auto`, `f32` or `bf16`; `auto`).
+    pub precision: Precision,
     /// Where models are found by name (`SAM_MODEL_DIR`; `~/.duckdb/sam/models`).
     pub model_folder: Option<PathBuf>,
     /// Most bytes that the dense masks of one vector may take (`SAM_MASK_LIMIT_MB`; a quarter of the memory).
@@ -39,6 +42,10 @@ impl Settings {
         let default_folder = || Some(std::env::home_dir()?.join(".duckdb").join("sam").join("models"));
         Ok(Self {
             threads: number("SAM_THREADS", MAX_THREADS)?.unwrap_or_else(all),
+            precision: match lookup("SAM_PRECISION") {
+                Some(text) => text.trim().parse().map_err(|reason| Failure::new(format!("SAM_PRECISION: {reason}")))?,
+                None => Precision::Auto,
+            },
             model_folder: lookup("SAM_MODEL_DIR").map(PathBuf::from).or_else(default_folder),
             mask_bytes: match number("SAM_MASK_LIMIT_MB", 1 << 20)? {
                 Some(megabytes) => megabytes as u64 * 1_000_000,
@@ -78,6 +85,7 @@ mod tests {
     #[test]
     fn takes_what_the_environment_says() {
         assert_eq!(with("SAM_THREADS", " 3 ").unwrap().threads, 3);
+        assert_eq!(with("SAM_PRECISION", "bf16").unwrap().precision, Precision::Bf16);
         assert_eq!(with("SAM_MODEL_DIR", "/models").unwrap().model_folder, Some("/models".into()));
         assert_eq!(with("SAM_MASK_LIMIT_MB", "5").unwrap().mask_bytes, 5_000_000);
     }
@@ -88,6 +96,12 @@ mod tests {
             let message = with("SAM_THREADS", value).unwrap_err().to_string();
             assert_eq!(message, format!("SAM_THREADS = '{value}' is not a number between 1 and 256"));
         }
+    }
+
+    #[test]
+    fn names_an_unknown_precision() {
+        let message = with("SAM_PRECISION", "f16").unwrap_err().to_string();
+        assert_eq!(message, "SAM_PRECISION: precision 'f16' is unknown; it is one of auto, f32, bf16");
     }
 
     #[test]
