@@ -80,17 +80,16 @@ build/duckdb-%/.stamp: | .venv/.tools
 BENCH_PIP := .venv-bench/bin/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: bench
-bench: build/bench/installed
+bench: .venv-bench/.installed
 	.venv-bench/bin/python bench/run.py $(ARGS)
 
-build/bench/environment: bench/requirements.txt bench/requirements-nodeps.txt
-	@mkdir -p $(@D)
+.venv-bench/.tools: bench/requirements.txt bench/requirements-nodeps.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	echo '*' > .venv-bench/.gitignore
 	$(BENCH_PIP) install -r bench/requirements.txt
 	$(BENCH_PIP) install --no-deps -r bench/requirements-nodeps.txt
 	@touch $@
 
-build/bench/installed: build/bench/environment build/wheel
+.venv-bench/.installed: .venv-bench/.tools build/wheel
 	$(BENCH_PIP) install --no-deps --force-reinstall dist/*.whl
 	@touch $@
