@@ -20,11 +20,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import ibis
-from ibis.backends.duckdb import Backend
-
 import duckdb_sam
 from duckdb_sam.functions import FUNCTIONS, IMAGE, IMAGE_TYPES, Function
+
+try:
+    import ibis
+    from ibis.backends.duckdb import Backend
+except ImportError as error:
+    raise ImportError("duckdb_sam.ibis needs Ibis with its DuckDB parts: pip install 'duckdb-sam[ibis]'") from error
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -149,5 +148,12 @@ def test_base_package_needs_neither_ibis_nor_pyarrow() -> None:
         "import sys; sys.modules.update(ibis=None, pyarrow=None, numpy=None, pandas=None, PIL=None)\n"
         "import duckdb_sam; print(duckdb_sam.connect().execute('SELECT sam_version()').fetchone()[0])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == duckdb_sam.__version__, done.stderr
+
+
+def test_without_ibis_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['ibis'] = None; import duckdb_sam.ibis"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ImportError: duckdb_sam.ibis needs Ibis" in done.stderr
+    assert "pip install 'duckdb-sam[ibis]'" in done.stderr
