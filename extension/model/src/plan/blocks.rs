@@ -103,7 +103,7 @@ impl<E: Element> Mlp<E> {
             tiles.with(|tile| {
                 for x in x.chunks_mut(TILE_ROWS * width) {
                     let count = x.len() / width;
-                    let normed = MatMut::new(&mut *tile.operand, stride);
+                    let normed = MatMut::new(&mut tile.operand, stride);
                     self.norm.apply(isa, Mat::new(x, width), count, Act::None, normed);
                     let operand = Rows::new(&tile.operand, stride, width);
                     let out = E::out(&mut tile.hidden, hidden_stride);
