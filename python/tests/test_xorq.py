@@ -1,18 +1,12 @@
-"""The same expressions in xorq, which has its own copy of Ibis.
-
-xorq pins other versions than the rest of the tests, so it wants an environment of its own:
-
-    pip install dist/*.whl "xorq[duckdb]" "ibis-framework[duckdb]>=12,<13" "duckdb<2" pytest
-"""
+"""The same expressions in xorq, which has its own copy of Ibis."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+import xorq.api as xo
 
 from conftest import PHOTOS, counters
-
-xo = pytest.importorskip("xorq.api", reason="xorq is not installed")
 
 
 @pytest.mark.filterwarnings("default")
