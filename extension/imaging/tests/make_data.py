@@ -157,7 +157,9 @@ def decode():
         options = {"exif": exif(orientation)}
         files[f"exif{orientation}.png"] = encode(small, format="PNG", **options)
         files[f"exif{orientation}.webp"] = encode(small, format="WEBP", lossless=True, **options)
-        files[f"exif{orientation}.tif"] = encode(grey, format="TIFF", compression="tiff_lzw", tiffinfo={274: orientation})
+        files[f"exif{orientation}.tif"] = encode(
+            grey, format="TIFF", compression="tiff_lzw", tiffinfo={274: orientation}
+        )
         files[f"exif{orientation}.jpg"] = encode(small, format="JPEG", quality=90, **options)
     files["exif_behind.png"] = move_exif_to_end(files["exif6.png"])
 
