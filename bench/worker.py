@@ -304,10 +304,11 @@ class DuckDb(Contender):
     def load(self) -> None:
         import duckdb_sam
 
+        # The extension reads its settings once, when it is loaded.
+        os.environ["SAM_PRECISION"] = self.options.precision
+        os.environ["SAM_THREADS"] = str(self.options.threads)
         start = time.perf_counter()
         self.con = duckdb_sam.connect(threads=self.options.threads)
-        self.con.execute(f"CALL sam_configure(precision := '{self.options.precision}')")
-        self.con.execute(f"CALL sam_configure(threads := {self.options.threads})")
         self.seconds = time.perf_counter() - start
         self.path = str((self.files / f"{self.options.model}.pth").resolve())
 
@@ -342,8 +343,11 @@ class DuckDb(Contender):
             f"WHERE {having}",
             [self.path],
         ).fetchall()
-        if (done := self.encodes() - before) != encodes:
+        # More is slow, and shows in the time; less is no work at all.
+        if (done := self.encodes() - before) < encodes:
             raise RuntimeError(f"{done:.0f} pictures were encoded, expected {encodes}: this timing means nothing")
+        if done > encodes:
+            print(f"{done:.0f} pictures were encoded where {encodes} would do", file=sys.stderr)
 
     def prepare_row(self) -> None:
         self.table(1)
