@@ -2,6 +2,7 @@
 # make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
 # make lint         formatters and linters of both languages
+# make docs         writes docs/functions.md and the list behind the Ibis expressions, from what the extension says
 # make build        the wheel, into dist/
 # make bench        side by side with PyTorch, ONNX Runtime and OpenVINO (bench/README.md); ARGS="--quick" to try it
 #
@@ -16,13 +17,16 @@ MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
-  $(wildcard python/duckdb_sam/*.py)
+  $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*.json)
 
-.PHONY: demo test test-rust test-python test-matrix lint format build clean
+.PHONY: demo docs test test-rust test-python test-matrix lint format build clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
 	$(BIN)/python demo/run.py
+
+docs: .venv/.installed
+	$(BIN)/python docs/generate.py
 
 test: test-rust test-python
 

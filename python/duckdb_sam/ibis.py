@@ -10,6 +10,9 @@
 Points and boxes are fractions of the width and height of the upright picture, x first. ``image`` is a column of
 encoded pictures: binary, or struct<bytes, path> as Hugging Face writes it. Every argument may be a Python value,
 a column or a deferred expression. Expressions of xorq's own copy of Ibis work too.
+
+``segment`` and ``annotate`` have keywords for their prompts. Every other scalar function of the extension is here under
+its SQL name, without the prefix ``sam_``, and takes its arguments in the order of SQL.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import duckdb_sam
-from duckdb_sam.functions import FUNCTIONS, IMAGE, IMAGE_TYPES, Function
+from duckdb_sam.functions import FUNCTIONS, Function
 
 try:
     import ibis
@@ -32,7 +35,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-__all__ = ["annotate", "connect", "image_info", "load", "model_info", "segment", "version"]
+__all__ = ["annotate", "connect", "load", "segment"]  # and the functions that are made below
 
 _XORQ = "xorq.vendor.ibis"
 
@@ -88,21 +91,6 @@ def annotate(
     return _prompted("sam_annotate", model, image, point, points, labels, box)
 
 
-def image_info(image: bytes | ir.Value) -> ir.StructValue:
-    """Return width, height, channels, format and EXIF orientation of a picture, without decoding it."""
-    return _call("image_info", image)
-
-
-def model_info(model: str | ir.StringValue) -> ir.StructValue:
-    """Return what a model says about itself: architecture, sizes, checksum of its file."""
-    return _call("sam_model_info", model)
-
-
-def version() -> ir.StringScalar:
-    """Return the version of the extension."""
-    return _call("sam_version")
-
-
 def _prompted(name: str, model: Any, image: Any, point: Any, points: Any, labels: Any, box: Any) -> Any:
     """Choose between the two argument lists of the SQL function ``name``."""
     if point is not None:
@@ -152,71 +140,96 @@ def _is_xorq(value: Any) -> bool:
 def _constructor(module: str, name: str, count: int) -> Any:
     """Return what makes the expression, for ``ibis`` or for xorq's copy of it; deferred arguments stay deferred."""
     flavour = importlib.import_module(module)
-    function = next(f for f in FUNCTIONS if f.name == name and len(f.arguments) == count)
-    by_image = {image: _builtin(flavour, function, image) for image in IMAGE_TYPES}
+    function = next((f for f in FUNCTIONS if f.name == name and len(f.arguments) == count), None)
+    if function is None:
+        forms = [f"({', '.join(what for what, _ in f.arguments)})" for f in FUNCTIONS if f.name == name]
+        raise TypeError(f"{name} takes {' or '.join(forms)}, not {count} arguments")
 
     def construct(*arguments: Any) -> Any:
-        image_type = IMAGE_TYPES[0]
-        values = []
-        for (what, kind), argument in zip(function.arguments, arguments, strict=True):
-            if kind == IMAGE:
-                argument, image_type = _image(flavour, argument)
-            values.append(_value(flavour, what, argument, image_type if kind == IMAGE else kind))
-        return by_image[image_type](*values)
+        pairs = [
+            _value(flavour, what, argument, types)
+            for (what, types), argument in zip(function.arguments, arguments, strict=True)
+        ]
+        kinds = tuple(kind for _, kind in pairs)
+        return _builtin(flavour, function, kinds)(*(value for value, _ in pairs))
 
     construct.__name__ = name
     deferred = importlib.import_module(f"{module}.common.deferred")
     return deferred.deferrable(construct)
 
 
-def _builtin(flavour: ModuleType, function: Function, image_type: str) -> Any:
-    """Declare a SQL function to Ibis, with ``image_type`` for its picture."""
+@functools.cache
+def _builtin(flavour: ModuleType, function: Function, kinds: tuple[str, ...]) -> Any:
+    """Declare a SQL function to Ibis, with arguments of these types."""
 
     # Ibis reads the names of the arguments from a function. A __signature__ would do for it, but not for xorq, which
     # hashes the function's attributes for its cache keys.
     stub = eval(f"lambda {', '.join(what for what, _ in function.arguments)}: None")
     stub.__name__ = function.name
-    types = tuple(image_type if kind == IMAGE else kind for _, kind in function.arguments)
-    return flavour.udf.scalar.builtin(stub, name=function.name, signature=(types, function.returns))
+    return flavour.udf.scalar.builtin(stub, name=function.name, signature=(kinds, function.returns))
 
 
-def _image(flavour: ModuleType, image: Any) -> tuple[Any, str]:
-    """Return the picture as an expression, and which of IMAGE_TYPES it has."""
-    if isinstance(image, (bytes, bytearray)):
-        image = flavour.literal(bytes(image), type="binary")
-    if not hasattr(image, "type"):
-        raise TypeError(f"image must be a column of pictures or bytes, not {type(image).__name__}")
-    kind = image.type()
-    if kind.is_binary():
-        return image, IMAGE_TYPES[0]
-    if kind.is_struct() and set(kind.names) == {"bytes", "path"}:
-        return image, IMAGE_TYPES[1]
-    hint = "; a path is read by DuckDB's read_blob" if kind.is_string() else ""
-    raise TypeError(f"image must be binary or struct<bytes: binary, path: string>, not {kind}{hint}")
-
-
-def _value(flavour: ModuleType, what: str, value: Any, kind: str) -> Any:
-    """Return a Python value as an expression of type ``kind``; lists may hold expressions."""
+def _value(flavour: ModuleType, what: str, value: Any, kinds: tuple[str, ...]) -> tuple[Any, str]:
+    """Return a Python value or expression as an expression of one of the types ``kinds``, and which; lists may hold
+    expressions."""
     if value is None:
-        return flavour.null(kind)
+        return flavour.null(kinds[0]), kinds[0]
     if hasattr(value, "type"):
-        if not value.type().castable(flavour.dtype(kind)):
-            raise TypeError(f"{what} must be {kind}, not {value.type()}")
-        return value
+        found = value.type()
+        for kind in kinds:
+            if _fits(found, flavour.dtype(kind)):
+                return value, kind
+        hint = "; a path is read by DuckDB's read_blob" if what == "image" and found.is_string() else ""
+        raise TypeError(f"{what} must be {' or '.join(kinds)}, not {found}{hint}")
     if what == "model" and not isinstance(value, (str, Path)):
         raise TypeError(f"model must be the name or path of a model, not {value!r}")
     if isinstance(value, Path):
         value = str(value)
-    if isinstance(value, (list, tuple)) and _holds_expression(value):
-        element = kind.removeprefix("array<").removesuffix(">")
-        return flavour.array([_value(flavour, what, item, element) for item in value])
-    try:
-        return flavour.literal(value, type=kind)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{what} must be {kind}, not {value!r}") from error
+    for kind in kinds:
+        if kind == "binary" and not isinstance(value, (bytes, bytearray)):
+            continue  # Ibis would encode a text
+        if isinstance(value, (list, tuple)) and kind.startswith("array<") and _holds_expression(value):
+            element = kind.removeprefix("array<").removesuffix(">")
+            return flavour.array([_value(flavour, what, item, (element,))[0] for item in value]), kind
+        try:
+            return flavour.literal(bytes(value) if kind == "binary" else value, type=kind), kind
+        except (TypeError, ValueError):
+            continue
+    shown = type(value).__name__ if kinds[0] == "binary" else repr(value)
+    raise TypeError(f"{what} must be {' or '.join(kinds)}, not {shown}")
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    """Tell whether DuckDB accepts a value of one type for another without being asked to cast it."""
+    if wanted.is_binary():
+        return found.is_binary() or found.is_null()
+    if wanted.is_struct() and not found.is_null():
+        return found.is_struct() and set(found.names) == set(wanted.names)
+    if wanted.is_array() and found.is_array():
+        return _fits(found.value_type, wanted.value_type)
+    return found.castable(wanted)
 
 
 def _holds_expression(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_holds_expression(item) for item in value)
     return hasattr(value, "type")
+
+
+def _plain(name: str) -> Any:
+    """Return the function that calls the SQL function ``name`` with the arguments it is given."""
+
+    def call(*arguments: Any) -> Any:
+        return _call(name, *arguments)
+
+    forms = [function for function in FUNCTIONS if function.name == name]
+    calls = [f"{name}({', '.join(what for what, _ in form.arguments)}) -> {form.returns}" for form in forms]
+    call.__name__ = call.__qualname__ = name.removeprefix("sam_")
+    call.__doc__ = "\n\n".join([*calls, forms[0].description])
+    return call
+
+
+for _name in dict.fromkeys(function.name for function in FUNCTIONS):
+    if _name.removeprefix("sam_") not in globals():
+        globals()[_name.removeprefix("sam_")] = _plain(_name)
+        __all__ += [_name.removeprefix("sam_")]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from ibis import _
 from ibis.backends.duckdb import Backend
+from ibis.backends.sql.datatypes import DuckDBType
 
 import duckdb_sam
 import duckdb_sam.ibis as sam
@@ -96,12 +97,11 @@ def test_a_mask_has_the_pixels_of_its_picture(photos: Any) -> None:
 
 def test_types_are_those_of_the_engine(con: Any, photos: Any) -> None:
     """What Ibis is told must be what DuckDB returns, or every mask would be cast."""
-    values = {"model": "'nano'", "image": "image", "point": "NULL::DOUBLE[]", "points": "NULL::DOUBLE[][]"}
-    values |= {"labels": "NULL::BIGINT[]", "box": "NULL::DOUBLE[]"}
     for function in FUNCTIONS:
-        arguments = ", ".join(values[what] for what, _type in function.arguments)
-        query = f"SELECT {function.name}({arguments}) AS s FROM photos"
-        assert con.sql(query).schema()["s"].copy(nullable=True) == ibis.dtype(function.returns), function.name
+        nulls = [ibis.null(types[0]) for _what, types in function.arguments]
+        expression = sam._call(function.name, *nulls).name("s")
+        described = con.raw_sql(f"DESCRIBE {ibis.to_sql(expression, dialect='duckdb')}").fetchall()
+        assert DuckDBType.from_string(described[0][1]) == ibis.dtype(function.returns), function.name
 
 
 def test_annotate_agrees_with_segment(photos: Any) -> None:

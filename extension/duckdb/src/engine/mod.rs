@@ -13,6 +13,7 @@
 //! - No panic crosses into the engine: each callback is wrapped in [`guard`].
 
 mod guard;
+mod help;
 mod read;
 mod registry;
 mod scalar;
@@ -21,9 +22,10 @@ mod types;
 mod write;
 
 pub use guard::guard;
+pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;
-pub use scalar::{Overload, ScalarFunction};
+pub use scalar::{Overload, Parameter, ScalarFunction};
 pub use table::{TableFunction, Value};
 pub use types::Type;
 pub use write::Output;

@@ -1,7 +1,7 @@
 //! Scalar functions: one body for each overload.
 
 use super::guard::error_text;
-use super::{Input, Output, Registry, Type, ffi, guard};
+use super::{Help, Input, Output, Registry, Type, ffi, guard};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 
@@ -13,24 +13,60 @@ use std::ffi::{CStr, c_void};
 pub struct ScalarFunction {
     /// The name in SQL.
     pub name: &'static CStr,
-    /// One signature and body each.
+    /// What it says about itself.
+    pub help: Help,
+    /// One list of arguments and body each.
     pub overloads: &'static [Overload],
 }
 
-/// A signature and its body.
+/// A list of arguments and the body for it.
 pub struct Overload {
-    /// The types of the arguments.
-    pub parameters: &'static [Type],
+    /// The arguments. Where one may have several types, the engine is told one signature for each combination.
+    pub parameters: &'static [Parameter],
     /// The type of the result.
     pub returns: Type,
     /// Computes the rows of one vector. Every row of the output must be written.
     pub run: fn(&Input<'_>, &mut Output<'_>) -> Result<()>,
 }
 
+/// One argument.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// What the reference calls it; the engine knows arguments by their position only.
+    pub name: &'static str,
+    /// The types it may have.
+    pub types: &'static [Type],
+    /// Types that are accepted for no other purpose than to say what to give instead.
+    pub refused: &'static [Type],
+}
+
+impl Parameter {
+    /// An argument that may have any of `types`.
+    pub const fn new(name: &'static str, types: &'static [Type]) -> Self {
+        Self { name, types, refused: &[] }
+    }
+}
+
+impl Overload {
+    /// All combinations of the types of its arguments.
+    fn signatures(&self) -> Vec<Vec<Type>> {
+        self.parameters.iter().fold(vec![Vec::new()], |signatures, parameter| {
+            let types = || parameter.types.iter().chain(parameter.refused);
+            let extended = |signature: &Vec<Type>| {
+                let signature = signature.clone();
+                types().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()
+            };
+            signatures.iter().flat_map(extended).collect()
+        })
+    }
+}
+
 /// What a callback needs to know; owned by the engine's catalog.
 struct Registered {
     name: &'static str,
     overload: &'static Overload,
+    /// The types of the arguments.
+    signature: Vec<Type>,
 }
 
 impl Registry {
@@ -42,15 +78,16 @@ impl Registry {
         let state = unsafe {
             let mut set = ffi::duckdb_create_scalar_function_set(function.name.as_ptr());
             let mut state = ffi::DuckDBSuccess;
-            for overload in function.overloads {
+            let signatures = |overload| Overload::signatures(overload).into_iter().map(move |types| (overload, types));
+            for (overload, signature) in function.overloads.iter().flat_map(signatures) {
                 let mut handle = ffi::duckdb_create_scalar_function();
                 ffi::duckdb_scalar_function_set_name(handle, function.name.as_ptr());
-                for parameter in overload.parameters {
-                    ffi::duckdb_scalar_function_add_parameter(handle, parameter.create().raw());
+                for kind in &signature {
+                    ffi::duckdb_scalar_function_add_parameter(handle, kind.create().raw());
                 }
                 ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
                 ffi::duckdb_scalar_function_set_special_handling(handle);
-                let registered = Box::into_raw(Box::new(Registered { name, overload }));
+                let registered = Box::into_raw(Box::new(Registered { name, overload, signature }));
                 ffi::duckdb_scalar_function_set_extra_info(handle, registered.cast::<c_void>(), Some(free));
                 ffi::duckdb_scalar_function_set_function(handle, Some(call));
                 state |= ffi::duckdb_add_scalar_function_to_set(set, handle);
@@ -80,11 +117,12 @@ unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_da
     // SAFETY: the extra information is the `Registered` of this overload and lives as long as the function.
     let registered = unsafe { ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>().as_ref() };
     let outcome = guard(|| {
-        let Registered { overload, .. } = registered.ok_or_else(|| Failure::internal("no extra information"))?;
+        let Registered { overload, signature, .. } =
+            registered.ok_or_else(|| Failure::internal("no extra information"))?;
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let input = Input::new(chunk, overload.parameters)?;
+            let input = Input::new(chunk, signature)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)
         };
@@ -94,5 +132,27 @@ unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_da
         let text = error_text(registered.map_or("sam", |registered| registered.name), &failure);
         // SAFETY: the engine copies the text.
         unsafe { ffi::duckdb_scalar_function_set_error(info, text.as_ptr()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_for_each_combination() {
+        const PARAMETERS: &[Parameter] = &[
+            Parameter { refused: &[Type::Varchar], ..Parameter::new("a", &[Type::Blob]) },
+            Parameter::new("b", &[Type::Integer, Type::Double]),
+        ];
+        let overload = Overload { parameters: PARAMETERS, returns: Type::Boolean, run: |_, _| Ok(()) };
+        let expected = [
+            [Type::Blob, Type::Integer],
+            [Type::Blob, Type::Double],
+            [Type::Varchar, Type::Integer],
+            [Type::Varchar, Type::Double],
+        ];
+        assert_eq!(overload.signatures(), expected);
+        assert_eq!(Overload { parameters: &[], ..overload }.signatures(), [[]]);
     }
 }

@@ -1,7 +1,7 @@
 //! Table functions whose result fits in memory: they list what the session knows.
 
 use super::guard::error_text;
-use super::{Output, Registry, Type, ffi, guard};
+use super::{Help, Output, Registry, Type, ffi, guard};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::Mutex;
@@ -10,7 +10,9 @@ use std::sync::Mutex;
 pub struct TableFunction {
     /// The name in SQL.
     pub name: &'static CStr,
-    /// Names and types of the columns; one of the primitive types.
+    /// What it says about itself.
+    pub help: Help,
+    /// Names and types of the columns: the types that [`Value`] has.
     pub columns: &'static [(&'static CStr, Type)],
     /// Produces all rows, when the query starts to run.
     pub run: fn() -> Result<Vec<Vec<Value>>>,
@@ -31,6 +33,8 @@ pub enum Value {
     Double(f64),
     /// A `VARCHAR`
     Varchar(String),
+    /// A `VARCHAR[]`
+    Varchars(Vec<String>),
 }
 
 /// Rows not yet handed out. The engine calls with one thread, but that is its business, hence the lock.
@@ -140,7 +144,18 @@ unsafe extern "C" fn produce(info: ffi::duckdb_function_info, chunk: ffi::duckdb
 }
 
 /// Writes the cells of one column; `output` gives the column's vector anew for each cell.
-fn write<'a>(cells: impl Iterator<Item = &'a Value>, output: impl Fn() -> Output<'a>) -> Result<()> {
+fn write<'a>(cells: impl Iterator<Item = &'a Value> + Clone, output: impl Fn() -> Output<'a>) -> Result<()> {
+    let texts = |cell: &'a Value| match cell {
+        Value::Varchars(texts) => texts.as_slice(),
+        _ => &[],
+    };
+    if matches!(output().kind(), Type::List(_)) {
+        let lengths: Vec<usize> = cells.clone().map(|cell| texts(cell).len()).collect();
+        let mut column = output();
+        let mut elements = column.lists(&lengths)?;
+        let mut all = cells.clone().flat_map(texts).enumerate();
+        all.try_for_each(|(index, text)| elements.set_bytes(index, text.as_bytes()))?;
+    }
     for (row, cell) in cells.enumerate() {
         match cell {
             Value::Null => output().set_null(row)?,
@@ -149,6 +164,7 @@ fn write<'a>(cells: impl Iterator<Item = &'a Value>, output: impl Fn() -> Output
             Value::Bigint(value) => output().bigints()[row] = *value,
             Value::Double(value) => output().doubles()[row] = *value,
             Value::Varchar(text) => output().set_bytes(row, text.as_bytes())?,
+            Value::Varchars(_) => {} // written above, with the whole column
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::ffi;
 use std::ffi::CStr;
+use std::fmt;
 
 /// An SQL type. The descriptions are constants: a function's signature is data.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,6 +61,30 @@ impl Type {
     }
 }
 
+/// The type as it is written in SQL.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Type::Boolean => f.write_str("BOOLEAN"),
+            Type::Integer => f.write_str("INTEGER"),
+            Type::Bigint => f.write_str("BIGINT"),
+            Type::Float => f.write_str("FLOAT"),
+            Type::Double => f.write_str("DOUBLE"),
+            Type::Varchar => f.write_str("VARCHAR"),
+            Type::Blob => f.write_str("BLOB"),
+            Type::List(child) => write!(f, "{child}[]"),
+            Type::Struct(fields) => {
+                f.write_str("STRUCT(")?;
+                for (index, (name, kind)) in fields.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{} {kind}", name.to_string_lossy())?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
 impl LogicalType {
     /// The handle, valid as long as `self` lives.
     pub(super) fn raw(&self) -> ffi::duckdb_logical_type {
@@ -71,5 +96,16 @@ impl Drop for LogicalType {
     fn drop(&mut self) {
         // SAFETY: `self.0` was created by the engine and is destroyed once.
         unsafe { ffi::duckdb_destroy_logical_type(&mut self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_written_as_in_sql() {
+        const MASK: Type = Type::Struct(&[(c"size", Type::List(&Type::Integer)), (c"counts", Type::Varchar)]);
+        assert_eq!(Type::List(&MASK).to_string(), "STRUCT(size INTEGER[], counts VARCHAR)[]");
     }
 }

@@ -28,6 +28,11 @@ impl<'a> Output<'a> {
         Self { vector, kind, rows, engine: PhantomData }
     }
 
+    /// The type of the values.
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
     /// Writes NULL to `row`, and to `row` of all fields of a struct.
     pub fn set_null(&mut self, row: usize) -> Result<()> {
         self.check(row)?;

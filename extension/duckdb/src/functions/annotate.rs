@@ -1,8 +1,8 @@
 //! `sam_annotate`: the mask as a compact record, the form to keep in tables.
 
-use super::arguments::{self, FILE, LABELS, NUMBERS, POINTS};
+use super::arguments::{self, ONE_POINT, PROMPTS};
 use crate::batch::Batch;
-use crate::engine::{Input, Output, Overload, ScalarFunction, Type};
+use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use sam_imaging::{MaskBuilder, Rle};
@@ -23,13 +23,17 @@ pub const SEG: Type = Type::Struct(&[
 /// `sam_annotate(model, image, point)` and `sam_annotate(model, image, points, labels, box)`.
 pub static ANNOTATE: ScalarFunction = ScalarFunction {
     name: c"sam_annotate",
+    help: Help {
+        category: Category::Segmentation,
+        description: "The mask of `sam_segment` as a compact record with the names of SAM's own mask generator. \
+            `segmentation` is COCO's compressed run-length encoding, as pycocotools reads it; `bbox` is x, y, width \
+            and height in pixels; `area` counts pixels; `stability_score` tells how little the mask changes when the \
+            threshold moves.",
+        example: "sam_annotate('nano', image, [[0.5, 0.4], [0.5, 0.8]], [1, 0], [0.1, 0.0, 0.9, 1.0])",
+    },
     overloads: &[
-        Overload { parameters: &[Type::Varchar, Type::Blob, NUMBERS], returns: SEG, run },
-        Overload { parameters: &[Type::Varchar, Type::Varchar, NUMBERS], returns: SEG, run },
-        Overload { parameters: &[Type::Varchar, FILE, NUMBERS], returns: SEG, run },
-        Overload { parameters: &[Type::Varchar, Type::Blob, POINTS, LABELS, NUMBERS], returns: SEG, run },
-        Overload { parameters: &[Type::Varchar, Type::Varchar, POINTS, LABELS, NUMBERS], returns: SEG, run },
-        Overload { parameters: &[Type::Varchar, FILE, POINTS, LABELS, NUMBERS], returns: SEG, run },
+        Overload { parameters: ONE_POINT, returns: SEG, run },
+        Overload { parameters: PROMPTS, returns: SEG, run },
     ],
 };
 

@@ -5,22 +5,34 @@
 //! that is not one already or a literal.
 
 use crate::batch::Request;
-use crate::engine::{Column, Input, Type};
+use crate::engine::{Column, Input, Parameter, Type};
 use crate::failure::{Failure, Result};
 use sam_model::Prompt;
 use std::ops::Range;
 
+/// The name or path of a model.
+pub const MODEL: Parameter = Parameter::new("model", &[Type::Varchar]);
+
+/// A picture: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
+pub const IMAGE: Parameter = Parameter {
+    refused: &[Type::Varchar],
+    ..Parameter::new("image", &[Type::Blob, Type::Struct(&[(c"bytes", Type::Blob), (c"path", Type::Varchar)])])
+};
+
+/// The prompt of the functions that take a single point.
+pub const ONE_POINT: &[Parameter] = &[MODEL, IMAGE, Parameter::new("point", &[NUMBERS])];
+
+/// The prompt of the functions that take everything.
+pub const PROMPTS: &[Parameter] = &[
+    MODEL,
+    IMAGE,
+    Parameter::new("points", &[Type::List(&NUMBERS)]),
+    Parameter::new("labels", &[Type::List(&Type::Bigint)]),
+    Parameter::new("box", &[NUMBERS]),
+];
+
 /// A list of numbers: one point, or a box.
-pub const NUMBERS: Type = Type::List(&Type::Double);
-
-/// A list of points.
-pub const POINTS: Type = Type::List(&NUMBERS);
-
-/// Labels of points.
-pub const LABELS: Type = Type::List(&Type::Bigint);
-
-/// A picture as Hugging Face's datasets hold it.
-pub const FILE: Type = Type::Struct(&[(c"bytes", Type::Blob), (c"path", Type::Varchar)]);
+const NUMBERS: Type = Type::List(&Type::Double);
 
 /// Pictures: a `BLOB`, or bytes with a path. A `VARCHAR` is accepted in order to say what to do with it.
 pub struct Images<'a> {

@@ -1,7 +1,7 @@
 //! `image_info`: what the header of a picture says.
 
-use super::arguments::{FILE, Images};
-use crate::engine::{Input, Output, Overload, ScalarFunction, Type};
+use super::arguments::{IMAGE, Images};
+use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use sam_imaging::{ImageInfo, Limits};
 
@@ -16,11 +16,14 @@ const INFO: Type = Type::Struct(&[
 /// `image_info(image)`; NULL for bytes that are no picture.
 pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
     name: c"image_info",
-    overloads: &[
-        Overload { parameters: &[Type::Blob], returns: INFO, run },
-        Overload { parameters: &[Type::Varchar], returns: INFO, run },
-        Overload { parameters: &[FILE], returns: INFO, run },
-    ],
+    help: Help {
+        category: Category::Images,
+        description: "What the header of a picture says, in microseconds: `width` and `height` as displayed, with the \
+            EXIF `orientation` (1 to 8) applied; `channels` of the file; `format` is `jpeg`, `png`, `webp`, `gif`, \
+            `bmp` or `tiff`. NULL for bytes that are no picture.",
+        example: "image_info(image).width",
+    },
+    overloads: &[Overload { parameters: &[IMAGE], returns: INFO, run }],
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {

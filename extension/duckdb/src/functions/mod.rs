@@ -5,24 +5,25 @@ mod annotate;
 mod arguments;
 mod dense;
 mod image;
-
 mod models;
 mod segment;
 mod sigmoid;
 
-use crate::engine::Registry;
+use crate::engine::{Registry, ScalarFunction, TableFunction};
 use crate::failure::Result;
 use crate::session::Session;
+
+/// The scalar functions, in the order of the reference.
+static SCALARS: &[&ScalarFunction] =
+    &[&segment::SEGMENT, &annotate::ANNOTATE, &image::IMAGE_INFO, &models::MODEL_INFO, &about::VERSION];
+
+/// The table functions, in the order of the reference.
+static TABLES: &[&TableFunction] = &[&models::MODELS, &about::STATS, &about::FUNCTIONS];
 
 /// Registers every function.
 pub fn register(registry: &Registry) -> Result<()> {
     // Unusable settings are better reported by LOAD than by the first query.
     Session::get()?;
-    registry.scalar(&segment::SEGMENT)?;
-    registry.scalar(&annotate::ANNOTATE)?;
-    registry.scalar(&models::MODEL_INFO)?;
-    registry.scalar(&image::IMAGE_INFO)?;
-    registry.scalar(&about::VERSION)?;
-    registry.table(&models::MODELS)?;
-    registry.table(&about::STATS)
+    SCALARS.iter().try_for_each(|function| registry.scalar(function))?;
+    TABLES.iter().try_for_each(|function| registry.table(function))
 }

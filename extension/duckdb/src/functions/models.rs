@@ -1,6 +1,7 @@
 //! `sam_model_info` and `sam_models`: which models there are and what they say about themselves.
 
-use crate::engine::{Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
+use super::arguments::MODEL;
+use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 use sam_model::{Model, ModelInfo};
@@ -23,13 +24,25 @@ const INFO: Type = Type::Struct(&[
 /// `sam_model_info(model)`: loads the model if need be.
 pub static MODEL_INFO: ScalarFunction = ScalarFunction {
     name: c"sam_model_info",
-    overloads: &[Overload { parameters: &[Type::Varchar], returns: INFO, run }],
+    help: Help {
+        category: Category::Extension,
+        description: "What a model says about itself; it is loaded if need be. `image_size` is the side in pixels of \
+            what its encoder sees, `sha256` that of its file: put it into what caches results.",
+        example: "sam_model_info('nano').sha256",
+    },
+    overloads: &[Overload { parameters: &[MODEL], returns: INFO, run }],
 };
 
 /// `sam_models()`: the built-in model, the files in the model folder, and loaded files from elsewhere. Nothing is
 /// loaded for it: of a model that is not loaded only name, path and size are known, the rest is NULL.
 pub static MODELS: TableFunction = TableFunction {
     name: c"sam_models",
+    help: Help {
+        category: Category::Extension,
+        description: "The models that can be named: the built-in one, the files in the model folder, and those that \
+            were loaded from elsewhere. Of a model that is not loaded only name, path and size are known.",
+        example: "FROM sam_models()",
+    },
     columns: &[
         (c"name", Type::Varchar),
         (c"path", Type::Varchar),

@@ -1,9 +1,9 @@
 //! `sam_segment`: the dense mask, as probabilities.
 
-use super::arguments::{self, FILE, LABELS, NUMBERS, POINTS};
+use super::arguments::{self, ONE_POINT, PROMPTS};
 use super::{dense, sigmoid};
 use crate::batch::Batch;
-use crate::engine::{Input, Output, Overload, ScalarFunction, Type};
+use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use crate::session::Session;
 
@@ -14,13 +14,19 @@ const SEGMENT_TYPE: Type = Type::Struct(&[(c"mask", Type::List(&Type::Float)), (
 /// probability of each pixel, row by row, at the picture's own size, and the IoU that the model predicts for it.
 pub static SEGMENT: ScalarFunction = ScalarFunction {
     name: c"sam_segment",
+    help: Help {
+        category: Category::Segmentation,
+        description: "The object at `point` `[x, y]`; or at several `points` `[[x, y], ...]` with `labels` (1 in the \
+            object, 0 not) within a `box` `[x0, y0, x1, y1]`, any of which may be NULL. Coordinates are fractions of \
+            the width and height of the upright picture. `mask` holds for each pixel, row by row, the probability \
+            that it belongs to the object: of SAM's three candidates for one point the one with the best predicted \
+            IoU, which is `iou_score`. A mask takes four bytes a pixel; `sam_annotate` returns the form to keep in \
+            tables. A NULL model, image or prompt gives NULL.",
+        example: "sam_segment('nano', image, [0.5, 0.6])",
+    },
     overloads: &[
-        Overload { parameters: &[Type::Varchar, Type::Blob, NUMBERS], returns: SEGMENT_TYPE, run },
-        Overload { parameters: &[Type::Varchar, Type::Varchar, NUMBERS], returns: SEGMENT_TYPE, run },
-        Overload { parameters: &[Type::Varchar, FILE, NUMBERS], returns: SEGMENT_TYPE, run },
-        Overload { parameters: &[Type::Varchar, Type::Blob, POINTS, LABELS, NUMBERS], returns: SEGMENT_TYPE, run },
-        Overload { parameters: &[Type::Varchar, Type::Varchar, POINTS, LABELS, NUMBERS], returns: SEGMENT_TYPE, run },
-        Overload { parameters: &[Type::Varchar, FILE, POINTS, LABELS, NUMBERS], returns: SEGMENT_TYPE, run },
+        Overload { parameters: ONE_POINT, returns: SEGMENT_TYPE, run },
+        Overload { parameters: PROMPTS, returns: SEGMENT_TYPE, run },
     ],
 };
 

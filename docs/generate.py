@@ -1,0 +1,124 @@
+"""Writes what is derived from the extension's own list of functions, sam_functions(): the function reference
+docs/functions.md, and python/duckdb_sam/functions.json, from which the Ibis expressions are made.
+
+    make docs
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from ibis.backends.sql.datatypes import DuckDBType
+
+import duckdb_sam
+
+ROOT = Path(__file__).resolve().parents[1]
+
+CHAPTERS = {
+    "segmentation": "Segmentation",
+    "images": "Images",
+    "extension": "The extension itself",
+}
+
+HEAD = """\
+# Functions
+
+Written by `make docs` from what the extension says about itself, `FROM sam_functions()`. Arguments have no names in
+SQL: they are given in this order.
+
+An `image` is a `BLOB` with a JPEG, PNG, WebP, GIF, BMP or TIFF, or `STRUCT(bytes BLOB, path VARCHAR)` as Hugging Face's
+datasets have it; its EXIF orientation is applied. A `MASK` is COCO's compressed run-length encoding, `STRUCT(size
+INTEGER[], counts VARCHAR)` with `size` height and width, as pycocotools reads it. A `SEG` is the record of SAM's own
+mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)`.
+"""
+
+# What the types of this project are called in the reference; later ones may be made of earlier ones.
+NAMED_TYPES = [
+    ("IMAGE", "BLOB | STRUCT(bytes BLOB, path VARCHAR)"),
+    ("MASK", "STRUCT(size INTEGER[], counts VARCHAR)"),
+    ("SEG", "STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)"),
+]
+
+
+def functions() -> list[dict]:
+    """Return the rows of sam_functions(): the order of the extension."""
+    with duckdb_sam.connect() as con:
+        result = con.execute("FROM sam_functions()")
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def reference(rows: list[dict]) -> str:
+    """Return docs/functions.md."""
+    unknown = {row["category"] for row in rows} - CHAPTERS.keys()
+    if unknown:
+        raise SystemExit(f"docs/generate.py: give the categories {sorted(unknown)} a chapter")
+    parts = [HEAD]
+    for category, title in CHAPTERS.items():
+        parts.append(f"## {title}\n")
+        names = dict.fromkeys(row["function_name"] for row in rows if row["category"] == category)
+        for name in names:
+            parts.append(entry(name, [row for row in rows if row["function_name"] == name]))
+    return "\n".join(parts)
+
+
+def entry(name: str, rows: list[dict]) -> str:
+    """Return the paragraph of one function."""
+    calls = [", ".join(map(argument, row["parameters"], row["parameter_types"])) for row in rows]
+    lines = [f"{name}({call})" for call in calls]
+    returns = list(dict.fromkeys(named(row["return_type"]) for row in rows))
+    lines.append("  -> " + " | ".join(returns))
+    code = "\n".join("    " + line for line in lines)
+    example = "\n".join("    " + line for line in rows[0]["example"].splitlines())
+    return f"### {name}\n\n{code}\n\n{rows[0]['description']}\n\nExample:\n\n{example}\n"
+
+
+def argument(name: str, kind: str) -> str:
+    """Return an argument as the reference shows it."""
+    return f"{name} {named(kind)}"
+
+
+def named(kind: str) -> str:
+    """Return a type with the names of this project for its own types."""
+    for name, definition in NAMED_TYPES:
+        kind = kind.replace(definition, name)
+    return kind
+
+
+def expressions(rows: list[dict]) -> str:
+    """Return functions.json: the scalar functions with Ibis's types, several where an argument may have several."""
+    described = [
+        {
+            "name": row["function_name"],
+            "description": row["description"],
+            "parameters": [
+                [name, [ibis_type(kind) for kind in kinds.split(" | ")]]
+                for name, kinds in zip(row["parameters"], row["parameter_types"], strict=True)
+            ],
+            "returns": ibis_type(row["return_type"]),
+        }
+        for row in rows
+        if row["function_type"] == "scalar"
+    ]
+    return "[\n" + ",\n".join(map(json.dumps, described)) + "\n]\n"
+
+
+def ibis_type(kind: str) -> str:
+    """Return Ibis's text for a type of DuckDB."""
+    return re.sub(r"\s+", " ", str(DuckDBType.from_string(kind)))
+
+
+def files() -> dict[Path, str]:
+    """Return every generated file with its text."""
+    rows = functions()
+    return {
+        ROOT / "docs" / "functions.md": reference(rows),
+        ROOT / "python" / "duckdb_sam" / "functions.json": expressions(rows),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,56 @@
+"""The function reference and the Ibis expressions are what the extension says about itself."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import duckdb
+import pytest
+
+import duckdb_sam.ibis as sam
+from conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_files_are_up_to_date(generate: ModuleType) -> None:
+    for path, text in generate.files().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.relative_to(ROOT)} is out of date: run make docs"
+
+
+def test_every_function_is_described(con: duckdb.DuckDBPyConnection) -> None:
+    registered = (
+        "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name SIMILAR TO '(sam|image|mask)_.*'"
+    )
+    described = "SELECT DISTINCT function_name FROM sam_functions()"
+    assert set(con.execute(registered).fetchall()) == set(con.execute(described).fetchall())
+    for name, description, example in con.execute(
+        "SELECT function_name, description, example FROM sam_functions()"
+    ).fetchall():
+        assert len(description) > 20, name
+        assert f"{name}(" in example, name
+
+
+def test_examples_are_valid(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE TABLE t (image BLOB)")
+    for (example,) in con.execute("SELECT DISTINCT example FROM sam_functions()").fetchall():
+        query = example if example.startswith(("SELECT", "FROM")) else f"SELECT {example} FROM t"
+        con.execute(query).fetchall()
+
+
+def test_every_scalar_function_has_an_expression(con: duckdb.DuckDBPyConnection) -> None:
+    names = con.execute("SELECT function_name FROM sam_functions() WHERE function_type = 'scalar'").fetchall()
+    assert {name.removeprefix("sam_") for (name,) in names} <= set(sam.__all__)
+    assert "struct<width" in sam.image_info.__doc__
+
+
+def test_wrong_number_of_arguments() -> None:
+    with pytest.raises(TypeError, match=r"image_info takes \(image\), not 2 arguments"):
+        sam.image_info(b"", b"")
