@@ -88,43 +88,31 @@ fn view<T: Plain>(lines: &mut [Line], len: usize) -> &mut [T] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), len) }
 }
 
-/// A buffer whose disjoint parts several workers write at the same time.
-pub struct Shared<'a, T> {
+/// A buffer whose disjoint parts several workers write at the same time; who hands it out sees to it that they are.
+pub(crate) struct Shared<'a, T> {
     start: *mut T,
     len: usize,
     life: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: every access is through `slice`, whose contract forbids overlapping use.
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+// SAFETY: a pointer into a buffer that is borrowed exclusively; who reads or writes through it is unsafe code, which
+// keeps to the parts it was given.
 unsafe impl<T: Plain> Sync for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Plain> Send for Shared<'_, T> {}
 
 impl<'a, T: Plain> Shared<'a, T> {
     /// Lends `items` out in parts.
-    pub fn new(items: &'a mut [T]) -> Self {
+    pub(crate) fn new(items: &'a mut [T]) -> Self {
         Self { start: items.as_mut_ptr(), len: items.len(), life: PhantomData }
-    }
-
-    /// Number of items.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are no items.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The items of `range`; panics where the range leaves the buffer.
-    ///
-    /// # Safety
-    /// No other reference to any of these items is alive while the result is.
-    #[allow(clippy::mut_from_ref)]
-    pub unsafe fn slice(&self, range: std::ops::Range<usize>) -> &'a mut [T] {
-        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {}", self.len);
-        // SAFETY: in bounds, and exclusive by the caller's contract.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 
     /// Start of `n` items from `at`; panics where they leave the buffer.

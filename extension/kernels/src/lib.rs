@@ -29,9 +29,12 @@ mod pixels;
 mod simd;
 mod upsample;
 
-pub use attention::{Bias, Heads, KeyValues, RelativePositions, Windows, attend, attend_windows, window_attention};
+pub use attention::{
+    Bias, Heads, KeyValues, RelativePositions, WindowPiece, Windows, add, attend, softmax_rows, softmax_tokens,
+    weighted_sums,
+};
 pub use bf16::Bf16;
-pub use buffer::{AlignedVec, Plain, Scratch, Shared};
+pub use buffer::{AlignedVec, Plain, Scratch};
 pub use depthwise::Depthwise;
 pub use elem::Elem;
 pub use gemm::{

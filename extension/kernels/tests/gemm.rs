@@ -242,3 +242,20 @@ fn odd_segments_of_bf16_are_padded() {
         close(&out, &want, 4e-6, isa.name());
     }
 }
+
+#[test]
+fn weights_given_transposed_are_the_same_weights() {
+    let mut r = Random(8);
+    for (n, k) in [(1, 1), (33, 5), (256, 56)] {
+        let (weight, bias, a) = (r.vec(n * k), r.vec(n), r.vec(3 * k));
+        let turned: Vec<f32> = (0..k * n).map(|i| weight[i % n * k + i / n]).collect();
+        let packed =
+            [Packed::<f32>::linear(&weight, n, k, Some(&bias)), Packed::transposed(&turned, n, k, Some(&bias))];
+        let [a, b] = packed.map(|packed| {
+            let mut out = vec![0.0; 3 * n];
+            gemm(forms()[0], &Rows::dense(&a, k), 0..3, &packed, &Epilogue::BIAS, Out::f32(&mut out, n));
+            out
+        });
+        assert_eq!(a, b, "{n} x {k}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{ModelError, Result};
 use crate::graph::Graph;
-use crate::plan::{Plan, Prepared};
+use crate::plan::Plan;
 use crate::precision::Precision;
 use crate::prediction::{Frame, Prediction};
 use crate::prompt::Prompt;
@@ -82,8 +82,6 @@ enum Network {
 pub struct Embedding {
     /// (rows * columns, channels)
     values: Vec<f32>,
-    /// What the decoder computes once for all prompts.
-    prepared: Option<Prepared>,
     frame: Frame,
 }
 
@@ -182,17 +180,11 @@ impl Model {
         let frame = Frame::new(image.width() as usize, image.height() as usize, side, self.info.mask_size)?;
         let (width, height) = frame.input;
         let resized = resize_bilinear(image, width as u32, height as u32);
-        Ok(match &self.network {
-            Network::Plan(plan) => {
-                let values = plan.encode(&resized, team);
-                let prepared = plan.decoder.prepare(&values, team);
-                Embedding { values, prepared: Some(prepared), frame }
-            }
-            Network::Graph(graph) => {
-                let values = graph.encode(&self.planes(&resized), side)?;
-                Embedding { values, prepared: None, frame }
-            }
-        })
+        let values = match &self.network {
+            Network::Plan(plan) => plan.encode(&resized, team),
+            Network::Graph(graph) => graph.encode(&self.planes(&resized), side)?,
+        };
+        Ok(Embedding { values, frame })
     }
 
     /// The padded, normalised input as the graph takes it: (3, side, side).
@@ -229,13 +221,9 @@ impl Model {
         // The first output is the single mask, the others are the candidates for ambiguous prompts.
         let candidates = self.config.mask_decoder.num_multimask_outputs;
         let wanted = if prompt.is_ambiguous() { 1..candidates + 1 } else { 0..1 };
-        let (logits, iou) = match (&self.network, &embedding.prepared) {
-            (Network::Plan(plan), Some(prepared)) => plan.decoder.run(prepared, &coords, &labels, wanted, team),
-            (Network::Plan(plan), None) => {
-                let prepared = plan.decoder.prepare(&embedding.values, team);
-                plan.decoder.run(&prepared, &coords, &labels, wanted, team)
-            }
-            (Network::Graph(graph), _) => {
+        let (logits, iou) = match &self.network {
+            Network::Plan(plan) => plan.decoder.run(&embedding.values, &coords, &labels, wanted, team),
+            Network::Graph(graph) => {
                 let (logits, iou) = graph.decode(&embedding.values, &coords, &labels)?;
                 let pixels = self.info.mask_size * self.info.mask_size;
                 (logits[wanted.start * pixels..wanted.end * pixels].to_vec(), iou[wanted].to_vec())

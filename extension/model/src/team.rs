@@ -23,6 +23,24 @@ impl Team {
         Self { threads: threads.max(1) }
     }
 
+    /// How many pieces to cut work into.
+    pub(crate) fn pieces(self) -> usize {
+        if self.threads == 1 { 1 } else { self.threads * PIECES }
+    }
+
+    /// Calls `work` with each of the pieces.
+    pub(crate) fn each<T: Send>(self, pieces: Vec<T>, work: impl Fn(T) + Sync) {
+        if self.threads == 1 {
+            return pieces.into_iter().for_each(work);
+        }
+        rayon::scope(|scope| {
+            let work = &work;
+            for piece in pieces {
+                scope.spawn(move |_| work(piece));
+            }
+        });
+    }
+
     /// Cuts `out`, rows of `length` values, into pieces of a multiple of `grain` rows and calls `work` with the rows
     /// and values of each.
     pub(crate) fn rows<T: Send>(
@@ -51,11 +69,15 @@ impl Team {
         if self.threads == 1 || rows <= grain {
             return work(0..rows, first, second);
         }
-        let piece = rows.div_ceil(self.threads * PIECES).next_multiple_of(grain);
+        let (units, pieces) = (rows.div_ceil(grain), self.pieces());
+        let cut = |piece: usize| rows.min(piece * units / pieces * grain);
         rayon::scope(|scope| {
             let (work, mut first, mut second) = (&work, first, second);
-            for start in (0..rows).step_by(piece) {
-                let count = piece.min(rows - start);
+            for piece in 0..pieces {
+                let (start, count) = (cut(piece), cut(piece + 1) - cut(piece));
+                if count == 0 {
+                    continue;
+                }
                 let (head, rest) = first.split_at_mut(count * first_length);
                 let (other_head, other_rest) = second.split_at_mut(count * second_length);
                 (first, second) = (rest, other_rest);

@@ -206,7 +206,7 @@ impl<E: Elem> Step<'_, E> {
 /// 2^x for x <= 0, relative error at most 2.5e-7 where the result is normal, 0 far below.
 #[allow(clippy::approx_constant)] // a minimax coefficient near ln 2, not ln 2
 #[inline(always)]
-fn exp2_v<S: Simd>(s: S, x: S::F) -> S::F {
+pub(super) fn exp2_v<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.max(s.splat(S::LEAST_EXPONENT), x);
     let n = s.round(x);
     let r = s.sub(x, n);

@@ -8,7 +8,7 @@ use crate::Isa;
 use crate::buffer::Scratch;
 use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, portable::Portable};
 use std::ops::Range;
 
 /// Keys of a tile, about; a multiple of the grid's width where there are relative positions.
@@ -52,7 +52,7 @@ impl KeyValues {
             unsafe {
                 let k = Tokens { start: k.at(0, head), stride: k.stride, pad: std::ptr::null() };
                 let v = Tokens { start: v.at(0, head), stride: v.stride, pad: std::ptr::null() };
-                pack_keys(k, tokens, self.d, kt.as_mut_ptr());
+                pack_keys(Portable, k, tokens, self.d, kt.as_mut_ptr());
                 pack_values(v, tokens, self.d, values.as_mut_ptr());
             }
         }

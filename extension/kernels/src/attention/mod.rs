@@ -5,17 +5,19 @@
 //! Per output, relative to the largest |v|: error at most about `(d + 16) * 2^-24 * sum |q k scale|` through the scores
 //! plus `(keys + 8) * 2^-24` through the sums; bf16 adds 2^-8 for the rounded probabilities and the output.
 
+mod absorbed;
 mod core;
 mod global;
 mod pack;
 mod relative;
 mod window;
 
+pub use absorbed::{add, softmax_rows, softmax_tokens, weighted_sums};
 pub use global::AttendRun;
 pub use global::{KeyValues, attend};
 pub use relative::RelativePositions;
 pub use window::WindowRun;
-pub use window::{Bias, Windows, attend_windows, window_attention};
+pub use window::{Bias, WindowPiece, Windows};
 
 use crate::elem::Elem;
 

@@ -3,6 +3,10 @@
 use super::core::value_panel_len;
 use crate::elem::Elem;
 use crate::gemm::tile::PANEL;
+use crate::simd::Simd;
+
+/// Tokens that are turned at a time; half a panel.
+const BLOCK: usize = 16;
 
 /// Where the rows of a head are: token `t` at `t * stride` from `start`, or at `pad` for [`PAD`].
 #[derive(Clone, Copy)]
@@ -30,48 +34,43 @@ impl<E> Tokens<E> {
 /// # Safety
 /// Tokens exist and have `d` values; `to` has room for `keys_len(tokens.len(), d)`.
 #[inline(always)]
-pub(super) unsafe fn pack_keys<E: Elem>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
-    // SAFETY: the caller's contract. A constant length lets the compiler unroll the copies.
-    unsafe {
-        match d {
-            16 => keys(from, tokens, 16, to),
-            32 => keys(from, tokens, 32, to),
-            64 => keys(from, tokens, 64, to),
-            80 => keys(from, tokens, 80, to),
-            _ => keys(from, tokens, d, to),
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn keys<E: Elem>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
-    let panel = d.next_multiple_of(E::STEP) * PANEL;
+pub(super) unsafe fn pack_keys<S: Simd, E: Elem>(s: S, from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
+    // f32 and pairs of bf16 alike are words of 32 bits
+    let (words, panel) = (d / E::STEP, d.next_multiple_of(E::STEP) * PANEL);
     // SAFETY: the caller's contract.
     unsafe {
-        for (j, &token) in tokens.iter().enumerate() {
-            let (k, to) = (from.at(token), to.add(j / PANEL * panel + j % PANEL * E::STEP));
-            if E::STEP == 1 {
-                for c in 0..d {
-                    *to.add(c * PANEL) = *k.add(c);
+        for (first, group) in tokens.chunks(BLOCK).enumerate() {
+            let j = first * BLOCK;
+            let to = to.add(j / PANEL * panel + j % PANEL * E::STEP);
+            // columns without a key get the last one's: finite
+            let mut rows = [std::ptr::null::<u32>(); BLOCK];
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row = from.at(group[r.min(group.len() - 1)]).cast();
+            }
+            let mut c = 0;
+            while c + BLOCK <= words {
+                s.transpose(&rows.map(|row| row.add(c)), to.cast::<u32>().add(c * PANEL), PANEL);
+                c += BLOCK;
+            }
+            for (r, row) in rows.iter().enumerate() {
+                let (row, to) = (row.cast::<E>(), to.add(r * E::STEP));
+                for c in c..words {
+                    to.add(c * PANEL * E::STEP)
+                        .cast::<u32>()
+                        .write_unaligned(row.cast::<u32>().add(c).read_unaligned());
                 }
-            } else {
-                for c in (0..d / 2 * 2).step_by(2) {
-                    to.add(c * PANEL).cast::<u32>().write_unaligned(k.add(c).cast::<u32>().read_unaligned());
-                }
-                if d % 2 == 1 {
-                    *to.add((d - 1) * PANEL) = *k.add(d - 1);
+                if words * E::STEP < d {
+                    *to.add((d - 1) * PANEL) = *row.add(d - 1);
                     *to.add((d - 1) * PANEL + 1) = E::default();
                 }
             }
         }
-        // columns without a key: finite
-        let last = tokens.len() / PANEL;
-        for j in tokens.len()..tokens.len().next_multiple_of(PANEL) {
-            let j = j % PANEL;
-            for c in (0..panel / PANEL).step_by(E::STEP) {
-                for i in 0..E::STEP {
-                    *to.add(last * panel + c * PANEL + j * E::STEP + i) = E::default();
-                }
+        // as do those of the last panel's second half
+        if tokens.len().div_ceil(BLOCK) % 2 == 1 {
+            let to = to.add(tokens.len() / PANEL * panel);
+            for row in 0..panel / (PANEL * E::STEP) {
+                let from = to.add(row * PANEL * E::STEP);
+                std::ptr::copy_nonoverlapping(from, from.add(BLOCK * E::STEP), BLOCK * E::STEP);
             }
         }
     }

@@ -35,10 +35,38 @@ pub struct Windows {
     pub d: usize,
 }
 
+/// Some heads of some windows, and the right to write their outputs.
+pub struct WindowPiece<'a, E> {
+    sizes: Windows,
+    /// Heads of windows, in the order that [`WindowRun`] takes them.
+    units: Range<usize>,
+    out: Shared<'a, E>,
+    out_stride: usize,
+}
+
 impl Windows {
     /// Number of windows; they are counted row by row.
     pub fn count(&self) -> usize {
         self.height.div_ceil(self.window) * self.width.div_ceil(self.window)
+    }
+
+    /// Cuts the work into at most `pieces` pieces, as even as possible, none of them empty. Token `i` of the image goes
+    /// to `out[i * out_stride..]`, head after head.
+    ///
+    /// Panics where `out` is too short.
+    pub fn pieces<'a, E: Elem>(&self, out: &'a mut [E], out_stride: usize, pieces: usize) -> Vec<WindowPiece<'a, E>> {
+        let Windows { height, width, heads, d, .. } = *self;
+        assert!(out_stride >= heads * d && out.len() + out_stride >= height * width * out_stride + heads * d, "output");
+        let units = self.count() * heads;
+        let pieces = pieces.min(units);
+        let out = Shared::new(out);
+        let piece = |i: usize| WindowPiece {
+            sizes: *self,
+            units: i * units / pieces..(i + 1) * units / pieces,
+            out,
+            out_stride,
+        };
+        (0..pieces).map(piece).collect()
     }
 
     /// Whether some windows reach beyond the image, so that a padding token is needed.
@@ -77,77 +105,35 @@ impl<E: Elem> Bias<E> {
     }
 }
 
-/// `softmax(scale * q k^T + bias) v` for all heads of the windows in `windows`; token `i` of the image goes to
-/// `out[i * out_stride..]`, head after head. `qkv` are the image's tokens in image order, `pad` the qkv row of a padding
-/// token, needed where [`Windows::padded`].
-///
-/// Panics where sizes do not fit.
-///
-/// # Safety
-/// Nothing else touches the outputs of these windows' tokens meanwhile.
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn window_attention<E: Elem>(
-    isa: Isa,
-    sizes: &Windows,
-    windows: Range<usize>,
-    qkv: &[Heads<'_, E>; 3],
-    pad: &[E],
-    bias: &Bias<E>,
-    scale: f32,
-    out: &Shared<'_, E>,
-    out_stride: usize,
-    scratch: &mut Scratch,
-) {
-    let Windows { height, width, window, heads, d } = *sizes;
-    assert!((1..=MAX_WINDOW).contains(&window), "window of {window}");
-    assert!(windows.end <= sizes.count(), "windows {windows:?} of {}", sizes.count());
-    for part in qkv {
-        part.check(height * width, heads, d);
-        if sizes.padded() {
-            Heads { data: pad, ..*part }.check(1, heads, d);
+impl<E: Elem> WindowPiece<'_, E> {
+    /// `softmax(scale * q k^T + bias) v`. `qkv` are the image's tokens in image order, `pad` the qkv row of a padding
+    /// token, needed where [`Windows::padded`].
+    ///
+    /// Panics where sizes do not fit, or differ from those of other pieces of the same output.
+    pub fn run(self, isa: Isa, qkv: &[Heads<'_, E>; 3], pad: &[E], bias: &Bias<E>, scale: f32, scratch: &mut Scratch) {
+        let Windows { height, width, window, heads, d } = self.sizes;
+        assert!((1..=MAX_WINDOW).contains(&window), "window of {window}");
+        for part in qkv {
+            part.check(height * width, heads, d);
+            if self.sizes.padded() {
+                Heads { data: pad, ..*part }.check(1, heads, d);
+            }
         }
-    }
-    assert!(out_stride >= heads * d && out.len() + out_stride >= height * width * out_stride + heads * d, "output");
-    let keys = window * window;
-    match bias {
-        Bias::Table(t) => assert_eq!(t.len(), heads * keys * keys.next_multiple_of(PANEL), "bias table"),
-        Bias::Relative(r) => assert_eq!((r.size(), r.d()), ((window, window), d), "relative positions"),
-    }
-    if windows.is_empty() || heads == 0 {
-        return;
-    }
-    E::window(isa, WindowRun { sizes: *sizes, windows, qkv, pad, bias, scale, out, out_stride, scratch });
-}
-
-/// [`window_attention`] of all windows, whose tokens are all of `out`.
-#[allow(clippy::too_many_arguments)]
-pub fn attend_windows<E: Elem>(
-    isa: Isa,
-    sizes: &Windows,
-    qkv: &[Heads<'_, E>; 3],
-    pad: &[E],
-    bias: &Bias<E>,
-    scale: f32,
-    out: &mut [E],
-    out_stride: usize,
-    scratch: &mut Scratch,
-) {
-    // SAFETY: `out` is borrowed exclusively for the duration of the call.
-    unsafe {
-        let out = Shared::new(out);
-        window_attention(isa, sizes, 0..sizes.count(), qkv, pad, bias, scale, &out, out_stride, scratch);
+        let keys = window * window;
+        match bias {
+            Bias::Table(t) => assert_eq!(t.len(), heads * keys * keys.next_multiple_of(PANEL), "bias table"),
+            Bias::Relative(r) => assert_eq!((r.size(), r.d()), ((window, window), d), "relative positions"),
+        }
+        E::window(isa, WindowRun { piece: self, qkv, pad, bias, scale, scratch });
     }
 }
 
 pub struct WindowRun<'a, 'b, E> {
-    sizes: Windows,
-    windows: Range<usize>,
+    piece: WindowPiece<'b, E>,
     qkv: &'a [Heads<'b, E>; 3],
     pad: &'a [E],
     bias: &'a Bias<E>,
     scale: f32,
-    out: &'a Shared<'b, E>,
-    out_stride: usize,
     scratch: &'a mut Scratch,
 }
 
@@ -194,15 +180,17 @@ impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Windows { window, heads, d, .. } = self.sizes;
+        let Windows { window, heads, d, .. } = self.piece.sizes;
         let keys = window * window;
         let (kt_len, v_len) = (keys_len::<E>(keys, d), values_len::<E>(keys, d));
         let block = S::MR * keys.next_multiple_of(PANEL);
         let partial = S::MR * d.next_multiple_of(PANEL);
-        let (products, resident) = match self.bias {
-            Bias::Table(t) => (0, size_of_val(&**t) <= RESIDENT_BYTES),
-            Bias::Relative(r) => (S::MR * r.product_columns(), true),
+        let products = match self.bias {
+            Bias::Table(_) => 0,
+            Bias::Relative(r) => S::MR * r.product_columns(),
         };
+        // The order of a bias depends on nothing but the bias: pieces of the same output do not overlap.
+        let resident = heads * keys * keys.next_multiple_of(PANEL) * size_of::<f32>() <= RESIDENT_BYTES;
         let mut held = std::mem::take(self.scratch);
         let (packed, floats, _) =
             held.take::<E, f32, f32>([kt_len + v_len + block, 2 * block + 16 + products + partial, 0]);
@@ -219,15 +207,16 @@ impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
                 products: floats.add(2 * block + 16 + partial),
             }
         };
-        let count = self.windows.len();
+        let count = self.piece.sizes.count();
         let place = |i: usize| if resident { (i / heads, i % heads) } else { (i % count, i / count) };
-        let mut at = place(0);
-        let mut current = Window::new(&self.sizes, self.windows.start);
-        for i in 0..count * heads {
-            let next = if i + 1 < count * heads { place(i + 1) } else { at };
+        let units = self.piece.units.clone();
+        let mut at = place(units.start);
+        let mut current = Window::new(&self.piece.sizes, at.0);
+        for i in units.clone() {
+            let next = if i + 1 < units.end { place(i + 1) } else { at };
             let mut following = None;
             if next.0 != at.0 {
-                following = Some(Window::new(&self.sizes, self.windows.start + next.0));
+                following = Some(Window::new(&self.piece.sizes, next.0));
             }
             self.fetch(s, following.as_ref().unwrap_or(&current), next.1);
             // SAFETY: the sizes were checked before the run.
@@ -246,7 +235,7 @@ impl<E: Elem> WindowRun<'_, '_, E> {
         for &position in &w.queries[..w.real] {
             for part in self.qkv {
                 let at = w.keys[position as usize] as usize * part.stride + part.offset + head * part.step;
-                for c in (0..self.sizes.d).step_by(64 / size_of::<E>()) {
+                for c in (0..self.piece.sizes.d).step_by(64 / size_of::<E>()) {
                     s.prefetch(part.data.as_ptr().wrapping_add(at + c));
                 }
             }
@@ -255,7 +244,7 @@ impl<E: Elem> WindowRun<'_, '_, E> {
 
     #[inline(always)]
     unsafe fn head<S: Simd>(&self, s: S, w: &Window, head: usize, to: &Buffers<E>) {
-        let Windows { window, d, .. } = self.sizes;
+        let Windows { window, d, .. } = self.piece.sizes;
         let (keys, columns) = (window * window, (window * window).next_multiple_of(PANEL));
         let tokens = &w.keys[..keys];
         // SAFETY: real tokens are in the image, whose sizes were checked; so was `pad`, if there is padding.
@@ -265,7 +254,7 @@ impl<E: Elem> WindowRun<'_, '_, E> {
                 let pad = self.pad.as_ptr().wrapping_add(from.offset + head * from.step);
                 *to = Tokens { start: from.at(0, head), stride: from.stride, pad };
             }
-            pack_keys(parts[1], tokens, d, to.kt);
+            pack_keys(s, parts[1], tokens, d, to.kt);
             pack_values(parts[2], tokens, d, to.values);
             parts[0]
         };
@@ -278,7 +267,7 @@ impl<E: Elem> WindowRun<'_, '_, E> {
                 let position = w.queries[first + r.min(rows - 1)] as usize;
                 let token = tokens[position] as usize;
                 queries[r] = q.start.wrapping_add(token * q.stride);
-                outs[r] = self.out.at(token * self.out_stride + head * d, d);
+                outs[r] = self.piece.out.at(token * self.piece.out_stride + head * d, d);
                 if let Bias::Table(table) = self.bias {
                     biases[r] = table[(head * keys + position) * columns..].as_ptr();
                 }

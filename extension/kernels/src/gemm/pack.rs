@@ -25,6 +25,13 @@ impl<E: Elem> Packed<E> {
         Self::segmented(weight, n, 1, k, bias)
     }
 
+    /// `weight` is `[k][n]` row-major: the transposed form of [`Packed::linear`].
+    pub fn transposed(weight: &[f32], n: usize, k: usize, bias: Option<&[f32]>) -> Self {
+        assert_eq!(weight.len(), k * n, "weight of {k} x {n}, transposed");
+        let rows: Vec<f32> = (0..n).flat_map(|row| weight.iter().skip(row).step_by(n).copied()).collect();
+        Self::linear(&rows, n, k, bias)
+    }
+
     /// `weight` is `[n][channels][size][size]` as a convolution stores it. The segments are the `size * size` taps in
     /// row-major order, `channels` long, or, with `merged`, the `size` rows of taps, `size * channels` long: see
     /// [`Conv3x3`](crate::Conv3x3) and [`Patches`](crate::Patches) for which source needs which.

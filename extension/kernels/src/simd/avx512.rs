@@ -164,6 +164,45 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
 
     #[inline(always)]
+    unsafe fn transpose(self, rows: &[*const u32; 16], to: *mut u32, stride: usize) {
+        v!({
+            let mut a = [_mm512_setzero_si512(); 16];
+            let mut b = a;
+            for r in 0..16 {
+                a[r] = _mm512_loadu_si512(rows[r].cast());
+            }
+            // 2 x 2 words, then 2 x 2 pairs: in each quarter of a vector 4 x 4 words are turned
+            for r in (0..16).step_by(2) {
+                b[r] = _mm512_unpacklo_epi32(a[r], a[r + 1]);
+                b[r + 1] = _mm512_unpackhi_epi32(a[r], a[r + 1]);
+            }
+            for r in (0..16).step_by(4) {
+                for i in 0..2 {
+                    a[r + 2 * i] = _mm512_unpacklo_epi64(b[r + i], b[r + 2 + i]);
+                    a[r + 2 * i + 1] = _mm512_unpackhi_epi64(b[r + i], b[r + 2 + i]);
+                }
+            }
+            // then the quarters
+            for i in 0..4 {
+                for half in 0..2 {
+                    let (top, bottom) = (a[8 * half + i], a[8 * half + 4 + i]);
+                    b[8 * half + i] = _mm512_shuffle_i32x4::<0x88>(top, bottom);
+                    b[8 * half + 4 + i] = _mm512_shuffle_i32x4::<0xdd>(top, bottom);
+                }
+            }
+            for i in 0..4 {
+                for odd in 0..2 {
+                    let (top, bottom) = (b[4 * odd + i], b[8 + 4 * odd + i]);
+                    let (even, next) =
+                        (_mm512_shuffle_i32x4::<0x88>(top, bottom), _mm512_shuffle_i32x4::<0xdd>(top, bottom));
+                    _mm512_storeu_si512(to.add((4 * odd + i) * stride).cast(), even);
+                    _mm512_storeu_si512(to.add((8 + 4 * odd + i) * stride).cast(), next);
+                }
+            }
+        })
+    }
+
+    #[inline(always)]
     fn gelu<const FAST: bool>(self, x: __m512) -> __m512 {
         const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves an integer in the low bits
         let (end, scale) = if FAST { (table::FAST_END, table::FAST_SCALE) } else { (table::END, table::SCALE) };

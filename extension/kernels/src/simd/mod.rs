@@ -71,6 +71,17 @@ pub trait Simd: Copy {
     /// Largest lane.
     fn top(self, v: Self::F) -> f32;
 
+    /// Turns 16 x 16 words of 32 bits: word `c` of row `r` goes to `to[c * stride + r]`. Each row has 16 words.
+    #[inline(always)]
+    unsafe fn transpose(self, rows: &[*const u32; 16], to: *mut u32, stride: usize) {
+        for (r, row) in rows.iter().enumerate() {
+            for c in 0..16 {
+                // SAFETY: the caller's contract.
+                unsafe { to.add(c * stride + r).write_unaligned(row.add(c).read_unaligned()) };
+            }
+        }
+    }
+
     /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `math.rs`.
     #[inline(always)]
     fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F {

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use sam_kernels::AlignedVec;
+use sam_kernels::{AlignedVec, Scratch};
 
 use super::element::Element;
 
@@ -33,27 +33,47 @@ impl<E: Element> Arena<E> {
 pub(super) struct Tile<E> {
     pub(super) operand: AlignedVec<E>,
     pub(super) hidden: AlignedVec<E>,
+    pub(super) scratch: Scratch,
 }
 
 /// As many tiles as threads have needed at the same time.
 pub(super) struct Tiles<E> {
     sizes: [usize; 2],
-    free: Mutex<Vec<Tile<E>>>,
+    free: Kept<Tile<E>>,
 }
 
 impl<E: Element> Tiles<E> {
     /// Tiles with room for `sizes` values in `operand` and `hidden`.
     pub(super) fn new(sizes: [usize; 2]) -> Self {
-        Self { sizes, free: Mutex::new(Vec::new()) }
+        Self { sizes, free: Kept::default() }
     }
 
     /// Lends a tile to `work`.
     pub(super) fn with(&self, work: impl FnOnce(&mut Tile<E>)) {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let [operand, hidden] = self.sizes;
-        let mut tile =
-            free.unwrap_or_else(|| Tile { operand: AlignedVec::zeroed(operand), hidden: AlignedVec::zeroed(hidden) });
-        work(&mut tile);
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(tile);
+        let make = || {
+            let [operand, hidden] = self.sizes.map(AlignedVec::zeroed);
+            Tile { operand, hidden, scratch: Scratch::new() }
+        };
+        self.free.with(make, work);
+    }
+}
+
+/// Things that are lent out and kept for the next one who needs them.
+pub(super) struct Kept<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T> Kept<T> {
+    /// Lends one that is kept, or that `make` makes, to `work`.
+    pub(super) fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut thing = free.unwrap_or_else(make);
+        let result = work(&mut thing);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
+        result
     }
 }

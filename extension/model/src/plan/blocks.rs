@@ -73,7 +73,7 @@ impl<E: Element> NormLinear<E> {
     pub(super) fn run(&self, isa: Isa, x: &[f32], out: &mut [E], tiles: &Tiles<E>, team: Team) {
         let (width, outputs) = (self.norm.channels(), self.linear.n());
         let stride = good_stride::<E>(width);
-        team.rows(out, outputs, TILE_ROWS, |rows, out| {
+        team.rows(out, outputs, GRAIN, |rows, out| {
             tiles.with(|tile| {
                 for (start, out) in rows.step_by(TILE_ROWS).zip(out.chunks_mut(TILE_ROWS * outputs)) {
                     let count = out.len() / outputs;
@@ -99,7 +99,7 @@ impl<E: Element> Mlp<E> {
     pub(super) fn run(&self, isa: Isa, x: &mut [f32], tiles: &Tiles<E>, team: Team) {
         let (width, hidden) = (self.norm.channels(), self.expand.n());
         let (stride, hidden_stride) = (good_stride::<E>(width), good_stride::<E>(hidden));
-        team.rows(x, width, TILE_ROWS, |_, x| {
+        team.rows(x, width, GRAIN, |_, x| {
             tiles.with(|tile| {
                 for x in x.chunks_mut(TILE_ROWS * width) {
                     let count = x.len() / width;
@@ -255,7 +255,7 @@ impl<E: Element> Neck<E> {
     ) -> Vec<f32> {
         let (inputs, outputs) = (self.conv1.k(), self.conv1.n());
         let mut embedding = vec![0.0; grid * grid * outputs];
-        team.both_rows(&mut embedding, outputs, between, outputs, TILE_ROWS, |rows, values, between| {
+        team.both_rows(&mut embedding, outputs, between, outputs, GRAIN, |rows, values, between| {
             tiles.with(|tile| {
                 let x = &x[rows.start * inputs..rows.end * inputs];
                 let chunks = x.chunks(TILE_ROWS * inputs).zip(values.chunks_mut(TILE_ROWS * outputs));

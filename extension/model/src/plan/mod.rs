@@ -12,8 +12,6 @@ mod element;
 mod tiny_vit;
 mod vit;
 
-use std::sync::{Mutex, PoisonError};
-
 use sam_imaging::RgbImage;
 use sam_kernels::{Bf16, Isa, Normalise};
 
@@ -22,8 +20,8 @@ use crate::error::Result;
 use crate::precision::Precision;
 use crate::team::Team;
 use crate::weights::Weights;
-use arena::Arena;
-pub(crate) use decoder::{Decoder, Prepared};
+use arena::{Arena, Kept};
+pub(crate) use decoder::Decoder;
 use element::Element;
 use tiny_vit::TinyVit;
 use vit::Vit;
@@ -45,7 +43,7 @@ struct EncoderPlan<E> {
     normalise: Normalise,
     network: Network<E>,
     /// Working memory that no picture is using: as many as there were pictures at the same time.
-    arenas: Mutex<Vec<Arena<E>>>,
+    arenas: Kept<Arena<E>>,
 }
 
 enum Network<E> {
@@ -90,20 +88,17 @@ impl<E: Element> EncoderPlan<E> {
             EncoderConfig::Vit(config) => Network::Vit(Vit::new(config, &encoder_weights)?),
         };
         let normalise = Normalise { mean: config.pixel_mean, std: config.pixel_std };
-        Ok(Self { isa, normalise, network, arenas: Mutex::new(Vec::new()) })
+        Ok(Self { isa, normalise, network, arenas: Kept::default() })
     }
 
     fn run(&self, resized: &RgbImage, team: Team) -> Vec<f32> {
-        let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut arena = kept.unwrap_or_else(|| match &self.network {
+        let make = || match &self.network {
             Network::TinyVit(network) => network.arena(),
             Network::Vit(network) => network.arena(),
-        });
-        let embedding = match &self.network {
-            Network::TinyVit(network) => network.run(self.isa, &self.normalise, resized, &mut arena, team),
-            Network::Vit(network) => network.run(self.isa, &self.normalise, resized, &mut arena, team),
         };
-        self.arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
-        embedding
+        self.arenas.with(make, |arena| match &self.network {
+            Network::TinyVit(network) => network.run(self.isa, &self.normalise, resized, arena, team),
+            Network::Vit(network) => network.run(self.isa, &self.normalise, resized, arena, team),
+        })
     }
 }

@@ -2,8 +2,7 @@
 
 use sam_imaging::RgbImage;
 use sam_kernels::{
-    Act, AlignedVec, Bias, Conv3x3, Depthwise, Epilogue, Heads, Isa, Normalise, Out, Packed, Scratch, Windows,
-    attend_windows, gemm,
+    Act, AlignedVec, Bias, Conv3x3, Depthwise, Epilogue, Heads, Isa, Normalise, Out, Packed, Windows, gemm,
 };
 
 use super::arena::{Arena, Tiles};
@@ -202,14 +201,11 @@ impl<E: Element> Block<E> {
 
         let head = width / self.heads;
         let attended = &mut narrow[..side * side * width];
-        let qkv = &*qkv;
-        // Bands of whole windows: what they read and write are rows of their own.
-        team.rows(attended, side * width, self.window, |rows, out| {
-            let windows = Windows { height: rows.len(), width: side, window: self.window, heads: self.heads, d: head };
-            let qkv = &qkv[rows.start * side * 3 * width..rows.end * side * 3 * width];
-            let parts = Heads::per_head(qkv, 3 * width, head);
+        let parts = Heads::per_head(&*qkv, 3 * width, head);
+        let windows = Windows { height: side, width: side, window: self.window, heads: self.heads, d: head };
+        team.each(windows.pieces(attended, width, team.pieces()), |piece| {
             let scale = (head as f32).powf(-0.5);
-            attend_windows(isa, &windows, &parts, &self.padding, &self.bias, scale, out, width, &mut Scratch::new());
+            tiles.with(|tile| piece.run(isa, &parts, &self.padding, &self.bias, scale, &mut tile.scratch));
         });
         add_linear(isa, &self.proj, attended, x, team);
 

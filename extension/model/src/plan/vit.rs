@@ -2,8 +2,8 @@
 
 use sam_imaging::RgbImage;
 use sam_kernels::{
-    Bias, Epilogue, Heads, Isa, KeyValues, Mat, Normalise, Out, Packed, Patches, RelativePositions, Residual, Scratch,
-    Windows, attend, attend_windows, gemm,
+    Bias, Epilogue, Heads, Isa, KeyValues, Mat, Normalise, Out, Packed, Patches, RelativePositions, Residual, Windows,
+    attend, gemm,
 };
 
 use super::arena::{Arena, Tiles};
@@ -163,23 +163,25 @@ impl<E: Element> Block<E> {
         let qkv = &mut wide[..tokens * 3 * width];
         self.qkv.run(isa, x, qkv, tiles, team);
         let (attended, packed) = narrow.split_at_mut(tokens * width);
-        self.attend(isa, grid, qkv, attended, packed, team);
+        self.attend(isa, grid, qkv, attended, packed, tiles, team);
         add_linear(isa, &self.proj, attended, x, team);
         self.mlp.run(isa, x, tiles, team);
     }
 
     /// Attention of `qkv` (tokens, 3 * width) into `out` (tokens, width); `packed` is working memory.
-    fn attend(&self, isa: Isa, grid: usize, qkv: &[E], out: &mut [E], packed: &mut [E], team: Team) {
+    #[allow(clippy::too_many_arguments)] // as above
+    fn attend(&self, isa: Isa, grid: usize, qkv: &[E], out: &mut [E], packed: &mut [E], tiles: &Tiles<E>, team: Team) {
         let (tokens, width, heads) = (grid * grid, self.proj.n(), self.heads);
         let head = width / heads;
         let scale = (head as f32).powf(-0.5);
         match &self.reach {
-            Reach::Window(side, bias) => team.rows(out, grid * width, *side, |rows, out| {
-                let windows = Windows { height: rows.len(), width: grid, window: *side, heads, d: head };
-                let qkv = &qkv[rows.start * grid * 3 * width..rows.end * grid * 3 * width];
+            Reach::Window(side, bias) => {
+                let windows = Windows { height: grid, width: grid, window: *side, heads, d: head };
                 let parts = Heads::per_part(qkv, 3 * width, heads, head);
-                attend_windows(isa, &windows, &parts, &self.padding, bias, scale, out, width, &mut Scratch::new());
-            }),
+                team.each(windows.pieces(out, width, team.pieces()), |piece| {
+                    tiles.with(|tile| piece.run(isa, &parts, &self.padding, bias, scale, &mut tile.scratch));
+                });
+            }
             Reach::Image(relative) => {
                 let layout = KeyValues::new(tokens, head, grid);
                 let [q, k, v] = Heads::per_part(qkv, 3 * width, heads, head);
@@ -192,8 +194,10 @@ impl<E: Element> Block<E> {
                 });
                 let packed = &*packed;
                 team.rows(out, width, QUERIES, |queries, out| {
-                    let scratch = &mut Scratch::new();
-                    attend(isa, &layout, &q, packed, 0..heads, queries, scale, Some(relative), out, width, scratch);
+                    tiles.with(|tile| {
+                        let (heads, scratch) = (0..heads, &mut tile.scratch);
+                        attend(isa, &layout, &q, packed, heads, queries, scale, Some(relative), out, width, scratch);
+                    });
                 });
             }
         }

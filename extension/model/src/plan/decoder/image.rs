@@ -1,124 +1,198 @@
-//! The image's side of the decoder: 4,096 rows, each read as few times as possible.
+//! The image's side of the decoder: passes over its rows, in each of which they attend to the tokens, and the tokens of
+//! the next attention to them.
+//!
+//! Only what the tokens ask for is computed of the image's projections, see `sam_kernels::softmax_tokens`. A pass is
+//! cut into segments of rows. The tokens' attention to a segment is a sum of its rows for each column, a column being a
+//! head of a token; the segments are put together in their order, so that the bits depend on no thread.
 
 use sam_kernels::{
-    Act, Epilogue, Heads, Isa, KeyValues, Mat, MatMut, Out, Packed, Residual, Rows, Scratch, attend, gemm,
+    Act, AlignedVec, Epilogue, Isa, LayerNorm, Mat, MatMut, Out, Packed, Residual, Rows, add, gemm, softmax_rows,
+    softmax_tokens, weighted_sums,
 };
 
-use super::tokens::{Layer, apply, pack, with};
-use crate::error::Result;
-use crate::weights::Weights;
+use super::super::arena::Kept;
+use crate::team::Team;
 
-/// Keys and values for the tokens' attention, and queries of the image if it is going to be updated, as one product.
-pub(super) struct Projection {
-    weight: Packed<f32>,
-    /// (tokens, outputs): what the image's positions add
-    positions: Vec<f32>,
-    /// Values of a head's key.
-    pub(super) inner: usize,
+/// Most rows of a segment: with all that is computed of them they stay in the second-level cache.
+const SEGMENT_ROWS: usize = 128;
+
+/// What tokens ask of the image: the inner product of an image row, with its position, and a column is the column's
+/// score, in units of ln 2.
+pub(super) struct Queries {
+    /// (tokens * heads, width)
+    pub(super) columns: Packed<f32>,
 }
 
-/// The update of the image by the tokens: each image token attends to the few tokens.
-pub(super) struct ImageUpdate<'a> {
-    isa: Isa,
-    layer: &'a Layer,
-    heads: usize,
-    inner: usize,
-    layout: KeyValues,
-    packed: Vec<f32>,
+/// How tokens change the image: their keys, as columns that an image row is multiplied by, and what each column adds.
+pub(super) struct Update<'a> {
+    /// (tokens * heads, width)
+    pub(super) keys: Packed<f32>,
+    /// (width, tokens * heads)
+    pub(super) values: Packed<f32>,
+    pub(super) norm: &'a LayerNorm,
 }
 
-impl<'a> ImageUpdate<'a> {
-    pub(super) fn new(
-        isa: Isa,
-        layer: &'a Layer,
-        heads: usize,
-        inner: usize,
-        tokens: &[f32],
-        positions: &[f32],
-    ) -> Self {
-        let k = apply(isa, &layer.image_k, &with(tokens, positions), &Epilogue::BIAS);
-        let v = apply(isa, &layer.image_v, tokens, &Epilogue::BIAS);
-        let (layout, packed) = pack(&k, &v, inner, inner, heads);
-        Self { isa, layer, heads, inner, layout, packed }
+/// The image of one prompt, and room for the passes over it.
+pub(super) struct Image {
+    /// (rows, width)
+    pub(super) values: AlignedVec<f32>,
+    /// For each segment the columns' sums of rows, then their maxima, then the sums of their weights.
+    partial: Vec<f32>,
+}
+
+/// Small buffers for the rows that a thread is working on.
+#[derive(Default)]
+pub(super) struct Segment {
+    positioned: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+/// What all passes share.
+pub(super) struct Passes<'a> {
+    pub(super) isa: Isa,
+    pub(super) heads: usize,
+    pub(super) width: usize,
+    /// Side of the image, in rows.
+    pub(super) grid: usize,
+    /// (rows, width)
+    pub(super) positions: &'a [f32],
+    pub(super) segments: &'a Kept<Segment>,
+    pub(super) team: Team,
+}
+
+impl Image {
+    pub(super) fn new(values: usize) -> Self {
+        Self { values: AlignedVec::zeroed(values), partial: Vec::new() }
     }
+}
 
-    /// Rows from `start` on of the updated image, as many as `out` has; `projected` holds the queries behind the keys
-    /// and values.
-    #[allow(clippy::too_many_arguments)]
+impl Passes<'_> {
+    /// Changes each row of the image by `prepare`, which gets the index of the first value and the values of some
+    /// rows; then by `update`. Returns the mean of the rows that each column of `queries` attends to:
+    /// (tokens * heads, width).
     pub(super) fn run(
         &self,
-        image: &[f32],
-        projected: &[f32],
-        outputs: usize,
-        start: usize,
-        mixed: &mut [f32],
-        out: &mut [f32],
-        scratch: &mut Scratch,
-    ) {
-        let (isa, inner, width) = (self.isa, self.inner, self.layer.image_out.n());
-        let head = inner / self.heads;
-        let count = out.len() / width;
-        let queries = Heads { data: projected, stride: outputs, offset: 2 * inner, step: head };
-        let scale = (head as f32).powf(-0.5);
-        let rows = start..start + count;
-        attend(isa, &self.layout, &queries, &self.packed, 0..self.heads, rows, scale, None, mixed, inner, scratch);
-        let residual = Residual::From(Mat::new(&image[start * width..(start + count) * width], width));
-        let epilogue = Epilogue { residual, ..Epilogue::BIAS };
-        let out_rows = Out::f32(&mut *out, width);
-        gemm(isa, &Rows::dense(mixed, inner), 0..count, &self.layer.image_out, &epilogue, out_rows);
-        self.layer.norm4.apply_in_place(isa, MatMut::new(out, width), count, Act::None);
+        image: &mut Image,
+        prepare: impl Fn(usize, &mut [f32]) + Sync,
+        update: Option<&Update<'_>>,
+        queries: &Queries,
+    ) -> Vec<f32> {
+        let (width, columns) = (self.width, queries.columns.n());
+        let length = segment_rows(self.grid) * width;
+        let partial_length = columns * (width + 2);
+        let segments = image.values.len() / length;
+        if image.partial.len() < segments * partial_length {
+            image.partial.resize(segments * partial_length, 0.0);
+        }
+        let Image { values, partial } = image;
+        let partial = &mut partial[..segments * partial_length];
+        self.team.both_rows(values, length, partial, partial_length, 1, |range, values, partial| {
+            self.segments.with(Segment::default, |segment| {
+                let pieces = values.chunks_exact_mut(length).zip(partial.chunks_exact_mut(partial_length));
+                for (index, (rows, partial)) in range.zip(pieces) {
+                    let start = index * length;
+                    let positions = &self.positions[start..start + length];
+                    segment.make_room(length, length / width * columns.next_multiple_of(16));
+                    prepare(start, rows);
+                    if let Some(update) = update {
+                        self.update(update, rows, positions, segment);
+                    }
+                    self.attend(queries, rows, positions, segment, partial);
+                }
+            });
+        });
+        merge(partial, columns, width)
+    }
+
+    /// Image rows attend to the tokens.
+    fn update(&self, update: &Update<'_>, rows: &mut [f32], positions: &[f32], segment: &mut Segment) {
+        let (isa, width, columns) = (self.isa, self.width, update.keys.n());
+        let (count, stride) = (rows.len() / width, columns.next_multiple_of(16));
+        let Segment { positioned, scores } = segment;
+        add(isa, rows, positions, positioned);
+        let out = Out::f32(scores, stride);
+        gemm(isa, &Rows::dense(positioned, width), 0..count, &update.keys, &Epilogue::BIAS, out);
+        softmax_tokens(isa, MatMut::new(scores, stride), count, columns / self.heads, self.heads);
+        let weights = Rows::new(scores, stride, columns);
+        let epilogue = Epilogue { residual: Residual::InPlace, ..Epilogue::BIAS };
+        gemm(isa, &weights, 0..count, &update.values, &epilogue, Out::f32(rows, width));
+        update.norm.apply_in_place(isa, MatMut::new(rows, width), count, Act::None);
+    }
+
+    /// Tokens attend to image rows.
+    fn attend(&self, queries: &Queries, rows: &[f32], positions: &[f32], segment: &mut Segment, out: &mut [f32]) {
+        let (isa, width, columns) = (self.isa, self.width, queries.columns.n());
+        let (count, stride) = (rows.len() / width, columns.next_multiple_of(16));
+        let Segment { positioned, scores } = segment;
+        add(isa, rows, positions, positioned);
+        let products = Out::f32(scores, stride);
+        gemm(isa, &Rows::dense(positioned, width), 0..count, &queries.columns, &Epilogue::BIAS, products);
+        let (sums, state) = out.split_at_mut(columns * width);
+        let (max, total) = state.split_at_mut(columns);
+        softmax_rows(isa, MatMut::new(scores, stride), count, max, total);
+        let (weights, values) = (Mat::new(scores, stride), Mat::new(rows, width));
+        weighted_sums(isa, weights, columns, values, width, count, MatMut::new(sums, width));
     }
 }
 
-impl Projection {
-    /// `parts` are linear layers of the image with its positions, but for the second, the values, without.
-    pub(super) fn new(parts: &[Weights], width: usize, inner: usize, positions: &[f32], isa: Isa) -> Result<Self> {
-        let outputs = parts.len() * inner;
-        let (mut rows, mut positional) = (Vec::new(), Vec::new());
-        let mut bias = Vec::new();
-        for (index, part) in parts.iter().enumerate() {
-            let weight = part.values("weight", &[inner, width])?;
-            if index == 1 {
-                positional.extend(std::iter::repeat_n(0.0, weight.len()));
-            } else {
-                positional.extend_from_slice(&weight);
-            }
-            rows.extend(weight);
-            bias.extend(part.values("bias", &[inner])?);
-        }
-        let by_position = Packed::<f32>::linear(&positional, outputs, width, Some(&bias));
-        Ok(Self {
-            weight: Packed::linear(&rows, outputs, width, None),
-            positions: apply(isa, &by_position, positions, &Epilogue::BIAS),
-            inner,
+impl Segment {
+    fn make_room(&mut self, values: usize, scores: usize) {
+        self.positioned.resize(values, 0.0);
+        self.scores.resize(scores, 0.0);
+    }
+}
+
+/// Rows of a segment: as many lines of the image as fit and divide it.
+fn segment_rows(grid: usize) -> usize {
+    let fits = |lines: &usize| grid.is_multiple_of(*lines) && lines * grid <= SEGMENT_ROWS;
+    grid * (1..=grid).rev().find(fits).unwrap_or(1)
+}
+
+/// Means over all rows, of the segments' sums, maxima and sums of weights.
+fn merge(partial: &[f32], columns: usize, width: usize) -> Vec<f32> {
+    let (mut max, mut total) = (vec![f32::NEG_INFINITY; columns], vec![0.0; columns]);
+    let segments = || {
+        partial.chunks_exact(columns * (width + 2)).map(|segment| {
+            let (sums, state) = segment.split_at(columns * width);
+            let (max, total) = state.split_at(columns);
+            (sums, max, total)
         })
+    };
+    for (_, segment_max, _) in segments() {
+        max.iter_mut().zip(segment_max).for_each(|(max, of_segment)| *max = max.max(*of_segment));
     }
-
-    pub(super) fn outputs(&self) -> usize {
-        self.weight.n()
-    }
-
-    /// The projection of image rows, the first of which is row `start` of the whole image.
-    pub(super) fn run(&self, isa: Isa, image: &[f32], start: usize, out: &mut [f32]) {
-        let (width, outputs) = (self.weight.k(), self.outputs());
-        let rows = out.len() / outputs;
-        let positions = Mat::new(&self.positions[start * outputs..(start + rows) * outputs], outputs);
-        let epilogue = Epilogue { residual: Residual::From(positions), ..Epilogue::BIAS };
-        gemm(isa, &Rows::dense(image, width), 0..rows, &self.weight, &epilogue, Out::f32(out, outputs));
-    }
-}
-
-/// A transposed convolution, kernel 2 and stride 2, as a linear layer whose outputs are (row, column, channel).
-pub(super) fn upscale(weights: &Weights, inputs: usize, outputs: usize) -> Result<Packed<f32>> {
-    let weight = weights.values("weight", &[inputs, outputs, 2, 2])?;
-    let bias = weights.values("bias", &[outputs])?;
-    let mut rows = vec![0.0; 4 * outputs * inputs];
-    for input in 0..inputs {
-        for output in 0..outputs {
-            for cell in 0..4 {
-                rows[(cell * outputs + output) * inputs + input] = weight[(input * outputs + output) * 4 + cell];
-            }
+    for (_, segment_max, segment_total) in segments() {
+        for column in 0..columns {
+            total[column] += (segment_max[column] - max[column]).exp2() * segment_total[column];
         }
     }
-    Ok(Packed::linear(&rows, 4 * outputs, inputs, Some(&bias.repeat(4))))
+    let mut means = vec![0.0; columns * width];
+    for (sums, segment_max, _) in segments() {
+        let rows = means.chunks_exact_mut(width).zip(sums.chunks_exact(width));
+        for (column, (mean, sum)) in rows.enumerate() {
+            let weight = (segment_max[column] - max[column]).exp2() / total[column];
+            mean.iter_mut().zip(sum).for_each(|(mean, sum)| *mean += weight * sum);
+        }
+    }
+    means
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_whole_lines_and_divide_the_image() {
+        for (grid, rows) in [(64, 128), (8, 64), (16, 128), (4, 16), (1, 1), (60, 120), (11, 121), (200, 200)] {
+            assert_eq!(segment_rows(grid), rows, "grid {grid}");
+            assert!((grid * grid).is_multiple_of(rows));
+        }
+    }
+
+    #[test]
+    fn merging_segments_weighs_them_by_their_maxima() {
+        // One column of width 1; values 1 with score 0 and weight 1, and 3 with score 1: (1 + 2 * 3) / 3.
+        let partial = [1.0, 0.0, 1.0, 3.0, 1.0, 1.0];
+        assert_eq!(merge(&partial, 1, 1), [7.0 / 3.0]);
+    }
 }
