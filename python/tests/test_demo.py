@@ -31,7 +31,9 @@ def test_demo(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "demo" / "run.py"), "--out", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("3 pictures encoded, 3 prompts decoded") == 2
+    # One of the pictures of the second query is known from the first.
+    assert done.stdout.count("3 pictures encoded, 3 prompts decoded") == 1
+    assert done.stdout.count("2 pictures encoded, 3 prompts decoded") == 1
     text = page.read_text()
     assert text.count("<figure") == 6
     assert text.count("data:image/jpeg;base64,") == 6
@@ -62,4 +64,6 @@ def test_readme_lists_the_functions() -> None:
     with duckdb_sam.connect() as con:
         rows = con.execute("SELECT function_name, parameters FROM sam_functions()").fetchall()
     for name, parameters in rows:
+        if any(parameter.endswith(" :=") for parameter in parameters):
+            parameters = ["name := value", "..."]
         assert f"`{name}({', '.join(parameters)})`" in table

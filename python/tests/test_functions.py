@@ -41,7 +41,7 @@ def test_every_function_is_described(con: duckdb.DuckDBPyConnection) -> None:
 def test_examples_are_valid(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE t (image BLOB)")
     for (example,) in con.execute("SELECT DISTINCT example FROM sam_functions()").fetchall():
-        query = example if example.startswith(("SELECT", "FROM")) else f"SELECT {example} FROM t"
+        query = example if example.startswith(("SELECT", "FROM", "CALL")) else f"SELECT {example} FROM t"
         con.execute(query).fetchall()
 
 

@@ -31,6 +31,7 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_function_set_error) == 273 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_stream_fetch_chunk) == (BAND - 1) * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_is_null_value) < BAND * ENTRY);
     assert!(size_of::<ffi::duckdb_ext_api_v1>() > BAND * ENTRY);
 };
 

@@ -5,7 +5,9 @@
 //! - [`entry`]: how the engine finds and initialises the extension;
 //! - [`functions`]: the SQL surface, one room per function family;
 //! - [`batch`]: the rows of one vector become the least possible work, spread over all cores;
-//! - [`session`]: what outlives a query: loaded models, threads, counters, settings;
+//! - [`record`]: a mask as run lengths with its scores;
+//! - [`session`]: what outlives a query: loaded models, what was computed before, threads,
+//!   counters, settings;
 //! - [`engine`]: the layer over DuckDB's C API. It and [`entry`] hold all the `unsafe` code of the crate.
 
 #![deny(unsafe_code)]
@@ -17,4 +19,5 @@ mod engine;
 mod entry;
 mod failure;
 mod functions;
+mod record;
 mod session;

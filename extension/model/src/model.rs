@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::Device;
 use sam_imaging::{RgbImage, resize_bilinear};
@@ -78,10 +78,11 @@ enum Network {
 }
 
 /// A picture as the mask decoder sees it: what the image encoder made of it, and its sizes.
-#[derive(Debug)]
+/// Shared: a clone copies nothing.
+#[derive(Debug, Clone)]
 pub struct Embedding {
     /// (rows * columns, channels)
-    values: Vec<f32>,
+    values: Arc<Vec<f32>>,
     frame: Frame,
 }
 
@@ -184,7 +185,7 @@ impl Model {
             Network::Plan(plan) => plan.encode(&resized, team),
             Network::Graph(graph) => graph.encode(&self.planes(&resized), side)?,
         };
-        Ok(Embedding { values, frame })
+        Ok(Embedding { values: Arc::new(values), frame })
     }
 
     /// The padded, normalised input as the graph takes it: (3, side, side).
@@ -234,6 +235,11 @@ impl Model {
 }
 
 impl Embedding {
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.values.capacity() * size_of::<f32>()
+    }
+
     /// Width and height of the picture, in pixels.
     pub fn original_size(&self) -> (usize, usize) {
         self.frame.original

@@ -60,6 +60,18 @@ impl Prediction {
         best
     }
 
+    /// This prediction with its best candidate only, in as little memory.
+    pub fn into_best(self) -> Self {
+        let best = self.best();
+        let logits = self.low_res_logits(best).to_vec();
+        Self { logits, predicted_iou: vec![self.predicted_iou[best]], ..self }
+    }
+
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + (self.logits.capacity() + self.predicted_iou.capacity()) * size_of::<f32>()
+    }
+
     /// Width and height of the picture, in pixels.
     pub fn size(&self) -> (usize, usize) {
         self.frame.original
@@ -160,7 +172,13 @@ mod tests {
     #[test]
     fn best_is_the_first_of_the_highest() {
         let frame = Frame::new(4, 4, 16, 4).unwrap();
-        assert_eq!(Prediction::new(vec![0.0; 48], vec![0.1, 0.7, 0.7], frame, isa()).best(), 1);
+        let prediction =
+            Prediction::new((0..48).map(|value| value as f32).collect(), vec![0.1, 0.7, 0.7], frame, isa());
+        assert_eq!(prediction.best(), 1);
+        let best = prediction.clone().into_best();
+        assert_eq!((best.best(), best.predicted_iou()), (0, &[0.7][..]));
+        assert_eq!(best.low_res_logits(0), prediction.low_res_logits(1));
+        assert!(best.bytes() < prediction.bytes());
         assert_eq!(Prediction::new(vec![0.0; 16], vec![-0.2], frame, isa()).best(), 0);
     }
 }

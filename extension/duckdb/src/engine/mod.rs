@@ -26,7 +26,7 @@ pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;
 pub use scalar::{Overload, Parameter, ScalarFunction};
-pub use table::{TableFunction, Value};
+pub use table::{Arguments, TableFunction, Value};
 pub use types::Type;
 pub use write::Output;
 

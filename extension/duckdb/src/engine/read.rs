@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 /// The arguments of one call: columns of equal length.
 pub struct Input<'a> {
+    function: &'static str,
     columns: Vec<Column<'a>>,
     rows: usize,
 }
@@ -25,18 +26,23 @@ pub struct Column<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The columns of `chunk`, whose types are `kinds`.
+    /// The columns of `chunk`, whose types are `kinds`, for a call of `function`.
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
+    pub(super) unsafe fn new(function: &'static str, chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
         let column = |(index, kind): (usize, &Type)| {
             // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them.
             unsafe { Column::new(ffi::duckdb_data_chunk_get_vector(chunk, index as u64), *kind, rows) }
         };
-        Ok(Self { columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
+        Ok(Self { function, columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
+    }
+
+    /// The function that is called.
+    pub fn function(&self) -> &'static str {
+        self.function
     }
 
     /// How many rows the call is about.

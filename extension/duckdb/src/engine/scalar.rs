@@ -117,12 +117,12 @@ unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_da
     // SAFETY: the extra information is the `Registered` of this overload and lives as long as the function.
     let registered = unsafe { ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>().as_ref() };
     let outcome = guard(|| {
-        let Registered { overload, signature, .. } =
+        let Registered { name, overload, signature } =
             registered.ok_or_else(|| Failure::internal("no extra information"))?;
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let input = Input::new(chunk, signature)?;
+            let input = Input::new(name, chunk, signature)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)
         };

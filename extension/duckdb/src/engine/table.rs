@@ -1,4 +1,4 @@
-//! Table functions whose result fits in memory: they list what the session knows.
+//! Table functions whose result fits in memory: they list what the session knows, or change it.
 
 use super::guard::error_text;
 use super::{Help, Output, Registry, Type, ffi, guard};
@@ -6,16 +6,29 @@ use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::Mutex;
 
-/// A table function without arguments.
+/// A table function. Its arguments are texts, to which the engine casts whatever it is given.
 pub struct TableFunction {
     /// The name in SQL.
     pub name: &'static CStr,
     /// What it says about itself.
     pub help: Help,
+    /// The arguments that are given by their position, by the names that the reference gives them.
+    pub positional: &'static [&'static CStr],
+    /// The arguments that are given by name, all of them optional.
+    pub named: &'static [&'static CStr],
     /// Names and types of the columns: the types that [`Value`] has.
     pub columns: &'static [(&'static CStr, Type)],
-    /// Produces all rows, when the query starts to run.
-    pub run: fn() -> Result<Vec<Vec<Value>>>,
+    /// Produces all rows, when the query starts to run: `EXPLAIN` and `PREPARE` do not call it.
+    pub run: fn(&Arguments) -> Result<Vec<Vec<Value>>>,
+}
+
+/// The arguments of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arguments {
+    /// In their order; `None` is NULL.
+    pub positional: Vec<Option<String>>,
+    /// Those that are given.
+    pub named: Vec<(&'static CStr, Option<String>)>,
 }
 
 /// One cell.
@@ -31,6 +44,8 @@ pub enum Value {
     Bigint(i64),
     /// A `DOUBLE`
     Double(f64),
+    /// A `TIMESTAMP`: microseconds since 1970.
+    Timestamp(i64),
     /// A `VARCHAR`
     Varchar(String),
     /// A `VARCHAR[]`
@@ -50,6 +65,12 @@ impl Registry {
             ffi::duckdb_table_function_set_name(handle, function.name.as_ptr());
             let extra = std::ptr::from_ref(function).cast_mut().cast::<c_void>();
             ffi::duckdb_table_function_set_extra_info(handle, extra, None);
+            for _ in function.positional {
+                ffi::duckdb_table_function_add_parameter(handle, Type::Varchar.create().raw());
+            }
+            for name in function.named {
+                ffi::duckdb_table_function_add_named_parameter(handle, name.as_ptr(), Type::Varchar.create().raw());
+            }
             ffi::duckdb_table_function_set_bind(handle, Some(bind));
             ffi::duckdb_table_function_set_init(handle, Some(init));
             ffi::duckdb_table_function_set_function(handle, Some(produce));
@@ -70,10 +91,16 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
     // SAFETY: the extra information is the `TableFunction`, or NULL.
     let function = unsafe { ffi::duckdb_bind_get_extra_info(info).cast::<TableFunction>().as_ref() };
     let outcome = guard(|| {
-        for (name, kind) in function.ok_or_else(|| Failure::internal("no extra information"))?.columns {
+        let function = function.ok_or_else(|| Failure::internal("no extra information"))?;
+        for (name, kind) in function.columns {
             // SAFETY: the engine copies name and type.
             unsafe { ffi::duckdb_bind_add_result_column(info, name.as_ptr(), kind.create().raw()) }
         }
+        // SAFETY: the engine's handle, and the arguments that were registered.
+        let arguments = unsafe { arguments(info, function) };
+        let arguments = Box::into_raw(Box::new(arguments));
+        // SAFETY: the box is handed over with the function that frees it.
+        unsafe { ffi::duckdb_bind_set_bind_data(info, arguments.cast::<c_void>(), Some(free::<Arguments>)) }
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -83,16 +110,57 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
     }
 }
 
+/// The arguments of a call that is being bound.
+///
+/// # Safety
+/// `info` is that of a call of `function`.
+unsafe fn arguments(info: ffi::duckdb_bind_info, function: &TableFunction) -> Arguments {
+    // SAFETY: the values are the caller's, which `text` frees.
+    let positional =
+        (0..function.positional.len()).map(|index| unsafe { text(ffi::duckdb_bind_get_parameter(info, index as u64)) });
+    let named = function.named.iter().filter_map(|name| {
+        // SAFETY: as above; NULL stands for an argument that is not given.
+        let value = unsafe { ffi::duckdb_bind_get_named_parameter(info, name.as_ptr()) };
+        // SAFETY: as above.
+        (!value.is_null()).then(|| (*name, unsafe { text(value) }))
+    });
+    Arguments { positional: positional.collect(), named: named.collect() }
+}
+
+/// The text of a value of type `VARCHAR`, which is freed.
+///
+/// # Safety
+/// `value` is a live value that nobody else frees.
+unsafe fn text(mut value: ffi::duckdb_value) -> Option<String> {
+    // SAFETY: the value lives until it is destroyed, once; its text is the caller's to free.
+    unsafe {
+        let text = (!ffi::duckdb_is_null_value(value)).then(|| {
+            let start = ffi::duckdb_get_varchar(value);
+            let text = CStr::from_ptr(start).to_string_lossy().into_owned();
+            ffi::duckdb_free(start.cast::<c_void>());
+            text
+        });
+        ffi::duckdb_destroy_value(&mut value);
+        text
+    }
+}
+
 /// # Safety
 /// Called by the engine for a registered table function, once for each run of the query.
 unsafe extern "C" fn init(info: ffi::duckdb_init_info) {
-    // SAFETY: the extra information is the `TableFunction`, or NULL.
-    let function = unsafe { ffi::duckdb_init_get_extra_info(info).cast::<TableFunction>().as_ref() };
+    // SAFETY: the extra information is the `TableFunction`, the bind data its `Arguments`, or either is NULL.
+    let (function, arguments) = unsafe {
+        let function = ffi::duckdb_init_get_extra_info(info).cast::<TableFunction>().as_ref();
+        (function, ffi::duckdb_init_get_bind_data(info).cast::<Arguments>().as_ref())
+    };
     let outcome = guard(|| {
-        let rows = (function.ok_or_else(|| Failure::internal("no extra information"))?.run)()?;
+        let (Some(function), Some(arguments)) = (function, arguments) else {
+            return Err(Failure::internal("no extra information"));
+        };
+        let rows = (function.run)(arguments)?;
         let pending = Box::into_raw(Box::new(Pending(Mutex::new(rows.into_iter()))));
         // SAFETY: the box is handed over with the function that frees it.
-        unsafe { ffi::duckdb_init_set_init_data(info, pending.cast::<c_void>(), Some(free)) }
+        unsafe { ffi::duckdb_init_set_init_data(info, pending.cast::<c_void>(), Some(free::<Pending>)) }
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -103,10 +171,10 @@ unsafe extern "C" fn init(info: ffi::duckdb_init_info) {
 }
 
 /// # Safety
-/// Called by the engine with the pointer that was handed over, once.
-unsafe extern "C" fn free(pending: *mut c_void) {
-    // SAFETY: the pointer came from `Box::into_raw` of a `Pending`.
-    drop(unsafe { Box::from_raw(pending.cast::<Pending>()) });
+/// Called by the engine with the pointer that was handed over, once; it points to a `T` in a box.
+unsafe extern "C" fn free<T>(data: *mut c_void) {
+    // SAFETY: the pointer came from `Box::into_raw`.
+    drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 
 /// # Safety
@@ -162,6 +230,7 @@ fn write<'a>(cells: impl Iterator<Item = &'a Value> + Clone, output: impl Fn() -
             Value::Boolean(value) => output().booleans()[row] = u8::from(*value),
             Value::Integer(value) => output().integers()[row] = *value,
             Value::Bigint(value) => output().bigints()[row] = *value,
+            Value::Timestamp(value) => output().timestamps()[row] = *value,
             Value::Double(value) => output().doubles()[row] = *value,
             Value::Varchar(text) => output().set_bytes(row, text.as_bytes())?,
             Value::Varchars(_) => {} // written above, with the whole column

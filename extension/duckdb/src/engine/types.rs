@@ -17,6 +17,8 @@ pub enum Type {
     Float,
     /// `DOUBLE`
     Double,
+    /// `TIMESTAMP`
+    Timestamp,
     /// `VARCHAR`
     Varchar,
     /// `BLOB`
@@ -39,6 +41,7 @@ impl Type {
             Type::Bigint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
             Type::Float => ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT,
             Type::Double => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE,
+            Type::Timestamp => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
             Type::Varchar => ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
             Type::Blob => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB,
             Type::List(child) => {
@@ -70,6 +73,7 @@ impl fmt::Display for Type {
             Type::Bigint => f.write_str("BIGINT"),
             Type::Float => f.write_str("FLOAT"),
             Type::Double => f.write_str("DOUBLE"),
+            Type::Timestamp => f.write_str("TIMESTAMP"),
             Type::Varchar => f.write_str("VARCHAR"),
             Type::Blob => f.write_str("BLOB"),
             Type::List(child) => write!(f, "{child}[]"),

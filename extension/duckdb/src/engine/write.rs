@@ -140,6 +140,13 @@ impl<'a> Output<'a> {
         unsafe { self.values() }
     }
 
+    /// The values of a `TIMESTAMP` result, in microseconds since 1970.
+    pub fn timestamps(self) -> &'a mut [i64] {
+        self.expect(self.kind == Type::Timestamp);
+        // SAFETY: the vector holds `i64`.
+        unsafe { self.values() }
+    }
+
     /// The values of a `BOOLEAN` result, one byte each: 0 or 1.
     pub fn booleans(self) -> &'a mut [u8] {
         self.expect(self.kind == Type::Boolean);

@@ -1,6 +1,8 @@
 //! `sam_version`, `sam_stats` and `sam_functions`: the extension about itself.
 
-use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, TableFunction, Type, Value};
+use crate::engine::{
+    Arguments, Category, Help, Input, Output, Overload, Parameter, ScalarFunction, TableFunction, Type, Value,
+};
 use crate::failure::Result;
 use crate::session::Session;
 use std::ffi::CStr;
@@ -22,9 +24,13 @@ pub static STATS: TableFunction = TableFunction {
     help: Help {
         category: Category::Extension,
         description: "How much work the process has done since the extension was loaded: pictures decoded, encoder \
-            and decoder runs, seconds spent in each, summed over all threads.",
+            and decoder runs, what the memo has saved (`memo_hits`: prompts that needed no decoder run; \
+            `embedding_hits`: pictures that needed no encoder run), seconds spent in each stage, summed over all \
+            threads; and what the memo holds now.",
         example: "SELECT value FROM sam_stats() WHERE counter = 'encodes'",
     },
+    positional: &[],
+    named: &[],
     columns: &[(c"counter", Type::Varchar), (c"value", Type::Double)],
     run: stats,
 };
@@ -38,6 +44,8 @@ pub static FUNCTIONS: TableFunction = TableFunction {
             `duckdb_functions()`. Where an argument may have one of several types, they are separated by ` | `.",
         example: "SELECT function_name, parameters, description FROM sam_functions()",
     },
+    positional: &[],
+    named: &[],
     columns: &[
         (c"function_name", Type::Varchar),
         (c"function_type", Type::Varchar),
@@ -55,33 +63,56 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     (0..input.rows()).try_for_each(|row| output.set_bytes(row, env!("CARGO_PKG_VERSION").as_bytes()))
 }
 
-fn stats() -> Result<Vec<Vec<Value>>> {
-    let counters = Session::get()?.stats.snapshot().into_iter();
-    Ok(counters.map(|(name, value)| vec![Value::Varchar(name.into()), Value::Double(value)]).collect())
+fn stats(_: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let session = Session::get()?;
+    let (counters, held) = (session.stats.snapshot().into_iter(), session.memo.held());
+    let now = [
+        ("memo_entries", held.entries as f64),
+        ("memo_bytes", held.bytes as f64),
+        ("errors", session.errors.total() as f64),
+    ];
+    Ok(counters.chain(now).map(|(name, value)| vec![Value::Varchar(name.into()), Value::Double(value)]).collect())
 }
 
-fn functions() -> Result<Vec<Vec<Value>>> {
+fn functions(_: &Arguments) -> Result<Vec<Vec<Value>>> {
     let scalars = super::SCALARS.iter().flat_map(|function| {
         function.overloads.iter().map(|overload| {
             let returns = overload.returns.to_string();
-            described(function.name, "scalar", overload.parameters, returns, &function.help)
+            let names = overload.parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
+            let types = overload.parameters.iter().map(types_of).collect();
+            described(function.name, "scalar", names, types, returns, &function.help)
         })
     });
     let tables = super::TABLES.iter().map(|function| {
         let columns = function.columns.iter().map(|(name, kind)| format!("{} {kind}", name.to_string_lossy()));
         let returns = format!("TABLE({})", columns.collect::<Vec<_>>().join(", "));
-        described(function.name, "table", &[], returns, &function.help)
+        let parameters = function.positional.iter().map(|name| name.to_string_lossy().into_owned());
+        let named = function.named.iter().map(|name| format!("{} :=", name.to_string_lossy()));
+        let parameters: Vec<_> = parameters.chain(named).collect();
+        let types = vec![Type::Varchar.to_string(); parameters.len()];
+        described(function.name, "table", parameters, types, returns, &function.help)
     });
     Ok(scalars.chain(tables).collect())
 }
 
-fn described(name: &CStr, kind: &str, parameters: &[Parameter], returns: String, help: &Help) -> Vec<Value> {
-    let types = |parameter: &Parameter| parameter.types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+/// The types that an argument may have.
+fn types_of(parameter: &Parameter) -> String {
+    parameter.types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+}
+
+fn described(
+    name: &CStr,
+    kind: &str,
+    parameters: Vec<String>,
+    types: Vec<String>,
+    returns: String,
+    help: &Help,
+) -> Vec<Value> {
     vec![
         Value::Varchar(name.to_string_lossy().into_owned()),
         Value::Varchar(kind.into()),
-        Value::Varchars(parameters.iter().map(|parameter| parameter.name.into()).collect()),
-        Value::Varchars(parameters.iter().map(types).collect()),
+        Value::Varchars(parameters),
+        Value::Varchars(types),
         Value::Varchar(returns),
         Value::Varchar(help.description.into()),
         Value::Varchar(help.example.into()),

@@ -1,12 +1,11 @@
 //! `sam_annotate`: the mask as a compact record, the form to keep in tables.
 
 use super::arguments::{self, ONE_POINT, PROMPTS};
-use crate::batch::Batch;
+use crate::batch::{Batch, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
-use crate::session::Session;
-use sam_imaging::{MaskBuilder, Rle};
-use sam_model::Prediction;
+use crate::record::{Record, side};
+use std::sync::Arc;
 
 /// COCO's compressed run lengths: `size` is height and width.
 pub const MASK: Type = Type::Struct(&[(c"size", Type::List(&Type::Integer)), (c"counts", Type::Varchar)]);
@@ -37,66 +36,34 @@ pub static ANNOTATE: ScalarFunction = ScalarFunction {
     ],
 };
 
-/// What a row of [`SEG`] holds.
-struct Annotation {
-    rle: Rle,
-    predicted_iou: f32,
-    stability_score: f32,
-}
-
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let batch = Batch::new(Session::get()?, arguments::requests(input)?)?;
-    let annotations = batch.run(vec![(); input.rows()], |prediction, ()| annotation(prediction))?;
-    write(&annotations, output)
-}
-
-/// The best mask: where its logits are positive. How stable it is tells what becomes of it when the threshold moves
-/// by one up or down: the smaller of the masks as a part of the larger.
-fn annotation(prediction: &Prediction) -> Result<Annotation> {
-    let best = prediction.best();
-    let (width, height) = prediction.size();
-    let mut mask = MaskBuilder::new(side(width)?, side(height)?);
-    let (mut smaller, mut larger) = (0_u64, 0_u64);
-    prediction.for_each_row(best, |y, logits| {
-        mask.push_row(y as u32, logits, 0.0);
-        smaller += above(logits, 1.0);
-        larger += above(logits, -1.0);
-    });
-    let score = prediction.predicted_iou().get(best).copied();
-    Ok(Annotation {
-        rle: Rle::from_mask(&mask.finish()),
-        predicted_iou: score.ok_or_else(|| Failure::internal("the prediction has no score"))?,
-        stability_score: if larger == 0 { 0.0 } else { (smaller as f64 / larger as f64) as f32 },
-    })
-}
-
-/// How many logits lie above `threshold`.
-fn above(logits: &[f32], threshold: f32) -> u64 {
-    // Counting in 32 bits lets the compiler use whole vectors; a row is far shorter than that.
-    u64::from(logits.iter().map(|&logit| u32::from(logit > threshold)).sum::<u32>())
+    let tolerance = Tolerance::new(input.function())?;
+    let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
+    let records = batch.run(vec![(); input.rows()], |record: &Arc<Record>, ()| Ok(record.clone()))?;
+    write(&records, output)
 }
 
 /// Writes the records; NULL where there is none.
-fn write(annotations: &[Option<Annotation>], output: &mut Output<'_>) -> Result<()> {
-    let present = || annotations.iter().flatten();
-    let lengths = |length| annotations.iter().map(|row| if row.is_some() { length } else { 0 }).collect::<Vec<_>>();
+fn write(records: &[Option<Arc<Record>>], output: &mut Output<'_>) -> Result<()> {
+    let present = || records.iter().flatten();
+    let lengths = |length| records.iter().map(|row| if row.is_some() { length } else { 0 }).collect::<Vec<_>>();
     {
         let mut segmentation = output.field(0)?;
         let mut sizes = segmentation.field(0)?;
         let sizes = sizes.lists(&lengths(2))?.integers().as_chunks_mut::<2>().0;
-        for (size, Annotation { rle, .. }) in sizes.iter_mut().zip(present()) {
-            *size = [side(rle.height)?, side(rle.width)?];
+        for (size, record) in sizes.iter_mut().zip(present()) {
+            *size = [side(record.rle.height)?, side(record.rle.width)?];
         }
     }
     {
         let mut boxes = output.field(1)?;
         let boxes = boxes.lists(&lengths(4))?.floats().as_chunks_mut::<4>().0;
-        for (bbox, Annotation { rle, .. }) in boxes.iter_mut().zip(present()) {
-            *bbox = rle.bbox();
+        for (bbox, record) in boxes.iter_mut().zip(present()) {
+            *bbox = record.rle.bbox();
         }
     }
-    for (row, annotation) in annotations.iter().enumerate() {
-        let Some(Annotation { rle, predicted_iou, stability_score }) = annotation else {
+    for (row, record) in records.iter().enumerate() {
+        let Some(Record { rle, predicted_iou, stability_score }) = record.as_deref() else {
             output.set_null(row)?;
             continue;
         };
@@ -106,20 +73,4 @@ fn write(annotations: &[Option<Annotation>], output: &mut Output<'_>) -> Result<
         output.field(4)?.floats()[row] = *stability_score;
     }
     Ok(())
-}
-
-/// The length of a side as another type of integer.
-fn side<T>(pixels: impl TryInto<T>) -> Result<T> {
-    pixels.try_into().map_err(|_| Failure::internal("a mask is larger than a picture can be"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_strictly_above() {
-        assert_eq!(above(&[0.0, 1.0, 1.5, -2.0, f32::NAN], 1.0), 1);
-        assert_eq!(above(&[0.0, 1.0, 1.5, -2.0], -1.0), 3);
-    }
 }

@@ -4,7 +4,7 @@
 //! `NULL` all cast to their lists implicitly and without ambiguity, while nothing casts implicitly to `FLOAT[]`
 //! that is not one already or a literal.
 
-use crate::batch::Request;
+use crate::batch::{Request, Tolerance};
 use crate::engine::{Column, Input, Parameter, Type};
 use crate::failure::{Failure, Result};
 use sam_model::Prompt;
@@ -75,7 +75,7 @@ impl<'a> Images<'a> {
 }
 
 /// Reads `(model, image, point)` or `(model, image, points, labels, box)`; `None` where there is nothing to do.
-pub fn requests<'a>(input: &Input<'a>) -> Result<Vec<Option<Request<'a>>>> {
+pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Option<Request<'a>>>> {
     let models = input.column(0)?;
     let images = Images::new(input.column(1)?)?;
     let prompts = Prompts::new(input)?;
@@ -84,7 +84,13 @@ pub fn requests<'a>(input: &Input<'a>) -> Result<Vec<Option<Request<'a>>>> {
         let prompt = prompts.get(row)?;
         Ok(prompt.map(|prompt| Request { model, image, prompt }))
     };
-    (0..input.rows()).map(request).collect()
+    let pass = |row| {
+        let known = || (models.text(row).ok().flatten(), images.get(row).ok().flatten());
+        let request = request(row);
+        let (model, image) = if request.is_err() { known() } else { (None, None) };
+        Ok(tolerance.pass(request, model, image)?.flatten())
+    };
+    (0..input.rows()).map(pass).collect()
 }
 
 /// The prompts of all rows.

@@ -12,10 +12,10 @@ pub fn check(pixels: &[usize], limit: u64) -> Result<()> {
     if masks == 0 || needed <= limit {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(Failure::query(format!(
         "the {masks} dense masks of these rows need {needed} bytes at once, more than the limit of {limit}; \
          use sam_annotate, whose masks take about 600 bytes each, fewer rows at a time (LIMIT), or a higher \
-         SAM_MASK_LIMIT_MB in the environment"
+         limit: CALL sam_configure(mask_limit_mb := ...)"
     )))
 }
 

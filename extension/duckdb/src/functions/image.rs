@@ -3,7 +3,8 @@
 use super::arguments::{IMAGE, Images};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
-use sam_imaging::{ImageInfo, Limits};
+use crate::session::Session;
+use sam_imaging::ImageInfo;
 
 const INFO: Type = Type::Struct(&[
     (c"width", Type::Integer),
@@ -28,8 +29,9 @@ pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let images = Images::new(input.column(0)?)?;
+    let limits = &Session::get()?.settings().images;
     for row in 0..input.rows() {
-        let info = images.get(row)?.and_then(|image| sam_imaging::info(image, &Limits::default()).ok());
+        let info = images.get(row)?.and_then(|image| sam_imaging::info(image, limits).ok());
         match info {
             Some(info) => write(&info, row, output)?,
             None => output.set_null(row)?,

@@ -3,6 +3,7 @@
 mod about;
 mod annotate;
 mod arguments;
+mod control;
 mod dense;
 mod image;
 mod models;
@@ -18,7 +19,16 @@ static SCALARS: &[&ScalarFunction] =
     &[&segment::SEGMENT, &annotate::ANNOTATE, &image::IMAGE_INFO, &models::MODEL_INFO, &about::VERSION];
 
 /// The table functions, in the order of the reference.
-static TABLES: &[&TableFunction] = &[&models::MODELS, &about::STATS, &about::FUNCTIONS];
+static TABLES: &[&TableFunction] = &[
+    &models::MODELS,
+    &control::LOAD,
+    &control::UNLOAD,
+    &control::CONFIGURE,
+    &control::CANCEL,
+    &control::ERRORS,
+    &about::STATS,
+    &about::FUNCTIONS,
+];
 
 /// Registers every function.
 pub fn register(registry: &Registry) -> Result<()> {

@@ -1,10 +1,10 @@
 //! `sam_model_info` and `sam_models`: which models there are and what they say about themselves.
 
 use super::arguments::MODEL;
-use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
+use crate::engine::{Arguments, Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
 use crate::failure::{Failure, Result};
-use crate::session::Session;
-use sam_model::{Model, ModelInfo};
+use crate::session::{Loaded, Session};
+use sam_model::ModelInfo;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub static MODELS: TableFunction = TableFunction {
             were loaded from elsewhere. Of a model that is not loaded only name, path and size are known.",
         example: "FROM sam_models()",
     },
+    positional: &[],
+    named: &[],
     columns: &[
         (c"name", Type::Varchar),
         (c"path", Type::Varchar),
@@ -59,7 +61,7 @@ pub static MODELS: TableFunction = TableFunction {
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let session = Session::get()?;
     let names = input.column(0)?;
-    let mut models: HashMap<&str, Arc<Model>> = HashMap::new();
+    let mut models: HashMap<&str, Arc<Loaded>> = HashMap::new();
     for row in 0..input.rows() {
         let Some(name) = names.text(row)? else {
             output.set_null(row)?;
@@ -74,7 +76,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     Ok(())
 }
 
-fn write(model: &Model, row: usize, output: &mut Output<'_>) -> Result<()> {
+fn write(model: &Loaded, row: usize, output: &mut Output<'_>) -> Result<()> {
     let ModelInfo { name, path, architecture, image_size, mask_size, parameters, bytes, license, .. } = model.info();
     let path = path.as_deref().map(Path::to_string_lossy);
     let texts = [(0, Some(name.as_str())), (1, path.as_deref()), (2, Some(architecture)), (7, license.as_deref())];
@@ -91,9 +93,10 @@ fn write(model: &Model, row: usize, output: &mut Output<'_>) -> Result<()> {
     Ok(())
 }
 
-fn list() -> Result<Vec<Vec<Value>>> {
+fn list(_: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let session = Session::get()?;
     let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
-    let listings = Session::get()?.models.list().into_iter().map(|listing| {
+    let listings = session.models.list(session.settings().model_folder.as_deref()).into_iter().map(|listing| {
         let info = listing.info();
         let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
         let size = |info: &ModelInfo| i32::try_from(info.image_size).map_or(Value::Null, Value::Integer);

@@ -2,10 +2,11 @@
 
 use super::arguments::{self, ONE_POINT, PROMPTS};
 use super::{dense, sigmoid};
-use crate::batch::Batch;
+use crate::batch::{Batch, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
-use crate::session::Session;
+use sam_model::Prediction;
+use std::sync::Arc;
 
 /// `STRUCT(mask FLOAT[], iou_score FLOAT)`
 const SEGMENT_TYPE: Type = Type::Struct(&[(c"mask", Type::List(&Type::Float)), (c"iou_score", Type::Float)]);
@@ -31,14 +32,14 @@ pub static SEGMENT: ScalarFunction = ScalarFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let session = Session::get()?;
-    let batch = Batch::new(session, arguments::requests(input)?)?;
+    let tolerance = Tolerance::new(input.function())?;
+    let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
     let pixels = batch.pixels();
-    dense::check(&pixels, session.settings.mask_bytes)?;
+    dense::check(&pixels, tolerance.session().settings().mask_bytes)?;
     let scores = {
         let mut masks = output.field(0)?;
         let slices = dense::split(masks.lists(&pixels)?.floats(), &pixels)?;
-        batch.run(slices, |prediction, mask| {
+        batch.run(slices, |prediction: &Arc<Prediction>, mask| {
             let (width, height) = prediction.size();
             if width * height != mask.len() {
                 let found = format!("a picture of {width} x {height} pixels has {} in its header", mask.len());

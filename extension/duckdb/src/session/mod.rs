@@ -1,33 +1,48 @@
 //! What outlives a query. There is one session for the process, shared by all databases, connections and
 //! threads: loaded models, the thread pool, counters and settings.
 //!
-//! Invariant: no lock is held while work of the pool is awaited by a thread of the pool. Models are loaded by
-//! the threads of the engine only, so that a worker never waits for a lock whose holder waits for workers.
+//! Invariants that keep threads from waiting in a circle:
+//!
+//! - No lock is held while work of the pool is awaited by a thread of the pool. Models are loaded by the threads of
+//!   the engine only, so that a worker never waits for a lock whose holder waits for workers.
+//! - Threads of the pool never wait for a result that another call is making. Threads of the engine do, while they
+//!   hold no claim of their own (see [`crate::batch`]).
 
+mod cancel;
+mod errors;
+mod memo;
 mod models;
 mod pool;
 mod resolve;
 mod settings;
 mod shelf;
 mod stats;
+mod store;
 
-pub use models::Models;
+pub use cancel::{Call, Running};
+pub use errors::{Entry, Errors};
+pub use memo::{Digest, ImageKey, Memo, PromptKey};
+pub use models::{Loaded, Models};
 pub use pool::Pool;
-pub use settings::Settings;
+pub use settings::{OnError, SETTINGS, Settings};
 pub use stats::Stats;
+pub use store::{Claim, Look, Store};
 
 use crate::failure::Result;
-use sam_model::Model;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The process-wide state.
 pub struct Session {
-    /// What the environment asks for.
-    pub settings: Settings,
+    settings: RwLock<Arc<Settings>>,
+    pool: RwLock<Arc<Pool>>,
     /// Loaded models.
     pub models: Models,
-    /// The threads that rows are spread over.
-    pub pool: Pool,
+    /// What was computed before.
+    pub memo: Memo,
+    /// What runs now.
+    pub running: Running,
+    /// Rows that failed and were made NULL.
+    pub errors: Errors,
     /// How much work was done.
     pub stats: Stats,
 }
@@ -45,15 +60,50 @@ impl Session {
         }
         let settings = Settings::from_environment()?;
         Ok(SESSION.get_or_init(|| Self {
-            models: Models::new(settings.model_folder.clone()),
-            pool: Pool::new(settings.threads),
+            pool: RwLock::new(Arc::new(Pool::new(settings.threads))),
+            models: Models::new(),
+            memo: Memo::new(settings.memo_bytes),
+            running: Running::default(),
+            errors: Errors::default(),
             stats: Stats::default(),
-            settings,
+            settings: RwLock::new(Arc::new(settings)),
         }))
     }
 
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The threads that rows are spread over. Who has them keeps them until the work is done.
+    pub fn pool(&self) -> Arc<Pool> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes settings, all or, after a failure of `change`, none, and returns them. Calls that run go on with what
+    /// they began with.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<Arc<Settings>> {
+        let mut current = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = Settings::clone(&current);
+        change(&mut settings)?;
+        if settings.threads != current.threads {
+            *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pool::new(settings.threads));
+        }
+        self.memo.set_budget(settings.memo_bytes);
+        *current = Arc::new(settings);
+        Ok(current.clone())
+    }
+
     /// The model that the user calls `name`, loaded if need be.
-    pub fn model(&self, name: &str) -> Result<Arc<Model>> {
+    pub fn model(&self, name: &str) -> Result<Arc<Loaded>> {
         self.models.get(name, self)
+    }
+
+    /// Lets go of the model that the user calls `name` and of all that is remembered of it. Returns whether it was
+    /// loaded.
+    pub fn unload(&self, name: &str) -> Result<bool> {
+        let models = self.models.remove(name, self)?;
+        models.iter().for_each(|model| self.memo.forget(model.number()));
+        Ok(!models.is_empty())
     }
 }

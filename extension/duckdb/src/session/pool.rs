@@ -29,7 +29,10 @@ impl Pool {
             builder.thread_name(|index| format!("sam-{index}")).build().map_err(|error| error.to_string())
         });
         let pool = pool.as_ref().map_err(|error| {
-            Failure::new(format!("cannot start {} threads: {error}; set SAM_THREADS to fewer", self.threads))
+            Failure::query(format!(
+                "cannot start {} threads: {error}; ask for fewer with CALL sam_configure(threads := ...)",
+                self.threads
+            ))
         })?;
         Ok(pool.install(work))
     }

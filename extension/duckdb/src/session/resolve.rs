@@ -25,21 +25,21 @@ pub fn resolve(name: &str, folder: Option<&Path>) -> Result<Source> {
         return Ok(Source::BuiltIn);
     }
     if name.trim().is_empty() {
-        return Err(Failure::new(format!("the model has no name; {REMEDY}")));
+        return Err(Failure::query(format!("the model has no name; {REMEDY}")));
     }
     let candidates = candidates(name, folder);
     if let Some(found) = candidates.iter().find(|path| path.is_file()) {
         return Ok(Source::File(found.clone()));
     }
     let tried: Vec<_> = candidates.iter().map(|path| format!("'{}'", path.display())).collect();
-    Err(Failure::new(match tried.as_slice() {
+    Err(Failure::query(match tried.as_slice() {
         [] => format!("unknown model '{name}': it is not built in and there is no model folder; {REMEDY}"),
         tried => format!("unknown model '{name}': there is no file {}; {REMEDY}", tried.join(", ")),
     }))
 }
 
 const REMEDY: &str = "use 'nano', the path of a .safetensors, .pt or .pth file, or the name of a file in the model \
-                      folder (environment variable SAM_MODEL_DIR, read when the extension is loaded)";
+                      folder (CALL sam_configure(model_dir := ...), or the environment variable SAM_MODEL_DIR)";
 
 /// The files that `name` may mean, best first.
 fn candidates(name: &str, folder: Option<&Path>) -> Vec<PathBuf> {

@@ -1,28 +1,171 @@
-//! Settings, from the environment: the C API lets an extension define none of its own in DuckDB 1.2 to 1.5.
+//! Settings: what the environment says when the extension is loaded, changed by `sam_configure`. The C API lets an
+//! extension define no settings of its own for `SET` in DuckDB 1.2 to 1.5.
 
 use crate::failure::{Failure, Result};
+use sam_imaging::Limits;
 use sam_model::Precision;
+use std::ffi::CStr;
 use std::num::NonZero;
 use std::path::PathBuf;
 
 /// Most threads that can be asked for.
-const MAX_THREADS: usize = 256;
+const MAX_THREADS: u64 = 256;
 
-/// The limit on dense masks where the size of the memory is unknown.
-const FALLBACK_MASK_BYTES: u64 = 4 << 30;
+/// Most megabytes, and megapixels, that can be asked for.
+const MAX_MEGA: u64 = 1 << 20;
 
-/// What the environment asks for; read once, when the extension is loaded.
+/// What is taken for the size of the memory where it is unknown.
+const FALLBACK_MEMORY: u64 = 16 << 30;
+
+/// The memo's default, where it is less than an eighth of the memory.
+const MEMO_BYTES: u64 = 512_000_000;
+
+/// The settings of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Threads that rows are spread over (`SAM_THREADS`; all the process may use).
+    /// Threads that rows are spread over.
     pub threads: usize,
-    /// What the encoder computes in (`SAM_PRECISION`: `auto`, `f32` or `bf16`; `auto`).
+    /// What the encoder computes in.
     pub precision: Precision,
-    /// Where models are found by name (`SAM_MODEL_DIR`; `~/.duckdb/sam/models`).
+    /// Where models are found by name.
     pub model_folder: Option<PathBuf>,
-    /// Most bytes that the dense masks of one vector may take (`SAM_MASK_LIMIT_MB`; a quarter of the memory).
+    /// Most bytes that are remembered.
+    pub memo_bytes: u64,
+    /// Most bytes that the results of one vector may take.
     pub mask_bytes: u64,
+    /// What becomes of a row that fails.
+    pub on_error: OnError,
+    /// What pictures are decoded.
+    pub images: Limits,
 }
+
+/// What becomes of a row whose values are wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// The query stops.
+    Fail,
+    /// The row is NULL, and listed by `sam_errors()`.
+    Null,
+}
+
+/// One setting: how it is called, read and shown. `sam_configure` and the environment read the same texts.
+pub struct Setting {
+    /// Its name in `sam_configure`.
+    pub name: &'static CStr,
+    /// Its environment variable.
+    pub variable: &'static str,
+    /// What it means, with its unit and default.
+    pub meaning: &'static str,
+    /// Reads a text; the name it was given under is for the message.
+    pub set: fn(&mut Settings, name: &str, text: &str) -> Result<()>,
+    /// The value as [`Setting::set`] reads it.
+    pub show: fn(&Settings) -> String,
+}
+
+/// All settings, in the order they are listed.
+pub static SETTINGS: [Setting; 9] = [
+    Setting {
+        name: c"threads",
+        variable: "SAM_THREADS",
+        meaning: "threads that pictures are spread over; any number gives the same masks (all cores)",
+        set: |settings, name, text| {
+            settings.threads = number(name, text, 1, MAX_THREADS)? as usize;
+            Ok(())
+        },
+        show: |settings| settings.threads.to_string(),
+    },
+    Setting {
+        // `precision` alone is a keyword of SQL.
+        name: c"encoder_precision",
+        variable: "SAM_PRECISION",
+        meaning: "what image encoders compute in: auto, f32 or bf16; auto is bf16 where the processor has it \
+            natively (auto)",
+        set: |settings, name, text| {
+            settings.precision = text.trim().parse().map_err(|reason| Failure::query(format!("{name}: {reason}")))?;
+            Ok(())
+        },
+        show: |settings| settings.precision.to_string(),
+    },
+    Setting {
+        name: c"model_dir",
+        variable: "SAM_MODEL_DIR",
+        meaning: "the folder where models are found by name (~/.duckdb/sam/models)",
+        set: |settings, _, text| {
+            settings.model_folder = Some(text.into());
+            Ok(())
+        },
+        show: |settings| settings.model_folder.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+    },
+    Setting {
+        name: c"memo_mb",
+        variable: "SAM_MEMO_MB",
+        meaning: "most megabytes of results that are remembered; 0 remembers nothing (512, but at most an eighth of \
+            the memory)",
+        set: |settings, name, text| {
+            settings.memo_bytes = megabytes(name, text, 0)?;
+            Ok(())
+        },
+        show: |settings| (settings.memo_bytes / 1_000_000).to_string(),
+    },
+    Setting {
+        name: c"mask_limit_mb",
+        variable: "SAM_MASK_LIMIT_MB",
+        meaning: "most megabytes that the results of one vector (2,048 rows) may take (a quarter of the memory)",
+        set: |settings, name, text| {
+            settings.mask_bytes = megabytes(name, text, 1)?;
+            Ok(())
+        },
+        show: |settings| (settings.mask_bytes / 1_000_000).to_string(),
+    },
+    Setting {
+        name: c"on_error",
+        variable: "SAM_ON_ERROR",
+        meaning: "what becomes of a row with a bad picture or prompt: 'fail' stops the query, 'null' makes the row \
+            NULL and lists it in sam_errors() (fail)",
+        set: |settings, name, text| {
+            settings.on_error = match text.trim() {
+                "fail" => OnError::Fail,
+                "null" => OnError::Null,
+                _ => return Err(Failure::query(format!("{name} = '{text}' is unknown; it is 'fail' or 'null'"))),
+            };
+            Ok(())
+        },
+        show: |settings| match settings.on_error {
+            OnError::Fail => "fail".into(),
+            OnError::Null => "null".into(),
+        },
+    },
+    Setting {
+        name: c"image_megapixels",
+        variable: "SAM_IMAGE_MEGAPIXELS",
+        meaning: "most millions of pixels of a picture; larger ones are refused before they are decoded (100)",
+        set: |settings, name, text| {
+            settings.images.max_pixels = number(name, text, 1, MAX_MEGA)? * 1_000_000;
+            Ok(())
+        },
+        show: |settings| (settings.images.max_pixels / 1_000_000).to_string(),
+    },
+    Setting {
+        name: c"image_side",
+        variable: "SAM_IMAGE_SIDE",
+        meaning: "most pixels of a picture's width and height (32768)",
+        set: |settings, name, text| {
+            settings.images.max_side = number(name, text, 1, 1 << 20)? as u32;
+            Ok(())
+        },
+        show: |settings| settings.images.max_side.to_string(),
+    },
+    Setting {
+        name: c"image_mb",
+        variable: "SAM_IMAGE_MB",
+        meaning: "most megabytes of a compressed picture (268)",
+        set: |settings, name, text| {
+            settings.images.max_bytes = usize::try_from(megabytes(name, text, 1)?).unwrap_or(usize::MAX);
+            Ok(())
+        },
+        show: |settings| (settings.images.max_bytes / 1_000_000).to_string(),
+    },
+];
 
 impl Settings {
     /// Reads the environment.
@@ -31,28 +174,35 @@ impl Settings {
     }
 
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let number = |name: &str, most: usize| {
-            let Some(text) = lookup(name) else { return Ok(None) };
-            match text.trim().parse() {
-                Ok(value) if (1..=most).contains(&value) => Ok(Some(value)),
-                _ => Err(Failure::new(format!("{name} = '{text}' is not a number between 1 and {most}"))),
-            }
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS as usize);
+        let memory = memory().unwrap_or(FALLBACK_MEMORY);
+        let mut settings = Self {
+            threads,
+            precision: Precision::Auto,
+            model_folder: std::env::home_dir().map(|home| home.join(".duckdb").join("sam").join("models")),
+            memo_bytes: MEMO_BYTES.min(memory / 8),
+            mask_bytes: memory / 4,
+            on_error: OnError::Fail,
+            images: Limits::default(),
         };
-        let all = || std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
-        let default_folder = || Some(std::env::home_dir()?.join(".duckdb").join("sam").join("models"));
-        Ok(Self {
-            threads: number("SAM_THREADS", MAX_THREADS)?.unwrap_or_else(all),
-            precision: match lookup("SAM_PRECISION") {
-                Some(text) => text.trim().parse().map_err(|reason| Failure::new(format!("SAM_PRECISION: {reason}")))?,
-                None => Precision::Auto,
-            },
-            model_folder: lookup("SAM_MODEL_DIR").map(PathBuf::from).or_else(default_folder),
-            mask_bytes: match number("SAM_MASK_LIMIT_MB", 1 << 20)? {
-                Some(megabytes) => megabytes as u64 * 1_000_000,
-                None => memory().map_or(FALLBACK_MASK_BYTES, |bytes| bytes / 4),
-            },
-        })
+        for Setting { variable, set, .. } in &SETTINGS {
+            if let Some(text) = lookup(variable) {
+                set(&mut settings, variable, &text)?;
+            }
+        }
+        Ok(settings)
     }
+}
+
+fn number(name: &str, text: &str, least: u64, most: u64) -> Result<u64> {
+    match text.trim().parse() {
+        Ok(value) if (least..=most).contains(&value) => Ok(value),
+        _ => Err(Failure::query(format!("{name} = '{text}' is not a number between {least} and {most}"))),
+    }
+}
+
+fn megabytes(name: &str, text: &str, least: u64) -> Result<u64> {
+    Ok(number(name, text, least, MAX_MEGA)? * 1_000_000)
 }
 
 /// Bytes of memory that the process may use, where Linux tells: the machine's or the control group's.
@@ -80,6 +230,7 @@ mod tests {
         let settings = Settings::from_lookup(|_| None).unwrap();
         assert!(settings.threads >= 1);
         assert!(settings.mask_bytes > 0);
+        assert!(settings.memo_bytes <= MEMO_BYTES);
     }
 
     #[test]
@@ -87,7 +238,22 @@ mod tests {
         assert_eq!(with("SAM_THREADS", " 3 ").unwrap().threads, 3);
         assert_eq!(with("SAM_PRECISION", "bf16").unwrap().precision, Precision::Bf16);
         assert_eq!(with("SAM_MODEL_DIR", "/models").unwrap().model_folder, Some("/models".into()));
+        assert_eq!(with("SAM_MEMO_MB", "0").unwrap().memo_bytes, 0);
         assert_eq!(with("SAM_MASK_LIMIT_MB", "5").unwrap().mask_bytes, 5_000_000);
+        assert_eq!(with("SAM_ON_ERROR", "null").unwrap().on_error, OnError::Null);
+        assert_eq!(with("SAM_IMAGE_MEGAPIXELS", "2").unwrap().images.max_pixels, 2_000_000);
+        assert_eq!(with("SAM_IMAGE_SIDE", "2000").unwrap().images.max_side, 2000);
+        assert_eq!(with("SAM_IMAGE_MB", "3").unwrap().images.max_bytes, 3_000_000);
+    }
+
+    #[test]
+    fn what_is_shown_can_be_set() {
+        let settings = Settings::from_lookup(|_| None).unwrap();
+        for setting in &SETTINGS {
+            let (mut copy, text) = (settings.clone(), (setting.show)(&settings));
+            (setting.set)(&mut copy, "name", &text).unwrap();
+            assert_eq!((setting.show)(&copy), text);
+        }
     }
 
     #[test]
@@ -99,9 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn names_an_unknown_precision() {
+    fn names_what_is_unknown() {
         let message = with("SAM_PRECISION", "f16").unwrap_err().to_string();
         assert_eq!(message, "SAM_PRECISION: precision 'f16' is unknown; it is one of auto, f32, bf16");
+        let message = with("SAM_ON_ERROR", "stop").unwrap_err().to_string();
+        assert_eq!(message, "SAM_ON_ERROR = 'stop' is unknown; it is 'fail' or 'null'");
     }
 
     #[test]

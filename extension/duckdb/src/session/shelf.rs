@@ -31,9 +31,11 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
         Ok(value)
     }
 
-    /// Keeps the values whose key is wanted. Those in use stay alive until their users are done.
-    pub fn retain(&self, wanted: impl Fn(&K) -> bool) {
-        lock(&self.slots).retain(|key, _| wanted(key));
+    /// Takes the values out whose key is unwanted, and returns those that are made. What is in use stays alive until
+    /// its users are done.
+    pub fn take(&self, unwanted: impl Fn(&K) -> bool) -> Vec<Arc<V>> {
+        let slots: Vec<_> = lock(&self.slots).extract_if(|key, _| unwanted(key)).map(|(_, slot)| slot).collect();
+        slots.into_iter().filter_map(|slot| slot.try_lock().ok()?.take()).collect()
     }
 
     /// All values that are made, but for those being made just now.
@@ -79,7 +81,7 @@ mod tests {
         assert_eq!(shelf.get_or_make(&1, || Err::<u8, _>("no")), Err("no"));
         assert!(shelf.values().is_empty());
         assert_eq!(shelf.get_or_make(&1, || Ok::<_, &str>(7)).as_deref(), Ok(&7));
-        shelf.retain(|key| *key != 1);
+        assert_eq!(shelf.take(|key| *key == 1).len(), 1);
         assert!(shelf.values().is_empty());
     }
 }

@@ -20,6 +20,11 @@ pub struct Stats {
     pub encodes: Counter,
     /// Runs of a mask decoder.
     pub decodes: Counter,
+    /// Prompts answered from the memo, without a run of a mask decoder.
+    pub memo_hits: Counter,
+    /// Pictures whose embeddings were remembered, so that prompts on them took no run of an image encoder. Pictures that
+    /// were remembered to be undecodable count as well.
+    pub embedding_hits: Counter,
     /// Models opened.
     pub models_loaded: Counter,
     /// Time spent decoding pictures.
@@ -66,6 +71,8 @@ impl Stats {
             ("images_decoded", self.images_decoded.value()),
             ("encodes", self.encodes.value()),
             ("decodes", self.decodes.value()),
+            ("memo_hits", self.memo_hits.value()),
+            ("embedding_hits", self.embedding_hits.value()),
             ("models_loaded", self.models_loaded.value()),
             ("seconds_images", self.seconds_images.seconds()),
             ("seconds_encode", self.seconds_encode.seconds()),

@@ -1,0 +1,180 @@
+//! `sam_load`, `sam_unload`, `sam_configure`, `sam_cancel` and `sam_errors`: steering the session. They act when the
+//! query runs, not when it is planned, and are meant for `CALL`.
+
+use crate::engine::{Arguments, Category, Help, TableFunction, Type, Value};
+use crate::failure::{Failure, Result};
+use crate::session::{Entry, SETTINGS, Session, Settings};
+use std::ffi::CStr;
+use std::time::UNIX_EPOCH;
+
+/// `sam_load(model)`: loads a model before the first query needs it.
+pub static LOAD: TableFunction = TableFunction {
+    name: c"sam_load",
+    help: Help {
+        category: Category::Extension,
+        description: "Loads a model, if it is not loaded, and says what it is. Without it the first query that names \
+            a model loads it.",
+        example: "CALL sam_load('nano')",
+    },
+    positional: &[c"model"],
+    named: &[],
+    columns: &[
+        (c"name", Type::Varchar),
+        (c"path", Type::Varchar),
+        (c"architecture", Type::Varchar),
+        (c"precision", Type::Varchar),
+    ],
+    run: load,
+};
+
+/// `sam_unload(model)`: lets go of a model and of what is remembered of it.
+pub static UNLOAD: TableFunction = TableFunction {
+    name: c"sam_unload",
+    help: Help {
+        category: Category::Extension,
+        description: "Frees the memory of a model, and forgets what was computed with it. Queries that use it finish \
+            with it; the next that names it loads it again. `unloaded` is false if it was not loaded.",
+        example: "CALL sam_unload('nano')",
+    },
+    positional: &[c"model"],
+    named: &[],
+    columns: &[(c"unloaded", Type::Boolean)],
+    run: unload,
+};
+
+/// `sam_configure(name := value, ...)`: changes settings and lists them all.
+pub static CONFIGURE: TableFunction = TableFunction {
+    name: c"sam_configure",
+    help: Help {
+        category: Category::Extension,
+        description: "Changes settings of the process, all that are given or, after an error, none, and lists all. \
+            They hold for all databases and connections, from the next vector on. `variable` is the environment \
+            variable that is read when the extension is loaded.",
+        example: "CALL sam_configure(memo_mb := 1000)",
+    },
+    positional: &[],
+    named: &SETTING_NAMES,
+    columns: &[
+        (c"setting", Type::Varchar),
+        (c"value", Type::Varchar),
+        (c"variable", Type::Varchar),
+        (c"meaning", Type::Varchar),
+    ],
+    run: configure,
+};
+
+/// `sam_cancel()`: stops what runs.
+pub static CANCEL: TableFunction = TableFunction {
+    name: c"sam_cancel",
+    help: Help {
+        category: Category::Extension,
+        description: "Stops the calls of this extension that run at this moment, in all databases and connections of \
+            the process, within the time of one picture each: their queries fail. For use from another connection. \
+            Returns how many they are; calls that begin later are not affected.",
+        example: "CALL sam_cancel()",
+    },
+    positional: &[],
+    named: &[],
+    columns: &[(c"cancelled", Type::Bigint)],
+    run: cancel,
+};
+
+/// `sam_errors()`: the rows that `on_error := 'null'` has made NULL.
+pub static ERRORS: TableFunction = TableFunction {
+    name: c"sam_errors",
+    help: Help {
+        category: Category::Extension,
+        description: "The latest 1,000 rows that have failed and became NULL because of `sam_configure(on_error := \
+            'null')`. `image_hash` is the first half of the BLAKE3 hash of the picture's bytes. `sam_stats()` counts \
+            all of them as `errors`.",
+        example: "SELECT message, count(*) FROM sam_errors() GROUP BY message",
+    },
+    positional: &[],
+    named: &[],
+    columns: &[
+        (c"failed_at", Type::Timestamp),
+        (c"function", Type::Varchar),
+        (c"model", Type::Varchar),
+        (c"message", Type::Varchar),
+        (c"image_bytes", Type::Bigint),
+        (c"image_hash", Type::Varchar),
+    ],
+    run: errors,
+};
+
+const SETTING_NAMES: [&CStr; SETTINGS.len()] = {
+    let mut names = [c""; SETTINGS.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = SETTINGS[index].name;
+        index += 1;
+    }
+    names
+};
+
+fn model_name(arguments: &Arguments) -> Result<&str> {
+    let name = arguments.positional.first().and_then(Option::as_deref);
+    name.ok_or_else(|| Failure::query("the model is NULL; give its name or path"))
+}
+
+fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let model = Session::get()?.model(model_name(arguments)?)?;
+    let info = model.info();
+    let path = info.path.as_ref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
+    Ok(vec![vec![
+        Value::Varchar(info.name.clone()),
+        path.unwrap_or(Value::Null),
+        Value::Varchar(info.architecture.clone()),
+        Value::Varchar(model.precision().to_string()),
+    ]])
+}
+
+fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    Ok(vec![vec![Value::Boolean(Session::get()?.unload(model_name(arguments)?)?)]])
+}
+
+fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let change = |settings: &mut Settings| {
+        arguments.named.iter().try_for_each(|(name, value)| {
+            let shown = name.to_string_lossy();
+            let missing = || Failure::query(format!("{shown} is NULL; leave it out to keep it as it is"));
+            let setting = SETTINGS.iter().find(|setting| setting.name == *name);
+            let setting = setting.ok_or_else(|| Failure::internal(format!("there is no setting {shown}")))?;
+            (setting.set)(settings, &shown, value.as_deref().ok_or_else(missing)?)
+        })
+    };
+    let settings = Session::get()?.configure(change)?;
+    let row = SETTINGS.iter().map(|setting| {
+        vec![
+            Value::Varchar(setting.name.to_string_lossy().into_owned()),
+            Value::Varchar((setting.show)(&settings)),
+            Value::Varchar(setting.variable.into()),
+            Value::Varchar(setting.meaning.into()),
+        ]
+    });
+    Ok(row.collect())
+}
+
+fn cancel(_: &Arguments) -> Result<Vec<Vec<Value>>> {
+    Ok(vec![vec![bigint(Session::get()?.running.cancel())]])
+}
+
+fn errors(_: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let row = |entry: Entry| {
+        let at = entry.at.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok());
+        let (bytes, digest) = entry.image.unzip();
+        vec![
+            at.map_or(Value::Null, Value::Timestamp),
+            Value::Varchar(entry.function.into()),
+            entry.model.map_or(Value::Null, Value::Varchar),
+            Value::Varchar(entry.message),
+            bytes.map_or(Value::Null, bigint),
+            digest.map_or(Value::Null, |digest| Value::Varchar(digest.to_string())),
+        ]
+    };
+    Ok(Session::get()?.errors.latest().into_iter().map(row).collect())
+}
+
+fn bigint(value: usize) -> Value {
+    i64::try_from(value).map_or(Value::Null, Value::Bigint)
+}

@@ -1,0 +1,78 @@
+//! The rows that `on_error = 'null'` has made NULL, for `sam_errors()`.
+
+use super::memo::Digest;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// How many errors are listed: the latest.
+const KEPT: usize = 1000;
+
+/// Most bytes of a message that are kept.
+const MESSAGE: usize = 2000;
+
+/// One row that failed.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When.
+    pub at: SystemTime,
+    /// The function.
+    pub function: &'static str,
+    /// What the row called the model; `None` where the failure came before it was read.
+    pub model: Option<String>,
+    /// What was wrong.
+    pub message: String,
+    /// The length and the digest of the picture.
+    pub image: Option<(usize, Digest)>,
+}
+
+/// The latest errors and the number of all.
+#[derive(Default)]
+pub struct Errors(Mutex<Log>);
+
+#[derive(Default)]
+struct Log {
+    latest: VecDeque<Entry>,
+    total: u64,
+}
+
+impl Errors {
+    /// Adds an error; the oldest makes room.
+    pub fn add(&self, mut entry: Entry) {
+        let end = (0..=MESSAGE.min(entry.message.len())).rev().find(|&end| entry.message.is_char_boundary(end));
+        entry.message.truncate(end.unwrap_or(0));
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.total += 1;
+        if log.latest.len() == KEPT {
+            log.latest.pop_front();
+        }
+        log.latest.push_back(entry);
+    }
+
+    /// The latest errors, the oldest first.
+    pub fn latest(&self) -> Vec<Entry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).latest.iter().cloned().collect()
+    }
+
+    /// How many there were since the extension was loaded.
+    pub fn total(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_latest_and_counts_all() {
+        let errors = Errors::default();
+        for index in 0..KEPT + 5 {
+            let message = format!("{index} {}", "ä".repeat(MESSAGE));
+            errors.add(Entry { at: SystemTime::now(), function: "f", model: None, message, image: None });
+        }
+        let latest = errors.latest();
+        assert_eq!((latest.len(), errors.total()), (KEPT, KEPT as u64 + 5));
+        assert!(latest[0].message.starts_with("5 ä") && latest[0].message.len() <= MESSAGE);
+    }
+}
