@@ -16,11 +16,9 @@ mod jpeg;
 mod mask;
 mod orient;
 mod resize;
-mod rle;
 
 pub use decode::{ImageInfo, decode, info};
 pub use error::{ImageError, Limits};
 pub use image::RgbImage;
-pub use mask::{Mask, MaskBuilder};
+pub use mask::{Mask, MaskBuilder, Point, Polygon, Ring, Rle, RleError, wkb, wkt};
 pub use resize::resize_bilinear;
-pub use rle::{Rle, RleError};

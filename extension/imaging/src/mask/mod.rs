@@ -1,7 +1,23 @@
-//! Binary masks, one bit per pixel.
+//! Binary masks.
+//!
+//! [`Mask`] has one bit per pixel. [`Rle`], COCO's run lengths, is the form in which masks are kept; what can be done
+//! on runs is done on runs, so that its cost depends on the outline and not on the pixels: combining two masks,
+//! finding the connected parts ([`Rle::clean`]), tracing outlines ([`Rle::polygons`]).
 //!
 //! Bits are packed in rows because masks are produced row by row, and in 64-bit words because the
 //! column-major run lengths that COCO asks for then come from transposing 64 x 64 blocks ([`crate::Rle`]).
+
+mod columns;
+mod combine;
+mod geometry;
+mod outline;
+mod regions;
+mod rle;
+mod simplify;
+
+pub use geometry::{wkb, wkt};
+pub use outline::{Point, Polygon, Ring};
+pub use rle::{Rle, RleError};
 
 /// A binary mask of `height` x `width` pixels.
 ///

@@ -5,7 +5,7 @@
 //! difference to the one two before, in groups of five bits, the lowest first, with a sixth bit for "more
 //! follow" and an offset of 48 that makes the characters printable.
 
-use crate::mask::Mask;
+use super::Mask;
 
 /// A mask of `height` x `width` pixels as runs down its columns.
 ///
@@ -262,7 +262,7 @@ impl Rle {
     }
 
     /// The non-empty foreground runs as column-major positions `start..end`.
-    fn foreground(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(super) fn foreground(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut at = 0u64;
         self.counts.chunks(2).filter_map(move |pair| {
             let start = at + u64::from(pair[0]);

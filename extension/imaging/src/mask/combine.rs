@@ -1,0 +1,70 @@
+//! Union, intersection and difference of masks, run by run: nothing is decoded.
+
+use super::Rle;
+
+impl Rle {
+    /// The pixels set in either mask, as pycocotools' `merge`. `None` where the masks differ in size.
+    pub fn union(&self, other: &Rle) -> Option<Rle> {
+        self.combine(other, |ours, theirs| ours | theirs)
+    }
+
+    /// The pixels set in both masks, as pycocotools' `merge` with `intersect`. `None` where the masks differ in size.
+    pub fn intersect(&self, other: &Rle) -> Option<Rle> {
+        self.combine(other, |ours, theirs| ours & theirs)
+    }
+
+    /// The pixels set in this mask and not in the other. `None` where the masks differ in size.
+    pub fn difference(&self, other: &Rle) -> Option<Rle> {
+        self.combine(other, |ours, theirs| ours & !theirs)
+    }
+
+    fn combine(&self, other: &Rle, keep: impl Fn(bool, bool) -> bool) -> Option<Rle> {
+        if (self.height, self.width) != (other.height, other.width) {
+            return None;
+        }
+        let mut counts = Vec::with_capacity(self.counts.len().max(other.counts.len()) + 1);
+        let (mut value, mut length) = (false, 0u32);
+        let (mut ours, mut theirs) = (Cursor::new(&self.counts), Cursor::new(&other.counts));
+        loop {
+            let step = ours.left.min(theirs.left);
+            if step == 0 {
+                break; // both masks are at their end, for they are of one size
+            }
+            if keep(ours.value, theirs.value) != value {
+                counts.push(length);
+                (value, length) = (!value, 0);
+            }
+            length += step;
+            ours.advance(step);
+            theirs.advance(step);
+        }
+        counts.push(length);
+        Some(Rle { height: self.height, width: self.width, counts })
+    }
+}
+
+/// A place in a list of counts.
+struct Cursor<'a> {
+    rest: std::slice::Iter<'a, u32>,
+    /// Whether the run here is foreground.
+    value: bool,
+    /// What is left of it; 0 at the end of the mask.
+    left: u32,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(counts: &'a [u32]) -> Self {
+        let mut cursor = Cursor { rest: counts.iter(), value: true, left: 0 };
+        cursor.advance(0);
+        cursor
+    }
+
+    /// Goes on by `step` pixels, which are left in this run.
+    fn advance(&mut self, step: u32) {
+        self.left -= step;
+        while self.left == 0 {
+            let Some(&count) = self.rest.next() else { break };
+            (self.value, self.left) = (!self.value, count);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Polygons as well-known text and binary (OGC Simple Features, 06-103r4).
+
+use std::fmt::Write;
+
+use super::{Polygon, Ring};
+
+const POLYGON: u32 = 3;
+const MULTI_POLYGON: u32 = 6;
+
+/// `POLYGON` for one polygon, `MULTIPOLYGON` for several, `POLYGON EMPTY` for none.
+pub fn wkt(polygons: &[Polygon]) -> String {
+    let mut text = String::new();
+    match polygons {
+        [] => text.push_str("POLYGON EMPTY"),
+        [polygon] => {
+            text.push_str("POLYGON ");
+            write_text(&mut text, polygon);
+        }
+        _ => {
+            text.push_str("MULTIPOLYGON (");
+            for (index, polygon) in polygons.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { ", " });
+                write_text(&mut text, polygon);
+            }
+            text.push(')');
+        }
+    }
+    text
+}
+
+fn write_text(text: &mut String, polygon: &Polygon) {
+    for (index, ring) in rings(polygon).enumerate() {
+        text.push_str(if index == 0 { "((" } else { ", (" });
+        for (index, [x, y]) in closed(ring).enumerate() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{}{x} {y}", if index == 0 { "" } else { ", " });
+        }
+        text.push(')');
+    }
+    text.push(')');
+}
+
+/// The same as [`wkt`] in binary, little endian.
+pub fn wkb(polygons: &[Polygon]) -> Vec<u8> {
+    match polygons {
+        [] => header(POLYGON, 0),
+        [polygon] => binary(polygon),
+        _ => {
+            let mut bytes = header(MULTI_POLYGON, polygons.len());
+            polygons.iter().for_each(|polygon| bytes.extend(binary(polygon)));
+            bytes
+        }
+    }
+}
+
+fn binary(polygon: &Polygon) -> Vec<u8> {
+    let mut bytes = header(POLYGON, 1 + polygon.holes.len());
+    for ring in rings(polygon) {
+        bytes.extend((ring.len() as u32 + 1).to_le_bytes());
+        for point in closed(ring) {
+            bytes.extend(point.map(|value| f64::from(value).to_le_bytes()).as_flattened());
+        }
+    }
+    bytes
+}
+
+/// Byte order, type, and the number of what follows.
+fn header(kind: u32, count: usize) -> Vec<u8> {
+    [&[1][..], &kind.to_le_bytes(), &(count as u32).to_le_bytes()].concat()
+}
+
+fn rings(polygon: &Polygon) -> impl Iterator<Item = &Ring> {
+    std::iter::once(&polygon.exterior).chain(&polygon.holes)
+}
+
+/// The points of a ring, the first again at the end.
+fn closed(ring: &Ring) -> impl Iterator<Item = [i32; 2]> {
+    ring.iter().chain(ring.first()).copied()
+}

@@ -1,0 +1,239 @@
+//! Outlines of masks as polygons on the edges of pixels.
+//!
+//! A sweep over the vertical grid lines finds the edges between foreground and background there; where they end, an
+//! edge along a horizontal line begins, and on each such line the ends belong together in pairs. Following the pairs
+//! gives rings with the foreground on one side.
+//!
+//! Foreground pixels that share only a corner belong to different polygons. A ring that comes through such a corner
+//! twice is cut there in two, so that no ring touches itself: with foreground and background both connected through
+//! edges alone, a corner cannot be inside both (one of the two paths would cross the other), so each of the cut
+//! rings encloses one part of the background, and the polygons are valid in the sense of OGC's Simple Features:
+//! rings and polygons touch in single points at most, and the inside of each polygon is connected.
+
+use std::collections::HashMap;
+
+use super::Rle;
+use super::columns::Columns;
+use super::simplify::simplify;
+
+/// A corner of pixels: x to the right, y down, (0, 0) being the upper left corner of the first pixel.
+pub type Point = [i32; 2];
+
+/// A closed line; the first point is not repeated at the end.
+pub type Ring = Vec<Point>;
+
+/// One connected part of a mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polygon {
+    /// The outer line. Its area by the usual formula is positive: counterclockwise where y points up.
+    pub exterior: Ring,
+    /// The holes, in the other direction.
+    pub holes: Vec<Ring>,
+}
+
+impl Rle {
+    /// The outlines of the mask's parts, from left to right: together they cover exactly its pixels.
+    ///
+    /// With a `tolerance` above 0, in pixels, corners are left out such that each lies within it of the line that
+    /// replaces it; the polygons stay valid, and their area then differs from the mask's.
+    ///
+    /// Sides of up to `i32::MAX` pixels.
+    pub fn polygons(&self, tolerance: f64) -> Vec<Polygon> {
+        let mut polygons = self.outlines();
+        simplify(&mut polygons, tolerance);
+        polygons
+    }
+
+    fn outlines(&self) -> Vec<Polygon> {
+        let columns = Columns::of(self);
+        let parts = columns.parts(false);
+        let edges = edges(&columns);
+        let pairs = pairs(&edges);
+        let mut polygons: Vec<Polygon> = Vec::new();
+        // Polygons by part; a part's first edge is met before those of parts further to the right.
+        let mut index = HashMap::new();
+        let mut seen = vec![false; edges.len()];
+        for first in 0..edges.len() {
+            if std::mem::replace(&mut seen[first], true) {
+                continue;
+            }
+            let mut ring = Cutter::default();
+            let mut at = first;
+            loop {
+                let edge = &edges[at];
+                for end in edge.way() {
+                    ring.push(edge.point(end), edge.crossing[end]);
+                }
+                at = pairs[2 * at + edge.way()[1]] as usize / 2;
+                if std::mem::replace(&mut seen[at], true) {
+                    break;
+                }
+            }
+            let polygon = *index.entry(parts[edges[first].run as usize]).or_insert_with(|| {
+                polygons.push(Polygon { exterior: Ring::new(), holes: Vec::new() });
+                polygons.len() - 1
+            });
+            for ring in ring.finish() {
+                match doubled_area(&ring) > 0 {
+                    true => polygons[polygon].exterior = ring,
+                    false => polygons[polygon].holes.push(ring),
+                }
+            }
+        }
+        polygons
+    }
+}
+
+/// Twice the area of a ring: positive for exteriors, negative for holes.
+pub(super) fn doubled_area(ring: &[Point]) -> i64 {
+    let next = ring.iter().cycle().skip(1);
+    ring.iter().zip(next).map(|(a, b)| i64::from(a[0]) * i64::from(b[1]) - i64::from(b[0]) * i64::from(a[1])).sum()
+}
+
+/// The ends of an [`Edge`].
+const TOP: usize = 0;
+const BOTTOM: usize = 1;
+
+/// A vertical edge between foreground and background, as long as possible.
+struct Edge {
+    x: i32,
+    /// The rows of its ends.
+    y: [i32; 2],
+    /// Whether the foreground is to the left, so that the ring goes down here.
+    down: bool,
+    /// Whether the horizontal edges at its ends go to the right.
+    to_right: [bool; 2],
+    /// Whether another pair of edges crosses at its ends.
+    crossing: [bool; 2],
+    /// The foreground run beside it.
+    run: u32,
+}
+
+impl Edge {
+    fn point(&self, end: usize) -> Point {
+        [self.x, self.y[end]]
+    }
+
+    /// Its ends in the direction of the ring.
+    fn way(&self) -> [usize; 2] {
+        if self.down { [TOP, BOTTOM] } else { [BOTTOM, TOP] }
+    }
+}
+
+/// All vertical edges, from left to right and from top to bottom.
+fn edges(columns: &Columns) -> Vec<Edge> {
+    let mut edges = Vec::with_capacity(2 * columns.runs.len());
+    for x in 0..=columns.width() {
+        let before = if x == 0 { 0..0 } else { columns.column(x - 1) };
+        let (mut left, mut right) = (Side::new(columns, before), Side::new(columns, columns.column(x)));
+        let mut open: Option<Edge> = None;
+        while let Some(y) = left.next().into_iter().chain(right.next()).min() {
+            // The four pixels around the corner: above, and after this, below.
+            let above = [left.inside, right.inside];
+            left.pass(y);
+            right.pass(y);
+            let below = [left.inside, right.inside];
+            let crossing = above != below && above[0] != above[1] && below[0] != below[1];
+            // The horizontal edge belongs to the pixel beside the vertical one, unless both pixels beyond are set:
+            // then it is the edge of the one across.
+            let to_right = |down: bool, beyond: [bool; 2]| down == (beyond == [true, true]);
+            if let Some(mut edge) = open.take() {
+                edge.y[BOTTOM] = y as i32;
+                edge.to_right[BOTTOM] = to_right(edge.down, below);
+                edge.crossing[BOTTOM] = crossing;
+                edges.push(edge);
+            }
+            if below[0] != below[1] {
+                let down = below[0];
+                open = Some(Edge {
+                    x: x as i32,
+                    y: [y as i32; 2],
+                    down,
+                    to_right: [to_right(down, above); 2],
+                    crossing: [crossing; 2],
+                    run: if down { left.run } else { right.run },
+                });
+            }
+        }
+    }
+    edges
+}
+
+/// The column on one side of a grid line, walked from top to bottom.
+struct Side<'a> {
+    columns: &'a Columns,
+    rest: std::ops::Range<usize>,
+    run: u32,
+    inside: bool,
+}
+
+impl<'a> Side<'a> {
+    fn new(columns: &'a Columns, rest: std::ops::Range<usize>) -> Self {
+        Side { columns, rest, run: 0, inside: false }
+    }
+
+    /// The row where it changes next.
+    fn next(&self) -> Option<u32> {
+        match self.inside {
+            true => Some(self.columns.runs[self.run as usize].bottom),
+            false => self.rest.clone().next().map(|run| self.columns.runs[run].top),
+        }
+    }
+
+    /// Goes past row `y`, which is not behind the next change.
+    fn pass(&mut self, y: u32) {
+        if self.next() != Some(y) {
+            return;
+        }
+        self.inside = !self.inside;
+        if self.inside {
+            self.run = self.rest.next().unwrap_or_default() as u32;
+        }
+    }
+}
+
+/// For each end (of edge `n`: `2 n` its top, `2 n + 1` its bottom) the one at the other end of its horizontal edge.
+fn pairs(edges: &[Edge]) -> Vec<u32> {
+    let mut ends: Vec<(i32, i32, bool, u32)> = Vec::with_capacity(2 * edges.len());
+    for (index, edge) in edges.iter().enumerate() {
+        for end in [TOP, BOTTOM] {
+            ends.push((edge.y[end], edge.x, edge.to_right[end], (2 * index + end) as u32));
+        }
+    }
+    // Along each line from left to right; where two edges meet in a corner, the one that goes left comes first.
+    ends.sort_unstable();
+    let mut pairs = vec![0; ends.len()];
+    for &[(.., a), (.., b)] in ends.as_chunks::<2>().0 {
+        (pairs[a as usize], pairs[b as usize]) = (b, a);
+    }
+    pairs
+}
+
+/// Cuts a ring where it comes to a corner for the second time.
+#[derive(Default)]
+struct Cutter {
+    path: Ring,
+    /// Where in the path the corners are in which rings can meet.
+    corners: HashMap<Point, usize>,
+    rings: Vec<Ring>,
+}
+
+impl Cutter {
+    fn push(&mut self, point: Point, crossing: bool) {
+        if crossing {
+            match self.corners.get(&point) {
+                Some(&start) if self.path.get(start) == Some(&point) => {
+                    self.rings.push(self.path.split_off(start));
+                }
+                _ => {}
+            }
+            self.corners.insert(point, self.path.len());
+        }
+        self.path.push(point);
+    }
+
+    fn finish(mut self) -> Vec<Ring> {
+        self.rings.push(self.path);
+        self.rings
+    }
+}
