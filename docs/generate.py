@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CHAPTERS = {
     "segmentation": "Segmentation",
-    "images": "Images",
+    "masks": "Masks",
+    "images": "Pictures",
     "extension": "The extension itself",
 }
 
@@ -38,6 +39,7 @@ mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_
 NAMED_TYPES = [
     ("IMAGE", "BLOB | STRUCT(bytes BLOB, path VARCHAR)"),
     ("MASK", "STRUCT(size INTEGER[], counts VARCHAR)"),
+    ("MASK", "STRUCT(size BIGINT[], counts VARCHAR)"),
     ("SEG", "STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)"),
 ]
 

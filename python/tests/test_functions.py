@@ -39,7 +39,8 @@ def test_every_function_is_described(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_examples_are_valid(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE t (image BLOB)")
+    mask = "STRUCT(size INTEGER[], counts VARCHAR)"
+    con.execute(f"CREATE TABLE t (image BLOB, mask {mask}, other {mask}, masks {mask}[], bbox FLOAT[])")
     for (example,) in con.execute("SELECT DISTINCT example FROM sam_functions()").fetchall():
         query = example if example.startswith(("SELECT", "FROM", "CALL")) else f"SELECT {example} FROM t"
         con.execute(query).fetchall()

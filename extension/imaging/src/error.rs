@@ -116,4 +116,12 @@ pub enum ImageError {
         /// Name of the format.
         format: &'static str,
     },
+    /// A picture cannot be written in a format.
+    #[error("the picture cannot be written as {format}: {reason}")]
+    Encode {
+        /// Name of the format, as "JPEG".
+        format: &'static str,
+        /// What the encoder found.
+        reason: String,
+    },
 }

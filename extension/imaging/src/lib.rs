@@ -11,6 +11,7 @@
 
 mod convert;
 mod decode;
+mod encode;
 mod error;
 mod jpeg;
 mod mask;
@@ -18,6 +19,7 @@ mod orient;
 mod resize;
 
 pub use decode::{ImageInfo, decode, info};
+pub use encode::mask_png;
 pub use error::{ImageError, Limits};
 pub use image::RgbImage;
 pub use mask::{Mask, MaskBuilder, Point, Polygon, Ring, Rle, RleError, wkb, wkt};

@@ -19,6 +19,8 @@ pub struct Help {
 pub enum Category {
     /// Running a model on a picture.
     Segmentation,
+    /// Masks without a model.
+    Masks,
     /// Pictures without a model.
     Images,
     /// The extension about itself.
@@ -29,6 +31,7 @@ impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Segmentation => "segmentation",
+            Self::Masks => "masks",
             Self::Images => "images",
             Self::Extension => "extension",
         })

@@ -155,6 +155,20 @@ impl<'a> Column<'a> {
         unsafe { self.value(row) }
     }
 
+    /// The values of `rows` of a `FLOAT` column; `None` if one of them is NULL.
+    pub fn floats(&self, rows: Range<usize>) -> Option<&'a [f32]> {
+        self.expect(self.kind == Type::Float);
+        // SAFETY: the vector holds `f32`.
+        unsafe { self.values(rows) }
+    }
+
+    /// The values of `rows` of a `DOUBLE` column; `None` if one of them is NULL.
+    pub fn doubles(&self, rows: Range<usize>) -> Option<&'a [f64]> {
+        self.expect(self.kind == Type::Double);
+        // SAFETY: the vector holds `f64`.
+        unsafe { self.values(rows) }
+    }
+
     /// The elements of all the lists of a `LIST` column, one after the other.
     pub fn elements(&self) -> Result<Column<'a>> {
         let Type::List(kind) = self.kind else {
@@ -197,6 +211,17 @@ impl<'a> Column<'a> {
     unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
         // SAFETY: `row` is inside the vector (or it would count as NULL) and its value is defined.
         (!self.is_null(row)).then(|| unsafe { *self.data.cast::<T>().add(row) })
+    }
+
+    /// # Safety
+    /// The vector holds values of type `T`, for which all bit patterns are valid.
+    unsafe fn values<T>(&self, rows: Range<usize>) -> Option<&'a [T]> {
+        if rows.is_empty() {
+            return Some(&[]);
+        }
+        let present = rows.end <= self.rows && (self.validity.is_null() || !rows.clone().any(|row| self.is_null(row)));
+        // SAFETY: all the rows are inside the vector.
+        present.then(|| unsafe { std::slice::from_raw_parts(self.data.cast::<T>().add(rows.start), rows.len()) })
     }
 
     /// Stops a read as a wrong type: a defect, which [`super::guard`] reports.

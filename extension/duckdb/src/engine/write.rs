@@ -33,6 +33,12 @@ impl<'a> Output<'a> {
         self.kind
     }
 
+    /// The same vector for a single write, which uses it up.
+    pub fn reborrow(&mut self) -> Output<'_> {
+        // SAFETY: `self` stays borrowed while the vector is written.
+        unsafe { Output::new(self.vector, self.kind, self.rows) }
+    }
+
     /// Writes NULL to `row`, and to `row` of all fields of a struct.
     pub fn set_null(&mut self, row: usize) -> Result<()> {
         self.check(row)?;
@@ -155,8 +161,8 @@ impl<'a> Output<'a> {
     }
 
     fn entries(&mut self) -> &mut [ffi::duckdb_list_entry] {
-        // SAFETY: called for lists only; the borrow of `self` keeps others from writing.
-        unsafe { Output::new(self.vector, self.kind, self.rows).values() }
+        // SAFETY: called for lists only.
+        unsafe { self.reborrow().values() }
     }
 
     /// # Safety

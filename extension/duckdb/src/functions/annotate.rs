@@ -1,14 +1,12 @@
 //! `sam_annotate`: the mask as a compact record, the form to keep in tables.
 
 use super::arguments::{self, ONE_POINT, PROMPTS};
+use super::mask::{self, MASK};
 use crate::batch::{Batch, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
-use crate::record::{Record, side};
+use crate::record::Record;
 use std::sync::Arc;
-
-/// COCO's compressed run lengths: `size` is height and width.
-pub const MASK: Type = Type::Struct(&[(c"size", Type::List(&Type::Integer)), (c"counts", Type::Varchar)]);
 
 /// The record of Segment Anything's own mask generator; `bbox` is x, y, width and height in pixels.
 pub const SEG: Type = Type::Struct(&[
@@ -45,20 +43,12 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 
 /// Writes the records; NULL where there is none.
 fn write(records: &[Option<Arc<Record>>], output: &mut Output<'_>) -> Result<()> {
-    let present = || records.iter().flatten();
-    let lengths = |length| records.iter().map(|row| if row.is_some() { length } else { 0 }).collect::<Vec<_>>();
-    {
-        let mut segmentation = output.field(0)?;
-        let mut sizes = segmentation.field(0)?;
-        let sizes = sizes.lists(&lengths(2))?.integers().as_chunks_mut::<2>().0;
-        for (size, record) in sizes.iter_mut().zip(present()) {
-            *size = [side(record.rle.height)?, side(record.rle.width)?];
-        }
-    }
+    mask::write(records.iter().map(|row| row.as_ref().map(|row| &row.rle)), output.field(0)?)?;
+    let lengths: Vec<usize> = records.iter().map(|row| if row.is_some() { 4 } else { 0 }).collect();
     {
         let mut boxes = output.field(1)?;
-        let boxes = boxes.lists(&lengths(4))?.floats().as_chunks_mut::<4>().0;
-        for (bbox, record) in boxes.iter_mut().zip(present()) {
+        let boxes = boxes.lists(&lengths)?.floats().as_chunks_mut::<4>().0;
+        for (bbox, record) in boxes.iter_mut().zip(records.iter().flatten()) {
             *bbox = record.rle.bbox();
         }
     }
@@ -67,7 +57,6 @@ fn write(records: &[Option<Arc<Record>>], output: &mut Output<'_>) -> Result<()>
             output.set_null(row)?;
             continue;
         };
-        output.field(0)?.field(1)?.set_bytes(row, rle.to_counts_string().as_bytes())?;
         output.field(2)?.bigints()[row] = i64::try_from(rle.area()).map_err(Failure::internal)?;
         output.field(3)?.floats()[row] = *predicted_iou;
         output.field(4)?.floats()[row] = *stability_score;

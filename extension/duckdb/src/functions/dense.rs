@@ -3,8 +3,8 @@
 
 use crate::failure::{Failure, Result};
 
-/// Checks that masks with these numbers of pixels fit into `limit` bytes.
-pub fn check(pixels: &[usize], limit: u64) -> Result<()> {
+/// Checks that masks with these numbers of pixels fit into `limit` bytes; `instead` is a remedy to name first.
+pub fn check(pixels: &[usize], limit: u64, instead: &str) -> Result<()> {
     let total = pixels.iter().fold(0_u64, |sum, &count| sum.saturating_add(count as u64));
     let masks = pixels.iter().filter(|&&count| count > 0).count();
     // The engine rounds the reservation up to a power of two.
@@ -14,8 +14,7 @@ pub fn check(pixels: &[usize], limit: u64) -> Result<()> {
     }
     Err(Failure::query(format!(
         "the {masks} dense masks of these rows need {needed} bytes at once, more than the limit of {limit}; \
-         use sam_annotate, whose masks take about 600 bytes each, fewer rows at a time (LIMIT), or a higher \
-         limit: CALL sam_configure(mask_limit_mb := ...)"
+         use {instead}fewer rows at a time (LIMIT), or a higher limit: CALL sam_configure(mask_limit_mb := ...)"
     )))
 }
 
@@ -37,13 +36,13 @@ mod tests {
 
     #[test]
     fn names_need_limit_and_remedy() {
-        assert_eq!(check(&[0, 0], 0), Ok(()));
-        assert_eq!(check(&[100, 0, 28], 512), Ok(()));
-        let message = check(&[100, 0, 29], 512).unwrap_err().to_string();
+        assert_eq!(check(&[0, 0], 0, ""), Ok(()));
+        assert_eq!(check(&[100, 0, 28], 512, ""), Ok(()));
+        let message = check(&[100, 0, 29], 512, "").unwrap_err().to_string();
         assert!(
             message.starts_with("the 2 dense masks of these rows need 1024 bytes at once, more than the limit of 512;")
         );
-        assert!(check(&[usize::MAX, usize::MAX], u64::MAX - 1).is_err());
+        assert!(check(&[usize::MAX, usize::MAX], u64::MAX - 1, "").is_err());
     }
 
     #[test]

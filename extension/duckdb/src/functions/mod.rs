@@ -6,7 +6,9 @@ mod arguments;
 mod control;
 mod dense;
 mod image;
+mod mask;
 mod models;
+mod rows;
 mod segment;
 mod sigmoid;
 
@@ -15,8 +17,26 @@ use crate::failure::Result;
 use crate::session::Session;
 
 /// The scalar functions, in the order of the reference.
-static SCALARS: &[&ScalarFunction] =
-    &[&segment::SEGMENT, &annotate::ANNOTATE, &image::IMAGE_INFO, &models::MODEL_INFO, &about::VERSION];
+static SCALARS: &[&ScalarFunction] = &[
+    &segment::SEGMENT,
+    &annotate::ANNOTATE,
+    &mask::TO_RLE,
+    &mask::FROM_RLE,
+    &mask::TO_PNG,
+    &mask::TO_WKB,
+    &mask::TO_WKT,
+    &mask::AREA,
+    &mask::BBOX,
+    &mask::IOU,
+    &mask::UNION,
+    &mask::INTERSECT,
+    &mask::DIFFERENCE,
+    &mask::CLEAN,
+    &mask::ERROR,
+    &image::IMAGE_INFO,
+    &models::MODEL_INFO,
+    &about::VERSION,
+];
 
 /// The table functions, in the order of the reference.
 static TABLES: &[&TableFunction] = &[

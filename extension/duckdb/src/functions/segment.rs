@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// `STRUCT(mask FLOAT[], iou_score FLOAT)`
 const SEGMENT_TYPE: Type = Type::Struct(&[(c"mask", Type::List(&Type::Float)), (c"iou_score", Type::Float)]);
 
+/// What to use where dense masks do not fit.
+const INSTEAD: &str = "sam_annotate, whose masks take about 600 bytes each, ";
+
 /// `sam_segment(model, image, point)` and `sam_segment(model, image, points, labels, box)`: the foreground
 /// probability of each pixel, row by row, at the picture's own size, and the IoU that the model predicts for it.
 pub static SEGMENT: ScalarFunction = ScalarFunction {
@@ -35,7 +38,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let tolerance = Tolerance::new(input.function())?;
     let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
     let pixels = batch.pixels();
-    dense::check(&pixels, tolerance.session().settings().mask_bytes)?;
+    dense::check(&pixels, tolerance.session().settings().mask_bytes, INSTEAD)?;
     let scores = {
         let mut masks = output.field(0)?;
         let slices = dense::split(masks.lists(&pixels)?.floats(), &pixels)?;

@@ -97,12 +97,29 @@ impl Mask {
     /// One byte per pixel, 0 or 1, row-major: `height * width` of them.
     pub fn to_bytes(&self) -> Vec<u8> {
         let width = self.width as usize;
-        let mut bytes = Vec::with_capacity(width * self.height as usize);
-        for y in 0..self.height as usize {
-            let row = self.row(y);
-            bytes.extend((0..width).map(|x| (row[x / 64] >> (x % 64) & 1) as u8));
+        let mut bytes = vec![0; width * self.height as usize];
+        for (y, row) in bytes.chunks_exact_mut(width.max(1)).enumerate() {
+            for (bytes, &word) in row.chunks_mut(64).zip(self.row(y)) {
+                let expanded: [u8; 64] = std::array::from_fn(|bit| (word >> bit & 1) as u8);
+                bytes.copy_from_slice(&expanded[..bytes.len()]);
+            }
         }
         bytes
+    }
+
+    /// Writes `height * width` values, row-major: 1 for foreground, 0 for background.
+    ///
+    /// # Panics
+    /// If `values` has another length.
+    pub fn write_floats(&self, values: &mut [f32]) {
+        assert_eq!(values.len() as u64, u64::from(self.width) * u64::from(self.height), "values of a mask");
+        for (y, row) in values.chunks_exact_mut((self.width as usize).max(1)).enumerate() {
+            for (values, &word) in row.chunks_mut(64).zip(self.row(y)) {
+                // All 64 at once where there are 64: a loop that the compiler vectorises.
+                let expanded: [f32; 64] = std::array::from_fn(|bit| f32::from((word >> bit & 1) as u8));
+                values.copy_from_slice(&expanded[..values.len()]);
+            }
+        }
     }
 
     /// Words in a row.

@@ -1,0 +1,131 @@
+//! `mask_union`, `mask_intersect`, `mask_difference`, `mask_clean`: masks made of masks.
+
+use super::{Encoded, MANY, MASK, Masks, ONE, PAIR, TOGETHER, sizes_differ, with, write};
+use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::failure::{Failure, Result};
+use crate::functions::rows::Rows;
+use sam_imaging::Rle;
+
+/// `mask_union(a, b)` and `mask_union(masks)`
+pub static UNION: ScalarFunction = ScalarFunction {
+    name: c"mask_union",
+    help: Help {
+        category: Category::Masks,
+        description: "The pixels of either of two masks, or of any in a list, such as `list(mask)` gathers of a group: \
+            NULLs in the list are left out, an empty list gives NULL. Masks of different sizes are an error. NULL for \
+            a value that is no mask.",
+        example: "mask_union(mask, other)",
+    },
+    overloads: &[
+        Overload { parameters: PAIR, returns: MASK, run: |input, output| pairs(input, output, Rle::union) },
+        Overload { parameters: &[MANY], returns: MASK, run: |input, output| lists(input, output, Rle::union) },
+    ],
+};
+
+/// `mask_intersect(a, b)` and `mask_intersect(masks)`
+pub static INTERSECT: ScalarFunction = ScalarFunction {
+    name: c"mask_intersect",
+    help: Help {
+        category: Category::Masks,
+        description: "The pixels that two masks, or all in a list, have in common; otherwise as `mask_union`.",
+        example: "mask_intersect(mask, other)",
+    },
+    overloads: &[
+        Overload { parameters: PAIR, returns: MASK, run: |input, output| pairs(input, output, Rle::intersect) },
+        Overload { parameters: &[MANY], returns: MASK, run: |input, output| lists(input, output, Rle::intersect) },
+    ],
+};
+
+/// `mask_difference(a, b)`
+pub static DIFFERENCE: ScalarFunction = ScalarFunction {
+    name: c"mask_difference",
+    help: Help {
+        category: Category::Masks,
+        description: "The pixels of mask `a` that are not in `b`. Masks of different sizes are an error. NULL for a \
+            value that is no mask.",
+        example: "mask_difference(mask, other)",
+    },
+    overloads: &[Overload {
+        parameters: PAIR,
+        returns: MASK,
+        run: |input, output| pairs(input, output, Rle::difference),
+    }],
+};
+
+/// `mask_clean(mask, min_area)`
+pub static CLEAN: ScalarFunction = ScalarFunction {
+    name: c"mask_clean",
+    help: Help {
+        category: Category::Masks,
+        description: "A mask without specks: holes of fewer than `min_area` pixels are filled, then islands of fewer \
+            are removed, as by SAM's `remove_small_regions`. If all islands are smaller the largest stays. Pixels \
+            that share an edge or a corner are connected; background that touches the border counts as a hole too. \
+            NULL for a value that is no mask.",
+        example: "mask_clean(mask, 100)",
+    },
+    overloads: &[Overload {
+        parameters: &[ONE, Parameter::new("min_area", &[Type::Bigint])],
+        returns: MASK,
+        run: clean,
+    }],
+};
+
+/// Two masks of one size to a third.
+type Combine = fn(&Rle, &Rle) -> Option<Rle>;
+
+fn pairs(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result<()> {
+    let others = Masks::new(input.column(1)?)?;
+    let rows = Rows::new(input)?;
+    let pairs = with(input, &rows, |row| others.get(row))?;
+    let masks = rows.compute(&pairs, TOGETHER, |(a, b)| {
+        let (Ok(a), Ok(b)) = (a.decode(), b.decode()) else { return Ok(None) };
+        combined(combine, &a, &b, || ["mask a".into(), "mask b".into()]).map(Some)
+    })?;
+    write(masks.iter().map(Option::as_ref), output.reborrow())
+}
+
+fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result<()> {
+    let column = input.column(0)?;
+    let masks = Masks::new(column.elements()?)?;
+    let list = |row| {
+        let elements = column.range(row)?.map(|index| masks.get(index));
+        Some(elements.collect::<Result<Vec<Option<Encoded<'_>>>>>())
+    };
+    let rows = Rows::new(input)?;
+    let lists = rows.read(|row| list(row).transpose())?;
+    let masks = rows.compute(&lists, 1, |list| {
+        let mut all: Option<Rle> = None;
+        for (index, mask) in list.iter().enumerate() {
+            let Some(mask) = mask else { continue };
+            let Ok(mask) = mask.decode() else { return Ok(None) };
+            all = Some(match &all {
+                None => mask,
+                Some(all) => {
+                    combined(combine, all, &mask, || ["the mask before it".into(), format!("mask {}", index + 1)])?
+                }
+            });
+        }
+        Ok(all)
+    })?;
+    write(masks.iter().map(Option::as_ref), output.reborrow())
+}
+
+fn combined(combine: Combine, a: &Rle, b: &Rle, names: impl Fn() -> [String; 2]) -> Result<Rle> {
+    combine(a, b).ok_or_else(|| {
+        let [first, second] = names();
+        sizes_differ([&first, &second], [[a.height, a.width], [b.height, b.width]])
+    })
+}
+
+fn clean(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let areas = input.column(1)?;
+    let rows = Rows::new(input)?;
+    let arguments = with(input, &rows, |row| {
+        let Some(area) = areas.bigint(row) else { return Ok(None) };
+        let negative = |_| Failure::new(format!("min_area is {area}; give a number of pixels, 0 or more"));
+        u64::try_from(area).map(Some).map_err(negative)
+    })?;
+    let masks =
+        rows.compute(&arguments, TOGETHER, |(mask, area)| Ok(mask.decode().ok().map(|mask| mask.clean(*area))))?;
+    write(masks.iter().map(Option::as_ref), output.reborrow())
+}

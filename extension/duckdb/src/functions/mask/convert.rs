@@ -1,0 +1,231 @@
+//! `mask_to_rle`, `mask_from_rle`, `mask_to_png`, `mask_to_wkb`, `mask_to_wkt`: masks in other forms.
+
+use super::{MASK, ONE, TOGETHER, each, with, write};
+use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::failure::{Failure, Result};
+use crate::functions::dense;
+use crate::functions::rows::{Rows, write_bytes};
+use crate::session::Session;
+use rayon::prelude::*;
+use sam_imaging::{MaskBuilder, Polygon, Rle};
+
+/// `mask_to_rle(mask, height, width)`
+pub static TO_RLE: ScalarFunction = ScalarFunction {
+    name: c"mask_to_rle",
+    help: Help {
+        category: Category::Masks,
+        description: "The compact form of a dense mask: one value for each pixel, row by row, of a picture with \
+            `height` rows and `width` columns. A pixel is in the mask where its value is above 0.5: for the \
+            probabilities of `sam_segment` and for 0 and 1.",
+        example: "mask_to_rle([0, 1, 0.5, 0.7, 0.2, 0.9], 2, 3)",
+    },
+    overloads: &[Overload {
+        parameters: &[
+            Parameter::new("mask", &[Type::List(&Type::Float), Type::List(&Type::Double)]),
+            Parameter::new("height", &[Type::Bigint]),
+            Parameter::new("width", &[Type::Bigint]),
+        ],
+        returns: MASK,
+        run: to_rle,
+    }],
+};
+
+/// `mask_from_rle(mask)`
+pub static FROM_RLE: ScalarFunction = ScalarFunction {
+    name: c"mask_from_rle",
+    help: Help {
+        category: Category::Masks,
+        description: "The dense form of a mask: 1 for each pixel in it and 0 for the others, row by row. It takes four \
+            bytes a pixel. NULL for a value that is no mask.",
+        example: "mask_from_rle(mask)",
+    },
+    overloads: &[Overload { parameters: &[ONE], returns: Type::List(&Type::Float), run: from_rle }],
+};
+
+/// `mask_to_png(mask)`
+pub static TO_PNG: ScalarFunction = ScalarFunction {
+    name: c"mask_to_png",
+    help: Help {
+        category: Category::Masks,
+        description: "A mask as a PNG with one channel: 255 in the mask, 0 outside. NULL for a value that is no mask, \
+            and for a mask without rows or columns.",
+        example: "mask_to_png(mask)",
+    },
+    overloads: &[Overload { parameters: &[ONE], returns: Type::Blob, run: to_png }],
+};
+
+/// `mask_to_wkb(mask)` and `mask_to_wkb(mask, tolerance)`
+pub static TO_WKB: ScalarFunction = ScalarFunction {
+    name: c"mask_to_wkb",
+    help: Help {
+        category: Category::Masks,
+        description: "The outline of a mask as `mask_to_wkt` has it, in well-known binary: what GeoParquet holds, and \
+            what `ST_GeomFromWKB` reads.",
+        example: "mask_to_wkb(mask)",
+    },
+    overloads: &[
+        Overload {
+            parameters: &[ONE],
+            returns: Type::Blob,
+            run: |input, output| outlines(input, output, sam_imaging::wkb),
+        },
+        Overload {
+            parameters: &[ONE, TOLERANCE],
+            returns: Type::Blob,
+            run: |input, output| outlines(input, output, sam_imaging::wkb),
+        },
+    ],
+};
+
+/// `mask_to_wkt(mask)` and `mask_to_wkt(mask, tolerance)`
+pub static TO_WKT: ScalarFunction = ScalarFunction {
+    name: c"mask_to_wkt",
+    help: Help {
+        category: Category::Masks,
+        description: "The outline of a mask as well-known text, on the edges of its pixels: x to the right and y \
+            **down**, from the upper left corner of the picture. A `POLYGON`, with holes, or a `MULTIPOLYGON` where there \
+            are several islands (pixels that share only a corner are not one island); `POLYGON EMPTY` without \
+            pixels. It is valid by the rules of OGC, and its area is that of the mask. With a `tolerance` above 0, in \
+            pixels, corners are left out such that each lies within it of the new outline, which stays valid. NULL for \
+            a value that is no mask.",
+        example: "mask_to_wkt(mask, 1.0)",
+    },
+    overloads: &[
+        Overload {
+            parameters: &[ONE],
+            returns: Type::Varchar,
+            run: |input, output| outlines(input, output, sam_imaging::wkt),
+        },
+        Overload {
+            parameters: &[ONE, TOLERANCE],
+            returns: Type::Varchar,
+            run: |input, output| outlines(input, output, sam_imaging::wkt),
+        },
+    ],
+};
+
+const TOLERANCE: Parameter = Parameter::new("tolerance", &[Type::Double]);
+
+/// Above this a pixel is in the mask: where the logit of the probability is above 0.
+const THRESHOLD: f32 = 0.5;
+
+/// A dense mask in the table.
+enum Dense<'a> {
+    Floats(&'a [f32]),
+    Doubles(&'a [f64]),
+}
+
+impl Dense<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Dense::Floats(values) => values.len(),
+            Dense::Doubles(values) => values.len(),
+        }
+    }
+
+    fn encode(&self, [height, width]: [u32; 2]) -> Rle {
+        let mut mask = MaskBuilder::new(width, height);
+        let (columns, rows) = (width.max(1) as usize, 0..height);
+        match self {
+            Dense::Floats(values) => {
+                let rows = rows.zip(values.chunks_exact(columns));
+                rows.for_each(|(y, row)| mask.push_row(y, row, THRESHOLD));
+            }
+            Dense::Doubles(values) => {
+                // Not by rounding to single precision, which could reach the threshold.
+                let inside =
+                    |row: &[f64]| row.iter().map(|&value| f32::from(value > f64::from(THRESHOLD))).collect::<Vec<_>>();
+                let rows = rows.zip(values.chunks_exact(columns));
+                rows.for_each(|(y, row)| mask.push_row(y, &inside(row), THRESHOLD));
+            }
+        }
+        Rle::from_mask(&mask.finish())
+    }
+}
+
+fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let masks = input.column(0)?;
+    let (values, heights, widths) = (masks.elements()?, input.column(1)?, input.column(2)?);
+    let argument = |row| {
+        let (Some(range), Some(height), Some(width)) = (masks.range(row), heights.bigint(row), widths.bigint(row))
+        else {
+            return Ok(None);
+        };
+        let has_null = || Failure::new("the mask contains NULL; give a number for each pixel");
+        let dense = dense_mask(&values, range).ok_or_else(has_null)?;
+        Ok(Some((size(height, width, dense.len())?, dense)))
+    };
+    let rows = Rows::new(input)?;
+    let arguments = rows.read(argument)?;
+    let masks = rows.compute(&arguments, 1, |(size, dense)| Ok(Some(dense.encode(*size))))?;
+    write(masks.iter().map(Option::as_ref), output.reborrow())
+}
+
+fn dense_mask<'a>(values: &Column<'a>, range: std::ops::Range<usize>) -> Option<Dense<'a>> {
+    match values.kind() {
+        Type::Float => values.floats(range).map(Dense::Floats),
+        _ => values.doubles(range).map(Dense::Doubles),
+    }
+}
+
+/// Height and width, which must be those of a mask with so many values.
+fn size(height: i64, width: i64, values: usize) -> Result<[u32; 2]> {
+    let sides = [height, width].map(|side| u32::try_from(side).ok().filter(|&side| i64::from(side) <= super::MAX_SIDE));
+    match sides {
+        [Some(height), Some(width)] if u64::from(height) * u64::from(width) == values as u64 => Ok([height, width]),
+        [Some(_), Some(_)] => Err(Failure::new(format!(
+            "the mask has {values} values, which are not height {height} times width {width}; give the height and width of its picture"
+        ))),
+        _ => Err(Failure::new(format!(
+            "height {height} and width {width} are no size of a mask; a side has 0 to {} pixels",
+            super::MAX_SIDE
+        ))),
+    }
+}
+
+fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let session = Session::get()?;
+    let masks = each(input, TOGETHER, |mask| Ok(Some(mask)))?;
+    let pixels = |mask: &Option<Rle>| mask.as_ref().map_or(0, |mask| mask.height as usize * mask.width as usize);
+    let lengths: Vec<usize> = masks.iter().map(pixels).collect();
+    dense::check(&lengths, session.settings().mask_bytes, "")?;
+    let mut all = output.lists(&lengths)?;
+    let pieces = dense::split(all.reborrow().floats(), &lengths)?;
+    session.pool().run(|| {
+        masks.par_iter().zip(pieces).for_each(|(mask, values)| {
+            if let Some(mask) = mask {
+                mask.to_mask().write_floats(values);
+            }
+        });
+    })?;
+    (0..masks.len()).filter(|&row| masks[row].is_none()).try_for_each(|row| output.set_null(row))
+}
+
+fn to_png(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let limits = Session::get()?.settings().images;
+    let pictures = each(input, 1, |mask| match mask.height.min(mask.width) {
+        0 => Ok(None),
+        _ => Ok(Some(sam_imaging::mask_png(&mask.to_mask(), &limits)?)),
+    })?;
+    write_bytes(&pictures, output)
+}
+
+fn outlines<T: AsRef<[u8]> + Send>(
+    input: &Input<'_>,
+    output: &mut Output<'_>,
+    text: fn(&[Polygon]) -> T,
+) -> Result<()> {
+    let tolerances = if input.arguments() > 1 { Some(input.column(1)?) } else { None };
+    let rows = Rows::new(input)?;
+    let arguments =
+        with(input, &rows, |row| match tolerances.map_or(Some(0.0), |tolerances| tolerances.double(row)) {
+            Some(tolerance) if tolerance.is_nan() || tolerance < 0.0 => {
+                Err(Failure::new(format!("tolerance {tolerance} is no distance; give a number of pixels, 0 or more")))
+            }
+            tolerance => Ok(tolerance),
+        })?;
+    let outlines = rows.compute(&arguments, TOGETHER, |(mask, tolerance)| {
+        Ok(mask.decode().ok().map(|mask| text(&mask.polygons(*tolerance))))
+    })?;
+    write_bytes(&outlines, output)
+}

@@ -1,0 +1,97 @@
+//! `mask_area`, `mask_bbox`, `mask_iou`, `mask_error`: numbers about masks.
+
+use super::{Masks, ONE, PAIR, TOGETHER, each, sizes_differ, with};
+use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
+use crate::failure::{Failure, Result};
+use crate::functions::rows::{Rows, write_bytes};
+
+/// `mask_area(mask)`
+pub static AREA: ScalarFunction = ScalarFunction {
+    name: c"mask_area",
+    help: Help {
+        category: Category::Masks,
+        description: "The number of pixels of a mask. NULL for a value that is no mask.",
+        example: "mask_area({'size': [2, 3], 'counts': '132'})",
+    },
+    overloads: &[Overload { parameters: &[ONE], returns: Type::Bigint, run: area }],
+};
+
+/// `mask_bbox(mask)`
+pub static BBOX: ScalarFunction = ScalarFunction {
+    name: c"mask_bbox",
+    help: Help {
+        category: Category::Masks,
+        description: "The smallest box around a mask, `[x, y, width, height]` in pixels as COCO has it; all 0 for a \
+            mask without pixels. NULL for a value that is no mask.",
+        example: "mask_bbox(mask)",
+    },
+    overloads: &[Overload { parameters: &[ONE], returns: Type::List(&Type::Float), run: bbox }],
+};
+
+/// `mask_iou(a, b)`
+pub static IOU: ScalarFunction = ScalarFunction {
+    name: c"mask_iou",
+    help: Help {
+        category: Category::Masks,
+        description: "Intersection over union of two masks, 0 to 1; 0 where both have no pixels. Masks of different \
+            sizes are an error. NULL for a value that is no mask.",
+        example: "mask_iou(mask, other)",
+    },
+    overloads: &[Overload { parameters: PAIR, returns: Type::Double, run: iou }],
+};
+
+/// `mask_error(mask)`
+pub static ERROR: ScalarFunction = ScalarFunction {
+    name: c"mask_error",
+    help: Help {
+        category: Category::Masks,
+        description: "What is wrong with a value for which the other functions give NULL because it is no mask; NULL \
+            for a mask.",
+        example: "mask_error({'size': [2, 3], 'counts': '13'})",
+    },
+    overloads: &[Overload { parameters: &[ONE], returns: Type::Varchar, run: error }],
+};
+
+fn area(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    for (row, area) in each(input, TOGETHER, |mask| Ok(Some(mask.area())))?.into_iter().enumerate() {
+        match area {
+            Some(area) => output.reborrow().bigints()[row] = i64::try_from(area).map_err(Failure::internal)?,
+            None => output.set_null(row)?,
+        }
+    }
+    Ok(())
+}
+
+fn bbox(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let boxes = each(input, TOGETHER, |mask| Ok(Some(mask.bbox())))?;
+    let lengths: Vec<usize> = boxes.iter().map(|bbox| if bbox.is_some() { 4 } else { 0 }).collect();
+    output
+        .lists(&lengths)?
+        .floats()
+        .copy_from_slice(boxes.iter().flatten().copied().collect::<Vec<_>>().as_flattened());
+    (0..boxes.len()).filter(|&row| boxes[row].is_none()).try_for_each(|row| output.set_null(row))
+}
+
+fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let others = Masks::new(input.column(1)?)?;
+    let rows = Rows::new(input)?;
+    let pairs = with(input, &rows, |row| others.get(row))?;
+    let ious = rows.compute(&pairs, TOGETHER, |(a, b)| {
+        let (Ok(a), Ok(b)) = (a.decode(), b.decode()) else { return Ok(None) };
+        let differ = || sizes_differ(["mask a", "mask b"], [[a.height, a.width], [b.height, b.width]]);
+        a.iou(&b).ok_or_else(differ).map(Some)
+    })?;
+    for (row, iou) in ious.into_iter().enumerate() {
+        match iou {
+            Some(iou) => output.reborrow().doubles()[row] = iou,
+            None => output.set_null(row)?,
+        }
+    }
+    Ok(())
+}
+
+fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (rows, masks) = (Rows::new(input)?, Masks::new(input.column(0)?)?);
+    let masks = rows.read(|row| masks.get(row))?;
+    write_bytes(&rows.compute(&masks, TOGETHER, |mask| Ok(mask.decode().err()))?, output)
+}
