@@ -43,6 +43,8 @@ fn gemms<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
         ("ViT-B fc2, add", 1024, 3072, 768, Epilogue::ADD),
         ("ViT-L qkv", 512, 1024, 3072, Epilogue::BIAS),
         ("7 tokens x 256, 2048, ReLU", 7, 256, 2048, Epilogue::RELU),
+        ("decoder scores", 128, 256, 56, Epilogue::BIAS),
+        ("decoder update, add", 128, 56, 256, Epilogue::ADD),
     ];
     for (what, rows, k, n, epilogue) in shapes {
         let label = format!("gemm {name} {what} {rows}x{k}->{n}");
@@ -156,36 +158,45 @@ fn windows<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
 }
 
 fn global<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
-    let cases = [
-        ("ViT-B global", 192, 4096, 64, 1, 64, true),
-        ("ViT-H global", 96, 4096, 80, 1, 64, true),
-        ("tokens to image", 7, 4096, 16, 8, 1, false),
-        ("image to tokens", 4096, 7, 16, 8, 1, false),
-    ];
-    for (what, queries, keys, d, heads, row, vit) in cases {
-        let label = format!("attention {name} {what} {queries}x{keys} heads {heads} d {d}");
+    for (what, queries, d) in [("ViT-B global", 192, 64), ("ViT-H global", 96, 80)] {
+        let keys = 4096;
+        let label = format!("attention {name} {what} {queries}x{keys} d {d}");
         if !label.contains(&r.filter) {
             continue;
         }
-        let stride = heads * d;
-        let (q, k) = (rounded::<E>(&noise(queries * stride)), rounded::<E>(&noise(keys * stride)));
-        let layout = KeyValues::new(keys, d, row);
-        let mut packed = AlignedVec::<E>::zeroed(heads * layout.packed_len::<E>());
-        let kv = Heads::alone(&k, stride, d);
+        let (q, k) = (rounded::<E>(&noise(queries * d)), rounded::<E>(&noise(keys * d)));
+        let layout = KeyValues::new(keys, d, 64);
+        let mut packed = AlignedVec::<E>::zeroed(layout.packed_len::<E>());
+        let (q, kv) = (Heads::alone(&q, d, d), Heads::alone(&k, d, d));
         let table = noise(127 * d);
-        let relative = vit.then(|| RelativePositions::new(&table, &table, 64, 64, d));
-        r.elements(&format!("{label}: packing keys"), keys * stride, || {
-            for (h, packed) in packed.chunks_exact_mut(layout.packed_len::<E>()).enumerate() {
-                layout.pack(&kv, &kv, h, packed);
-            }
-        });
-        let (mut out, mut scratch) = (AlignedVec::<E>::zeroed(queries * stride), Scratch::new());
-        let from = Heads::alone(&q, stride, d);
-        r.case(&label, 4.0 * (queries * keys * stride) as f64, peak, || {
-            let rel = relative.as_ref();
-            attend(isa, &layout, &from, &packed, 0..heads, 0..queries, 0.2, rel, &mut out, stride, &mut scratch);
+        let relative = RelativePositions::new(&table, &table, 64, 64, d);
+        r.elements(&format!("{label}: packing keys"), keys * d, || layout.pack(&kv, &kv, 0, &mut packed));
+        let (mut out, mut scratch) = (AlignedVec::<E>::zeroed(queries * d), Scratch::new());
+        r.case(&label, 4.0 * (queries * keys * d) as f64, peak, || {
+            attend(isa, &layout, &q, &packed, 0..1, 0..queries, 0.2, Some(&relative), &mut out, d, &mut scratch);
         });
     }
+}
+
+/// The decoder's attentions: a segment of the image, seven tokens of eight heads.
+fn absorbed(r: &Report, isa: Isa, peak: f64) {
+    let (rows, tokens, heads, width) = (128, 7, 8, 256);
+    let (columns, stride) = (tokens * heads, 64);
+    let (image, positions) = (noise(rows * width), noise(rows * width));
+    let (mut positioned, mut scores) = (noise(rows * width), noise(rows * stride));
+    r.elements("decoder add positions 128x256", rows * width, || add(isa, &image, &positions, &mut positioned));
+    r.elements("decoder softmax over tokens 128x56", rows * columns, || {
+        softmax_tokens(isa, MatMut::new(&mut scores, stride), rows, tokens, heads);
+    });
+    let (mut max, mut sum) = (noise(columns), noise(columns));
+    r.elements("decoder softmax over rows 128x56", rows * columns, || {
+        softmax_rows(isa, MatMut::new(&mut scores, stride), rows, &mut max, &mut sum);
+    });
+    let mut sums = noise(columns * width);
+    r.case("decoder weighted sums 128x56 of 256", 2.0 * (rows * columns * width) as f64, peak, || {
+        let (weights, values) = (Mat::new(&scores, stride), Mat::new(&image, width));
+        weighted_sums(isa, weights, columns, values, width, rows, MatMut::new(&mut sums, width));
+    });
 }
 
 fn rest(r: &Report, isa: Isa) {
@@ -225,6 +236,7 @@ fn main() {
     windows::<Bf16>(&r, isa, peak.bf16, "bf16");
     global::<f32>(&r, isa, peak.f32, "f32");
     global::<Bf16>(&r, isa, peak.bf16, "bf16");
+    absorbed(&r, isa, peak.f32);
     depthwise::<f32, f32>(&r, isa, peak.f32, "f32");
     depthwise::<Bf16, Bf16>(&r, isa, peak.f32, "bf16");
     norms::<f32>(&r, isa, "f32");

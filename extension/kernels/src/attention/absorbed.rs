@@ -87,11 +87,15 @@ fn per_head<S: Simd>(
         // SAFETY: period <= MAX_HEADS and LANES <= 16.
         unsafe { s.store(lanes.as_mut_ptr().add(v * S::LANES), vectors[v]) };
     }
-    for lane in heads..count {
-        lanes[lane % heads] = combine(lanes[lane % heads], lanes[lane]);
+    for group in (heads..count).step_by(heads) {
+        for head in 0..heads {
+            lanes[head] = combine(lanes[head], lanes[group + head]);
+        }
     }
-    for lane in heads..count {
-        lanes[lane] = lanes[lane - heads];
+    for group in (heads..count).step_by(heads) {
+        for head in 0..heads {
+            lanes[group + head] = lanes[head];
+        }
     }
     for v in 0..period {
         // SAFETY: as above.

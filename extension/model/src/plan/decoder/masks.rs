@@ -1,6 +1,6 @@
 //! From the image's rows and a filter for each mask to low-resolution logits.
 
-use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, gemm};
+use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, gemm, mask_logits};
 
 use super::super::arena::Kept;
 use super::super::blocks::layer_norm;
@@ -39,7 +39,6 @@ impl Upscaling {
     pub(super) fn run(&self, isa: Isa, image: &[f32], grid: usize, filters: &[f32], team: Team) -> Vec<f32> {
         let (width, quarter, eighth) = (self.first.k(), self.second.k(), self.second.n() / 4);
         let masks = filters.len() / eighth;
-        let filters = Packed::<f32>::linear(filters, masks, eighth, None);
         let side = 4 * grid;
         // Row by row of the grid; each gives four rows of every mask.
         let mut rows_first = vec![0.0; side * masks * side];
@@ -54,13 +53,12 @@ impl Upscaling {
                     self.norm.apply_in_place(isa, MatMut::new(once, quarter), 4 * grid, Act::Gelu);
                     let line = Rows::dense(once, quarter);
                     gemm(isa, &line, 0..4 * grid, &self.second, &Epilogue::GELU, Out::f32(twice, 4 * eighth));
-                    let line = Rows::dense(twice, eighth);
-                    gemm(isa, &line, 0..16 * grid, &filters, &Epilogue::BIAS, Out::f32(logits, masks));
-                    // Each token of the grid is 2 x 2 tokens of 2 x 2 pixels.
-                    for (pixel, values) in logits.chunks_exact(masks).enumerate() {
-                        let (x, part) = (pixel / 16, pixel % 16);
-                        let (row, column) = (part / 8 * 2 + part % 4 / 2, part / 4 % 2 * 2 + part % 2);
-                        for (mask, value) in values.iter().enumerate() {
+                    mask_logits(isa, twice, eighth, filters, 16 * grid, logits);
+                    for (mask, logits) in logits.chunks_exact(16 * grid).enumerate() {
+                        // Each token of the grid is 2 x 2 tokens of 2 x 2 pixels.
+                        for (pixel, value) in logits.iter().enumerate() {
+                            let (x, part) = (pixel / 16, pixel % 16);
+                            let (row, column) = (part / 8 * 2 + part % 4 / 2, part / 4 % 2 * 2 + part % 2);
                             out[(row * masks + mask) * side + 4 * x + column] = *value;
                         }
                     }
