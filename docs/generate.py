@@ -30,7 +30,8 @@ Written by `make docs` from what the extension says about itself, `FROM sam_func
 SQL: they are given in this order.
 
 An `image` is a `BLOB` with a JPEG, PNG, WebP, GIF, BMP or TIFF, or `STRUCT(bytes BLOB, path VARCHAR)` as Hugging Face's
-datasets have it; its EXIF orientation is applied. A `MASK` is COCO's compressed run-length encoding, `STRUCT(size
+datasets have it; its EXIF orientation is applied. Functions that take a model accept what `sam_embed` returns as well.
+A `MASK` is COCO's compressed run-length encoding, `STRUCT(size
 INTEGER[], counts VARCHAR)` with `size` height and width, as pycocotools reads it. A `SEG` is the record of SAM's own
 mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)`.
 """

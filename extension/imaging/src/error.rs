@@ -22,8 +22,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Checks the size that a header claims.
-    pub(crate) fn check_size(&self, width: u32, height: u32) -> Result<(), ImageError> {
+    /// Checks the size that a header claims, in pixels.
+    ///
+    /// # Errors
+    /// No pixels, too many, or a side that is too long.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<(), ImageError> {
         let pixels = u64::from(width) * u64::from(height);
         if pixels == 0 {
             return Err(ImageError::NoPixels { width, height });

@@ -21,6 +21,6 @@ mod resize;
 pub use decode::{ImageInfo, decode, info};
 pub use encode::mask_png;
 pub use error::{ImageError, Limits};
-pub use image::RgbImage;
+pub use image::{Rgb, RgbImage};
 pub use mask::{Mask, MaskBuilder, Point, Polygon, Ring, Rle, RleError, wkb, wkt};
 pub use resize::resize_bilinear;

@@ -1,6 +1,7 @@
 //! Segment Anything checkpoints and networks: a checkpoint becomes a [`Model`], a picture becomes an
 //! [`Embedding`], a [`Prompt`] on it becomes a [`Prediction`].
 
+mod blob;
 mod checkpoint;
 mod config;
 mod error;
@@ -14,6 +15,7 @@ mod prompt;
 mod team;
 mod weights;
 
+pub use blob::{BlobType, is_embedding};
 pub use error::{ModelError, Result};
 pub use model::{Embedding, Engine, Model, ModelInfo};
 pub use precision::Precision;

@@ -185,7 +185,7 @@ impl Model {
             Network::Plan(plan) => plan.encode(&resized, team),
             Network::Graph(graph) => graph.encode(&self.planes(&resized), side)?,
         };
-        Ok(Embedding { values: Arc::new(values), frame })
+        Ok(Embedding::new(values, frame))
     }
 
     /// The padded, normalised input as the graph takes it: (3, side, side).
@@ -235,6 +235,14 @@ impl Model {
 }
 
 impl Embedding {
+    pub(crate) fn new(values: Vec<f32>, frame: Frame) -> Self {
+        Self { values: Arc::new(values), frame }
+    }
+
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.values.capacity() * size_of::<f32>()

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Result};
 use crate::session::{Digest, ImageKey, Loaded, Pool, PromptKey};
 use rayon::prelude::*;
 use sam_imaging::Limits;
-use sam_model::Prompt;
+use sam_model::{Prompt, is_embedding};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,7 +18,10 @@ pub(super) struct Group<'a> {
     pub(super) key: ImageKey,
     /// Width and height, in pixels.
     pub(super) size: (usize, usize),
+    /// The rows that point at something in it.
     pub(super) asks: Vec<Ask>,
+    /// The rows that want its embedding, in ascending order.
+    pub(super) rows: Vec<usize>,
 }
 
 /// All rows with one prompt on it.
@@ -31,7 +34,7 @@ pub(super) struct Ask {
 
 impl Group<'_> {
     pub(super) fn first_row(&self) -> usize {
-        self.asks.iter().map(Ask::first_row).min().unwrap_or(usize::MAX)
+        self.asks.iter().map(Ask::first_row).chain(self.rows.first().copied()).min().unwrap_or(usize::MAX)
     }
 }
 
@@ -74,7 +77,7 @@ impl<'a> Grouping<'a> {
         row: usize,
         model: &Arc<Loaded>,
         image: &'a [u8],
-        prompt: Prompt,
+        prompt: Option<Prompt>,
         limits: &Limits,
     ) -> Result<()> {
         let digest = self.digests.get(&(image.as_ptr(), image.len())).copied();
@@ -82,12 +85,15 @@ impl<'a> Grouping<'a> {
         let key = ImageKey { model: model.number(), image: digest };
         let groups = &mut self.groups;
         let group = self.by_picture.entry(key).or_insert_with(|| {
-            let header = sam_imaging::info(image, limits)?;
-            let size = (header.width as usize, header.height as usize);
-            groups.push(Group { model: model.clone(), image, key, size, asks: Vec::new() });
+            let size = size(model, image, limits)?;
+            groups.push(Group { model: model.clone(), image, key, size, asks: Vec::new(), rows: Vec::new() });
             Ok(groups.len() - 1)
         });
-        let asks = &mut groups[group.clone()?].asks;
+        let Group { asks, rows, .. } = &mut groups[group.clone()?];
+        let Some(prompt) = prompt else {
+            rows.push(row);
+            return Ok(());
+        };
         let key = PromptKey { image: key, prompt: Digest::of_prompt(&prompt) };
         let ask = *self.by_prompt.entry(key).or_insert_with(|| {
             asks.push(Ask { prompt, key, rows: Vec::new() });
@@ -101,6 +107,18 @@ impl<'a> Grouping<'a> {
     pub(super) fn finish(self) -> Vec<Group<'a>> {
         self.groups
     }
+}
+
+/// Width and height in pixels of a picture, or of the picture that an embedding was made from.
+fn size(model: &Loaded, image: &[u8], limits: &Limits) -> Result<(usize, usize)> {
+    if !is_embedding(image) {
+        let header = sam_imaging::info(image, limits)?;
+        return Ok((header.width as usize, header.height as usize));
+    }
+    let (width, height) = model.check_blob(image)?;
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    limits.check_size(side(width), side(height))?;
+    Ok((width, height))
 }
 
 #[cfg(test)]
@@ -119,7 +137,7 @@ mod tests {
         let mut grouping = Grouping::new(&session.pool(), rows.iter().map(|(image, _)| image.as_slice())).unwrap();
         for (row, (image, x)) in rows.iter().enumerate() {
             let prompt = Prompt::point(*x, 0.5).unwrap();
-            grouping.add(row, &model, image, prompt, &Limits::default()).unwrap();
+            grouping.add(row, &model, image, Some(prompt), &Limits::default()).unwrap();
         }
         let groups: Vec<Vec<_>> =
             grouping.finish().into_iter().map(|group| group.asks.into_iter().map(|ask| ask.rows).collect()).collect();
@@ -134,7 +152,7 @@ mod tests {
         let mut grouping = Grouping::new(&session.pool(), std::iter::once(bytes)).unwrap();
         for row in 0..2 {
             let prompt = Prompt::point(0.5, 0.5).unwrap();
-            assert!(grouping.add(row, &model, bytes, prompt, &Limits::default()).is_err());
+            assert!(grouping.add(row, &model, bytes, Some(prompt), &Limits::default()).is_err());
         }
         assert!(grouping.finish().is_empty());
     }

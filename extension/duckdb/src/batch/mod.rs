@@ -13,6 +13,7 @@
 //! Which failure is reported does not depend on timing: what can be found before any inference (arguments,
 //! models, pictures whose header cannot be read) comes first, then the rest; each in the order of the rows.
 
+mod embed;
 mod group;
 mod tolerance;
 mod work;
@@ -35,10 +36,10 @@ use work::{Rows, Site, Work};
 pub struct Request<'a> {
     /// What the user calls the model.
     pub model: &'a str,
-    /// The compressed picture.
+    /// The compressed picture, or its embedding.
     pub image: &'a [u8],
-    /// Where to look.
-    pub prompt: Prompt,
+    /// Where to look; `None` where the embedding itself is wanted.
+    pub prompt: Option<Prompt>,
 }
 
 /// The work of one vector.
@@ -73,6 +74,17 @@ impl<'a> Batch<'a> {
         }
         let groups = grouping.finish();
         Ok(Self { session, tolerance, limits: settings.images, pool, call, rows, groups })
+    }
+
+    /// The models of the rows; `None` where there is no answer.
+    pub fn models(&self) -> Vec<Option<Arc<Loaded>>> {
+        let mut models = vec![None; self.rows.len()];
+        for group in &self.groups {
+            for row in group.asks.iter().flat_map(|ask| &ask.rows).chain(&group.rows) {
+                models[*row] = Some(group.model.clone());
+            }
+        }
+        models
     }
 
     /// The pixels of each row's picture; 0 where there is no answer.
@@ -117,12 +129,21 @@ impl<'a> Batch<'a> {
             // Once a row has failed, those behind it are of no interest.
             waiting.retain(|group| !failures.before(group.first_row()));
         }
-        let pass = |(row, answer): (usize, Option<Result<T>>)| {
-            let (model, image) = rows.get(row).copied().flatten().unzip();
-            answer.map_or(Ok(None), |answer| tolerance.pass(answer, model, image))
-        };
-        answers.into_iter().enumerate().map(pass).collect()
+        pass(&tolerance, &rows, answers)
     }
+}
+
+/// What becomes of the rows: of those that failed, the first stops the query, or all are NULL.
+fn pass<T>(
+    tolerance: &Tolerance,
+    rows: &[Option<(&str, &[u8])>],
+    answers: Vec<Option<Result<T>>>,
+) -> Result<Vec<Option<T>>> {
+    let pass = |(answer, row): (Option<Result<T>>, &Option<(&str, &[u8])>)| {
+        let (model, image) = row.unzip();
+        answer.map_or(Ok(None), |answer| tolerance.pass(answer, model, image))
+    };
+    answers.into_iter().zip(rows).map(pass).collect()
 }
 
 /// Does all `work` on the threads of the pool that this runs on: one piece per thread needs no waiting for each other;

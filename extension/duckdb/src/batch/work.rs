@@ -7,7 +7,7 @@ use crate::record::Record;
 use crate::session::{Call, Claim, ImageKey, Loaded, Look, Memo, PromptKey, Session, Store};
 use rayon::prelude::*;
 use sam_imaging::Limits;
-use sam_model::{Embedding, Prediction, Prompt, Team};
+use sam_model::{Embedding, Prediction, Prompt, Team, is_embedding};
 use std::sync::Arc;
 
 /// What a prompt is answered with, and remembered as.
@@ -73,11 +73,30 @@ pub(super) struct Work<'a, A: Answer, P> {
 }
 
 /// Where the picture's embedding comes from.
-enum Source<'a> {
+pub(super) enum Source<'a> {
     /// All prompts are answered already.
     Unneeded,
+    /// The bytes are an embedding.
+    Given,
     Kept(Result<Embedding>),
     Mine(Claim<'a, ImageKey, Result<Embedding>>),
+}
+
+impl Source<'_> {
+    /// Finds the embedding of a picture, or claims it; `None` if another call is making it.
+    pub(super) fn of(session: &'static Session, group: &Group<'_>) -> Option<Self> {
+        if is_embedding(group.image) {
+            return Some(Self::Given);
+        }
+        match session.memo.embeddings.look(&group.key) {
+            Look::Busy => None,
+            Look::Mine(claim) => Some(Self::Mine(claim)),
+            Look::Kept(embedding) => {
+                session.stats.embedding_hits.count();
+                Some(Self::Kept(embedding))
+            }
+        }
+    }
 }
 
 /// One prompt.
@@ -136,19 +155,12 @@ impl<'a, A: Answer, P> Work<'a, A, P> {
         }
         let embedding = match mine.is_empty() {
             true => Source::Unneeded,
-            false => match session.memo.embeddings.look(&group.key) {
-                Look::Kept(embedding) => {
-                    session.stats.embedding_hits.count();
-                    Source::Kept(embedding)
-                }
-                Look::Mine(claim) => Source::Mine(claim),
-                Look::Busy => {
-                    // The claims are given back: whoever makes the embedding may wait for these answers next.
-                    later.extend(mine.drain(..).map(|(ask, _)| ask));
-                    *obstacle = Some(Obstacle::Embedding(group.key));
-                    Source::Unneeded
-                }
-            },
+            false => Source::of(session, &group).unwrap_or_else(|| {
+                // The claims are given back: whoever makes the embedding may wait for these answers next.
+                later.extend(mine.drain(..).map(|(ask, _)| ask));
+                *obstacle = Some(Obstacle::Embedding(group.key));
+                Source::Unneeded
+            }),
         };
         kept.iter().for_each(|_| session.stats.memo_hits.count());
         let kept = kept.into_iter().map(|(ask, answer)| (ask.rows, State::Kept(answer)));
@@ -182,11 +194,7 @@ impl Site<'_> {
         if jobs.iter().filter_map(Job::first_row).all(|row| self.failures.before(row)) {
             return Vec::new();
         }
-        let embedding = match embedding {
-            Source::Unneeded => Err(Failure::internal("a prompt was claimed without its picture")),
-            Source::Kept(embedding) => embedding,
-            Source::Mine(claim) => self.embed(&model, image, claim, team),
-        };
+        let embedding = self.embedding(&model, image, embedding, team);
         let job = |job: Job<A, P>, team: Team| self.job(&model, &embedding, job, team, finish);
         // Several prompts are spread over the threads, a single one is worked on by all.
         if team == Team::ALONE || jobs.len() == 1 {
@@ -249,6 +257,16 @@ impl Site<'_> {
         let answer = Arc::new(stats.seconds_masks.time(|| A::of(prediction))?);
         claim.keep(answer.clone(), answer.bytes());
         Ok(answer)
+    }
+
+    /// The embedding of a picture.
+    pub(super) fn embedding(&self, model: &Loaded, image: &[u8], source: Source<'_>, team: Team) -> Result<Embedding> {
+        match source {
+            Source::Unneeded => Err(Failure::internal("a prompt was claimed without its picture")),
+            Source::Given => Ok(self.session.stats.seconds_images.time(|| model.read_blob(image))?),
+            Source::Kept(embedding) => embedding,
+            Source::Mine(claim) => self.embed(model, image, claim, team),
+        }
     }
 
     /// Decodes and encodes a picture. That its bytes cannot be decoded is remembered as well: `TRY` asks again.

@@ -1,6 +1,6 @@
 //! `sam_annotate`: the mask as a compact record, the form to keep in tables.
 
-use super::arguments::{self, ONE_POINT, PROMPTS};
+use super::arguments::{self, MANY, ONE_POINT, PROMPTS};
 use super::mask::{self, MASK};
 use crate::batch::{Batch, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
@@ -33,6 +33,32 @@ pub static ANNOTATE: ScalarFunction = ScalarFunction {
         Overload { parameters: PROMPTS, returns: SEG, run },
     ],
 };
+
+/// `sam_annotate_many(model, image, prompts)`.
+pub static ANNOTATE_MANY: ScalarFunction = ScalarFunction {
+    name: c"sam_annotate_many",
+    help: Help {
+        category: Category::Segmentation,
+        description: "The records of `sam_annotate` for several prompts on one picture, which is encoded once. Each \
+            prompt is `{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, x1, y1]}`, any of which may be \
+            NULL. A prompt that is NULL, or has neither points nor a box, gives a NULL element.",
+        example: "sam_annotate_many('nano', image, [{'points': [[0.5, 0.4]], 'labels': NULL, 'box': NULL}, \
+            {'points': NULL, 'labels': NULL, 'box': [0.1, 0.0, 0.9, 1.0]}])",
+    },
+    overloads: &[Overload { parameters: MANY, returns: Type::List(&SEG), run: run_many }],
+};
+
+fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let tolerance = Tolerance::new(input.function())?;
+    let (requests, counts) = arguments::many(input, &tolerance)?;
+    let payloads = vec![(); requests.len()];
+    let batch = Batch::new(tolerance, requests)?;
+    let records = batch.run(payloads, |record: &Arc<Record>, ()| Ok(record.clone()))?;
+    let lengths: Vec<_> = counts.iter().map(|count| count.unwrap_or(0)).collect();
+    write(&records, &mut output.lists(&lengths)?)?;
+    let nulls = counts.iter().enumerate().filter(|(_, count)| count.is_none());
+    nulls.map(|(row, _)| row).try_for_each(|row| output.set_null(row))
+}
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let tolerance = Tolerance::new(input.function())?;

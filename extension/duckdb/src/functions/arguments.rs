@@ -13,6 +13,13 @@ use std::ops::Range;
 /// The name or path of a model.
 pub const MODEL: Parameter = Parameter::new("model", &[Type::Varchar]);
 
+/// The elements of `prompts`.
+const PROMPT: Type =
+    Type::Struct(&[(c"points", Type::List(&NUMBERS)), (c"labels", Type::List(&Type::Bigint)), (c"box", NUMBERS)]);
+
+/// The arguments of the functions that take several prompts on one picture.
+pub const MANY: &[Parameter] = &[MODEL, IMAGE, Parameter::new("prompts", &[Type::List(&PROMPT)])];
+
 /// A picture: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
 pub const IMAGE: Parameter = Parameter {
     refused: &[Type::Varchar],
@@ -82,7 +89,7 @@ pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Opti
     let request = |row| {
         let (Some(model), Some(image)) = (models.text(row)?, images.get(row)?) else { return Ok(None) };
         let prompt = prompts.get(row)?;
-        Ok(prompt.map(|prompt| Request { model, image, prompt }))
+        Ok(prompt.map(|prompt| Request { model, image, prompt: Some(prompt) }))
     };
     let pass = |row| {
         let known = || (models.text(row).ok().flatten(), images.get(row).ok().flatten());
@@ -91,6 +98,29 @@ pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Opti
         Ok(tolerance.pass(request, model, image)?.flatten())
     };
     (0..input.rows()).map(pass).collect()
+}
+
+/// Reads `(model, image, prompts)`: the requests of all rows, one after the other, and how many each row has; `None`
+/// for a row that is NULL.
+pub fn many<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<(Vec<Option<Request<'a>>>, Vec<Option<usize>>)> {
+    let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
+    let prompts = Lists::new(input.column(2)?)?;
+    let full = Full::new(prompts.elements.field(0)?, prompts.elements.field(1)?, prompts.elements.field(2)?)?;
+    let (mut requests, mut counts) = (Vec::new(), Vec::new());
+    for row in 0..input.rows() {
+        let image = tolerance.pass(images.get(row), models.text(row)?, None)?.flatten();
+        let (Some(model), Some(image), Some(range)) = (models.text(row)?, image, prompts.column.range(row)) else {
+            counts.push(None);
+            continue;
+        };
+        counts.push(Some(range.len()));
+        for index in range {
+            let prompt = if prompts.elements.is_null(index) { None } else { full.get(index) };
+            let prompt = tolerance.pass(prompt.transpose(), Some(model), Some(image))?.flatten();
+            requests.push(prompt.map(|prompt| Request { model, image, prompt: Some(prompt) }));
+        }
+    }
+    Ok((requests, counts))
 }
 
 /// The prompts of all rows.
@@ -112,10 +142,7 @@ impl<'a> Prompts<'a> {
         if input.arguments() == 3 {
             return Ok(Self::Point(Lists::new(input.column(2)?)?));
         }
-        let points = Lists::new(input.column(2)?)?;
-        let coordinates = Lists::new(points.elements)?;
-        let (labels, boxes) = (Lists::new(input.column(3)?)?, Lists::new(input.column(4)?)?);
-        Ok(Self::Full(Box::new(Full { points, coordinates, labels, boxes })))
+        Ok(Self::Full(Box::new(Full::new(input.column(2)?, input.column(3)?, input.column(4)?)?)))
     }
 
     fn get(&self, row: usize) -> Result<Option<Prompt>> {
@@ -130,7 +157,13 @@ impl<'a> Prompts<'a> {
     }
 }
 
-impl Full<'_> {
+impl<'a> Full<'a> {
+    fn new(points: Column<'a>, labels: Column<'a>, boxes: Column<'a>) -> Result<Self> {
+        let points = Lists::new(points)?;
+        let coordinates = Lists::new(points.elements)?;
+        Ok(Self { points, coordinates, labels: Lists::new(labels)?, boxes: Lists::new(boxes)? })
+    }
+
     fn get(&self, row: usize) -> Option<Result<Prompt>> {
         let points = self.points.column.range(row).filter(|range| !range.is_empty());
         let bbox = self.boxes.numbers(row);

@@ -1,5 +1,5 @@
-//! Dense masks take 4 bytes for each pixel, and the engine holds those of a whole vector at once. Their sum is
-//! checked before anything is computed or reserved.
+//! Dense masks take 4 bytes for each pixel, embeddings megabytes, and the engine holds those of a whole vector at once.
+//! Their sum is checked before anything is computed or reserved.
 
 use crate::failure::{Failure, Result};
 
@@ -15,6 +15,19 @@ pub fn check(pixels: &[usize], limit: u64, instead: &str) -> Result<()> {
     Err(Failure::query(format!(
         "the {masks} dense masks of these rows need {needed} bytes at once, more than the limit of {limit}; \
          use {instead}fewer rows at a time (LIMIT), or a higher limit: CALL sam_configure(mask_limit_mb := ...)"
+    )))
+}
+
+/// Checks that embeddings with these numbers of bytes fit into `limit` bytes.
+pub fn check_embeddings(sizes: &[usize], limit: u64) -> Result<()> {
+    let needed = sizes.iter().fold(0_u64, |sum, &bytes| sum.saturating_add(bytes as u64));
+    let count = sizes.iter().filter(|&&bytes| bytes > 0).count();
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(Failure::query(format!(
+        "the {count} embeddings of these rows need {needed} bytes at once, more than the limit of {limit}; use fewer \
+         rows at a time (LIMIT), the type 'f16', or a higher limit: CALL sam_configure(mask_limit_mb := ...)"
     )))
 }
 
@@ -43,6 +56,11 @@ mod tests {
             message.starts_with("the 2 dense masks of these rows need 1024 bytes at once, more than the limit of 512;")
         );
         assert!(check(&[usize::MAX, usize::MAX], u64::MAX - 1, "").is_err());
+        assert_eq!(check_embeddings(&[100, 0, 28], 128), Ok(()));
+        let message = check_embeddings(&[100, 0, 29], 128).unwrap_err().to_string();
+        assert!(
+            message.starts_with("the 2 embeddings of these rows need 129 bytes at once, more than the limit of 128;")
+        );
     }
 
     #[test]

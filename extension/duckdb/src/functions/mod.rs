@@ -5,6 +5,7 @@ mod annotate;
 mod arguments;
 mod control;
 mod dense;
+mod embed;
 mod image;
 mod mask;
 mod models;
@@ -20,6 +21,8 @@ use crate::session::Session;
 static SCALARS: &[&ScalarFunction] = &[
     &segment::SEGMENT,
     &annotate::ANNOTATE,
+    &annotate::ANNOTATE_MANY,
+    &embed::EMBED,
     &mask::TO_RLE,
     &mask::FROM_RLE,
     &mask::TO_PNG,
