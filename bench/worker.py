@@ -308,7 +308,9 @@ class DuckDb(Contender):
         os.environ["SAM_PRECISION"] = self.options.precision
         os.environ["SAM_THREADS"] = str(self.options.threads)
         start = time.perf_counter()
-        self.con = duckdb_sam.connect(threads=self.options.threads)
+        # The extension has threads of its own. With more than one of DuckDB's, Python's client waits busily for the one
+        # that calls the extension, and takes a core from it.
+        self.con = duckdb_sam.connect(threads=1)
         self.seconds = time.perf_counter() - start
         self.path = str((self.files / f"{self.options.model}.pth").resolve())
 
