@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 
+import duckdb
 import pytest
 
-from conftest import PHOTOS
+import duckdb_sam
+from conftest import PHOTOS, ROOT
 
 SCRIPT = """
 import json, sys
@@ -66,3 +68,39 @@ def test_unusable_settings_are_named(settings: dict[str, str], text: str) -> Non
     done = run(**settings)
     assert done.returncode != 0
     assert text in done.stderr
+
+
+def test_no_model_file_is_opened_without_external_access() -> None:
+    """DuckDB before 1.5.6 does not tell an extension, so there is a setting of our own, which cannot be undone."""
+    script = """
+import duckdb, duckdb_sam
+con = duckdb_sam.connect()
+print(con.execute("SELECT name FROM sam_load('extension/model/assets/nano.safetensors')").fetchall())
+con.execute("CALL sam_configure(external_access := false)")
+for query in (
+    "CALL sam_load('extension/model/assets/nano.safetensors')",
+    "CALL sam_configure(external_access := true)",
+):
+    try:
+        con.execute(query)
+    except duckdb.Error as error:
+        print(error)
+print(con.execute("SELECT name FROM sam_load('nano')").fetchall(), con.execute("FROM sam_models()").fetchall()[1:])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines() == [
+        "[('nano',)]",
+        "Invalid Input Error: sam_load: model 'extension/model/assets/nano.safetensors' would be read from a file, and "
+        "external_access of sam_configure is off; use 'nano', which is built in",
+        "Invalid Input Error: sam_configure: external_access is off, and stays off as long as the process runs",
+        "[('nano',)] []",
+    ]
+
+
+def test_databases_differ_in_external_access() -> None:
+    with duckdb_sam.connect() as closed, duckdb_sam.connect() as open_:
+        closed.execute("SET enable_external_access = false")
+        query = "SELECT sam_model_info('extension/model/assets/nano.safetensors').name"
+        with pytest.raises(duckdb.InvalidInputException, match="enable_external_access is off"):
+            closed.execute(query)
+        assert open_.execute(query).fetchone() == ("nano",)

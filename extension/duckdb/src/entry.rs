@@ -5,9 +5,10 @@
 //! an older release is shorter. The `duckdb` crate is generated for one release and copies *all* the entries it
 //! knows, which on an older engine reads past the end of the table. So we ask for the table ourselves, copy the
 //! band, and let the crate copy our copy. The entries beyond the band are empty in it: to call one of them is a
-//! panic that names the mistake, on every engine, instead of a jump to somewhere.
+//! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
+//! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{Registry, ffi, guard};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, ffi, guard};
 use crate::failure::{Failure, Result};
 use crate::functions;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -16,8 +17,8 @@ use std::mem::{MaybeUninit, offset_of};
 /// The band of the C API that is used; the extension's footer says the same.
 const API_VERSION: &CStr = c"v1.2.0";
 
-/// How many entries the band v1.2.0 has.
-const BAND: usize = 404;
+/// How many entries every engine has.
+const BAND: usize = OLD_BAND;
 
 /// The width of an entry.
 const ENTRY: usize = size_of::<*const c_void>();
@@ -32,7 +33,10 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_stream_fetch_chunk) == (BAND - 1) * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_is_null_value) < BAND * ENTRY);
-    assert!(size_of::<ffi::duckdb_ext_api_v1>() > BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_client_context_get_config_option) == 431 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_scalar_function_set_bind_data_copy) == 519 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_table_function_get_client_context) == 531 * ENTRY);
+    assert!(size_of::<ffi::duckdb_ext_api_v1>() > NEW_BAND * ENTRY);
 };
 
 /// The entry point that the engine looks for in a file named `sam`.
@@ -70,7 +74,7 @@ unsafe fn initialise(info: ffi::duckdb_extension_info, access: &ffi::duckdb_exte
     let missing = || Failure::internal("the engine's access functions are incomplete");
     let (get_api, get_database) = access.get_api.zip(access.get_database).ok_or_else(missing)?;
     // SAFETY: the engine's own functions, called with the engine's own handle.
-    let Some(table) = (unsafe { band(get_api(info, API_VERSION.as_ptr())) }) else {
+    let Some(table) = (unsafe { copy_bands(get_api(info, API_VERSION.as_ptr())) }) else {
         return Ok(false);
     };
     let ours = ffi::duckdb_extension_access { get_api: Some(hand_over), ..*access };
@@ -90,20 +94,33 @@ unsafe fn initialise(info: ffi::duckdb_extension_info, access: &ffi::duckdb_exte
     Ok(true)
 }
 
-/// A full-size table with the band of the engine's `table` in it, and nothing else.
+/// A full-size table with the bands of the engine's `table` in it, and nothing else.
 ///
 /// # Safety
-/// `table` is NULL or points to at least [`BAND`] entries.
-unsafe fn band(table: *const c_void) -> Option<ffi::duckdb_ext_api_v1> {
+/// `table` is NULL or that of an engine.
+unsafe fn copy_bands(table: *const c_void) -> Option<ffi::duckdb_ext_api_v1> {
     if table.is_null() {
         return None;
     }
+    // SAFETY: every engine has the first band.
+    let copy = unsafe { copy_entries(table, BAND) };
+    // SAFETY: the engine returns a constant text.
+    let version = unsafe { CStr::from_ptr(copy.duckdb_library_version?()) };
+    // SAFETY: an engine of this version has as many.
+    Some(unsafe { copy_entries(table, band(version.to_bytes())) })
+}
+
+/// A full-size table with the first `count` entries of `table` in it, and nothing else.
+///
+/// # Safety
+/// `table` has at least `count` entries, which are at most [`NEW_BAND`].
+unsafe fn copy_entries(table: *const c_void, count: usize) -> ffi::duckdb_ext_api_v1 {
     let mut copy = MaybeUninit::<ffi::duckdb_ext_api_v1>::zeroed();
-    // SAFETY: both sides have at least `BAND` entries. Every entry is an `Option` of a function pointer, for
-    // which zero is `None`.
+    // SAFETY: both sides have at least `count` entries. Every entry is an `Option` of a function pointer, for which zero
+    // is `None`.
     unsafe {
-        std::ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), BAND * ENTRY);
-        Some(copy.assume_init())
+        std::ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), count * ENTRY);
+        copy.assume_init()
     }
 }
 
@@ -121,11 +138,11 @@ mod tests {
         // An engine's table that ends with the band, as the tables of no release do: the shortest there may be.
         let table: Vec<usize> = (1..=BAND).collect();
         // SAFETY: the table has `BAND` entries.
-        let copy = unsafe { band(table.as_ptr().cast()) }.unwrap();
+        let copy = unsafe { copy_entries(table.as_ptr().cast(), BAND) };
         assert_eq!(copy.duckdb_open.map(|function| function as usize), Some(1));
         assert_eq!(copy.duckdb_stream_fetch_chunk.map(|function| function as usize), Some(BAND));
         assert!(copy.duckdb_create_instance_cache.is_none());
         // SAFETY: NULL is allowed.
-        assert!(unsafe { band(std::ptr::null()) }.is_none());
+        assert!(unsafe { copy_bands(std::ptr::null()) }.is_none());
     }
 }

@@ -62,7 +62,7 @@ impl<'a> Batch<'a> {
         let mut models: HashMap<&str, Arc<Loaded>> = HashMap::new();
         for Request { model, .. } in requests.iter().flatten() {
             if !models.contains_key(model) {
-                models.insert(model, session.model(model)?);
+                models.insert(model, tolerance.model(model)?);
             }
         }
         let mut grouping = Grouping::new(&pool, requests.iter().flatten().map(|request| request.image))?;
@@ -139,11 +139,11 @@ fn pass<T>(
     rows: &[Option<(&str, &[u8])>],
     answers: Vec<Option<Result<T>>>,
 ) -> Result<Vec<Option<T>>> {
-    let pass = |(answer, row): (Option<Result<T>>, &Option<(&str, &[u8])>)| {
+    let passed = answers.into_iter().zip(rows).map(|(answer, row)| {
         let (model, image) = row.unzip();
         answer.map_or(Ok(None), |answer| tolerance.pass(answer, model, image))
-    };
-    answers.into_iter().zip(rows).map(pass).collect()
+    });
+    passed.collect()
 }
 
 /// Does all `work` on the threads of the pool that this runs on: one piece per thread needs no waiting for each other;

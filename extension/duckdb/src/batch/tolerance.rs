@@ -1,27 +1,34 @@
 //! What becomes of a row whose values are wrong.
 
+use crate::engine::Caller;
 use crate::failure::Result;
-use crate::session::{Digest, Entry, OnError, Session};
+use crate::session::{Digest, Entry, Loaded, OnError, Session};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The policy of one call: the setting `on_error` as it was when the call began.
 #[derive(Clone, Copy)]
 pub struct Tolerance {
     session: &'static Session,
-    function: &'static str,
+    caller: Caller,
     on_error: OnError,
 }
 
 impl Tolerance {
-    /// For a call of `function`.
-    pub fn new(function: &'static str) -> Result<Self> {
+    /// For a call by `caller`.
+    pub fn new(caller: Caller) -> Result<Self> {
         let session = Session::get()?;
-        Ok(Self { session, function, on_error: session.settings().on_error })
+        Ok(Self { session, caller, on_error: session.settings().on_error })
     }
 
     /// The session.
     pub fn session(&self) -> &'static Session {
         self.session
+    }
+
+    /// The model that the user calls `name`, if the caller may open it; loaded if need be.
+    pub fn model(&self, name: &str) -> Result<Arc<Loaded>> {
+        self.session.model(name, self.caller.external_access)
     }
 
     /// Whether the first row that fails stops the query.
@@ -38,7 +45,7 @@ impl Tolerance {
             Err(failure) => {
                 self.session.errors.add(Entry {
                     at: SystemTime::now(),
-                    function: self.function,
+                    function: self.caller.function,
                     model: model.map(str::to_owned),
                     message: failure.to_string(),
                     image: image.map(|bytes| (bytes.len(), Digest::of_bytes(bytes))),

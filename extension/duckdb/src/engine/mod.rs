@@ -2,7 +2,7 @@
 //!
 //! Invariants kept here so that nothing above needs `unsafe`:
 //!
-//! - Only functions of the band v1.2.0 are called (see [`crate::entry`]; a call to any other panics, because
+//! - Only functions of the band v1.2.0 are called, but for [`access`] (see [`crate::entry`]; a call to any other panics, because
 //!   its slot is empty, and the panic becomes an SQL error).
 //! - A column is read, and a result written, only as the type it was registered with.
 //! - A row is read only after its validity was checked: the data behind a NULL is undefined.
@@ -12,6 +12,7 @@
 //!   exception, which must not pass through Rust.
 //! - No panic crosses into the engine: each callback is wrapped in [`guard`].
 
+mod access;
 mod guard;
 mod help;
 mod read;
@@ -21,6 +22,7 @@ mod table;
 mod types;
 mod write;
 
+pub use access::{Caller, NEW_BAND, OLD_BAND, band};
 pub use guard::guard;
 pub use help::{Category, Help};
 pub use read::{Column, Input};

@@ -1,6 +1,6 @@
 //! Reading the arguments of a call.
 
-use super::{Type, ffi};
+use super::{Caller, Type, ffi};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 /// The arguments of one call: columns of equal length.
 pub struct Input<'a> {
-    function: &'static str,
+    caller: Caller,
     columns: Vec<Column<'a>>,
     rows: usize,
 }
@@ -26,23 +26,23 @@ pub struct Column<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The columns of `chunk`, whose types are `kinds`, for a call of `function`.
+    /// The columns of `chunk`, whose types are `kinds`, for a call by `caller`.
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(function: &'static str, chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
+    pub(super) unsafe fn new(caller: Caller, chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
         let column = |(index, kind): (usize, &Type)| {
             // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them.
             unsafe { Column::new(ffi::duckdb_data_chunk_get_vector(chunk, index as u64), *kind, rows) }
         };
-        Ok(Self { function, columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
+        Ok(Self { caller, columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
     }
 
-    /// The function that is called.
-    pub fn function(&self) -> &'static str {
-        self.function
+    /// Who calls which function.
+    pub fn caller(&self) -> Caller {
+        self.caller
     }
 
     /// How many rows the call is about.

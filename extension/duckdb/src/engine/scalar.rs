@@ -1,7 +1,7 @@
 //! Scalar functions: one body for each overload.
 
 use super::guard::error_text;
-use super::{Help, Input, Output, Registry, Type, ffi, guard};
+use super::{Caller, Help, Input, Output, Registry, Type, access, ffi, guard};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 
@@ -87,6 +87,7 @@ impl Registry {
                 }
                 ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
                 ffi::duckdb_scalar_function_set_special_handling(handle);
+                access::ask(handle);
                 let registered = Box::into_raw(Box::new(Registered { name, overload, signature }));
                 ffi::duckdb_scalar_function_set_extra_info(handle, registered.cast::<c_void>(), Some(free));
                 ffi::duckdb_scalar_function_set_function(handle, Some(call));
@@ -122,7 +123,8 @@ unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_da
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let input = Input::new(name, chunk, signature)?;
+            let caller = Caller { function: name, external_access: access::of_call(info) };
+            let input = Input::new(caller, chunk, signature)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)
         };

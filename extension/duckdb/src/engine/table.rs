@@ -1,7 +1,7 @@
 //! Table functions whose result fits in memory: they list what the session knows, or change it.
 
 use super::guard::error_text;
-use super::{Help, Output, Registry, Type, ffi, guard};
+use super::{Help, Output, Registry, Type, access, ffi, guard};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::Mutex;
@@ -29,6 +29,8 @@ pub struct Arguments {
     pub positional: Vec<Option<String>>,
     /// Those that are given.
     pub named: Vec<(&'static CStr, Option<String>)>,
+    /// Whether files may be opened: see [`super::Caller`].
+    pub external_access: bool,
 }
 
 /// One cell.
@@ -124,7 +126,9 @@ unsafe fn arguments(info: ffi::duckdb_bind_info, function: &TableFunction) -> Ar
         // SAFETY: as above.
         (!value.is_null()).then(|| (*name, unsafe { text(value) }))
     });
-    Arguments { positional: positional.collect(), named: named.collect() }
+    // SAFETY: the engine's handle.
+    let external_access = unsafe { access::of_bind(info) };
+    Arguments { positional: positional.collect(), named: named.collect(), external_access }
 }
 
 /// The text of a value of type `VARCHAR`, which is freed.

@@ -49,7 +49,7 @@ pub static ANNOTATE_MANY: ScalarFunction = ScalarFunction {
 };
 
 fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.function())?;
+    let tolerance = Tolerance::new(input.caller())?;
     let (requests, counts) = arguments::many(input, &tolerance)?;
     let payloads = vec![(); requests.len()];
     let batch = Batch::new(tolerance, requests)?;
@@ -61,7 +61,7 @@ fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.function())?;
+    let tolerance = Tolerance::new(input.caller())?;
     let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
     let records = batch.run(vec![(); input.rows()], |record: &Arc<Record>, ()| Ok(record.clone()))?;
     write(&records, output)

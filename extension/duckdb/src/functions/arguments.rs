@@ -102,6 +102,7 @@ pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Opti
 
 /// Reads `(model, image, prompts)`: the requests of all rows, one after the other, and how many each row has; `None`
 /// for a row that is NULL.
+#[expect(clippy::type_complexity, reason = "two lists, described above")]
 pub fn many<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<(Vec<Option<Request<'a>>>, Vec<Option<usize>>)> {
     let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let prompts = Lists::new(input.column(2)?)?;

@@ -25,7 +25,7 @@ pub static EMBED: ScalarFunction = ScalarFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.function())?;
+    let tolerance = Tolerance::new(input.caller())?;
     let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let kinds = if input.arguments() == 3 { Some(input.column(2)?) } else { None };
     let kind = |row| match kinds.map(|kinds| kinds.text(row)).transpose()? {

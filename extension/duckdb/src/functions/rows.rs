@@ -14,7 +14,7 @@ pub struct Rows {
 impl Rows {
     /// The rows of `input`.
     pub fn new(input: &Input<'_>) -> Result<Self> {
-        Ok(Self { tolerance: Tolerance::new(input.function())?, count: input.rows() })
+        Ok(Self { tolerance: Tolerance::new(input.caller())?, count: input.rows() })
     }
 
     /// Reads the arguments of every row; `None` is a row whose result is NULL.

@@ -35,7 +35,7 @@ pub static SEGMENT: ScalarFunction = ScalarFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.function())?;
+    let tolerance = Tolerance::new(input.caller())?;
     let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
     let pixels = batch.pixels();
     dense::check(&pixels, tolerance.session().settings().mask_bytes, INSTEAD)?;

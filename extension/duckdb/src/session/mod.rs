@@ -22,13 +22,14 @@ mod store;
 pub use cancel::{Call, Running};
 pub use errors::{Entry, Errors};
 pub use memo::{Digest, ImageKey, Memo, PromptKey};
-pub use models::{Loaded, Models};
+pub use models::{Listing, Loaded, Models};
 pub use pool::Pool;
 pub use settings::{OnError, SETTINGS, Settings};
 pub use stats::Stats;
 pub use store::{Claim, Look, Store};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use resolve::BUILT_IN;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The process-wide state.
@@ -94,16 +95,38 @@ impl Session {
         Ok(current.clone())
     }
 
-    /// The model that the user calls `name`, loaded if need be.
-    pub fn model(&self, name: &str) -> Result<Arc<Loaded>> {
+    /// The model that the user calls `name`, loaded if need be. Where the caller has no external access there are no
+    /// models but the built-in one, and no look is taken at any file.
+    pub fn model(&self, name: &str, external_access: bool) -> Result<Arc<Loaded>> {
+        self.check_access(name, external_access)?;
         self.models.get(name, self)
     }
 
     /// Lets go of the model that the user calls `name` and of all that is remembered of it. Returns whether it was
     /// loaded.
-    pub fn unload(&self, name: &str) -> Result<bool> {
+    pub fn unload(&self, name: &str, external_access: bool) -> Result<bool> {
+        self.check_access(name, external_access)?;
         let models = self.models.remove(name, self)?;
         models.iter().for_each(|model| self.memo.forget(model.number()));
         Ok(!models.is_empty())
+    }
+
+    /// The models that the caller can name.
+    pub fn list(&self, external_access: bool) -> Vec<Listing> {
+        let settings = self.settings();
+        let allowed = external_access && settings.external_access;
+        let mut models = self.models.list(settings.model_folder.as_deref().filter(|_| allowed));
+        models.retain(|model| allowed || model.path.is_none());
+        models
+    }
+
+    fn check_access(&self, name: &str, external_access: bool) -> Result<()> {
+        if name == BUILT_IN || external_access && self.settings().external_access {
+            return Ok(());
+        }
+        let setting = if external_access { "external_access of sam_configure" } else { "enable_external_access" };
+        Err(Failure::query(format!(
+            "model '{name}' would be read from a file, and {setting} is off; use '{BUILT_IN}', which is built in"
+        )))
     }
 }

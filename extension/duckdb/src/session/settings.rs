@@ -29,6 +29,8 @@ pub struct Settings {
     pub precision: Precision,
     /// Where models are found by name.
     pub model_folder: Option<PathBuf>,
+    /// Whether files of models may be opened.
+    pub external_access: bool,
     /// Most bytes that are remembered.
     pub memo_bytes: u64,
     /// Most bytes that the results of one vector may take.
@@ -63,7 +65,7 @@ pub struct Setting {
 }
 
 /// All settings, in the order they are listed.
-pub static SETTINGS: [Setting; 9] = [
+pub static SETTINGS: [Setting; 10] = [
     Setting {
         name: c"threads",
         variable: "SAM_THREADS",
@@ -95,6 +97,23 @@ pub static SETTINGS: [Setting; 9] = [
             Ok(())
         },
         show: |settings| settings.model_folder.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+    },
+    Setting {
+        name: c"external_access",
+        variable: "SAM_EXTERNAL_ACCESS",
+        meaning: "whether files of models may be opened; once false, it stays so (true)",
+        set: |settings, name, text| {
+            let wanted = text
+                .trim()
+                .parse()
+                .map_err(|_| Failure::query(format!("{name} = '{text}' is unknown; it is 'true' or 'false'")))?;
+            if wanted && !settings.external_access {
+                return Err(Failure::query(format!("{name} is off, and stays off as long as the process runs")));
+            }
+            settings.external_access = wanted;
+            Ok(())
+        },
+        show: |settings| settings.external_access.to_string(),
     },
     Setting {
         name: c"memo_mb",
@@ -180,6 +199,7 @@ impl Settings {
             threads,
             precision: Precision::Auto,
             model_folder: std::env::home_dir().map(|home| home.join(".duckdb").join("sam").join("models")),
+            external_access: true,
             memo_bytes: MEMO_BYTES.min(memory / 8),
             mask_bytes: memory / 4,
             on_error: OnError::Fail,
@@ -254,6 +274,16 @@ mod tests {
             (setting.set)(&mut copy, "name", &text).unwrap();
             assert_eq!((setting.show)(&copy), text);
         }
+    }
+
+    #[test]
+    fn external_access_stays_off() {
+        let mut settings = with("SAM_EXTERNAL_ACCESS", "false").unwrap();
+        assert!(!settings.external_access);
+        let setting = SETTINGS.iter().find(|setting| setting.name == c"external_access").unwrap();
+        assert_eq!((setting.set)(&mut settings, "external_access", "false"), Ok(()));
+        let message = (setting.set)(&mut settings, "external_access", "true").unwrap_err().to_string();
+        assert_eq!(message, "external_access is off, and stays off as long as the process runs");
     }
 
     #[test]
