@@ -170,8 +170,7 @@ def _builtin(flavour: ModuleType, function: Function, kinds: tuple[str, ...]) ->
 
 
 def _value(flavour: ModuleType, what: str, value: Any, kinds: tuple[str, ...]) -> tuple[Any, str]:
-    """Return a Python value or expression as an expression of one of the types ``kinds``, and which; lists may hold
-    expressions."""
+    """Return a Python value or expression as an expression of one of the types ``kinds``, and which of them."""
     if value is None:
         return flavour.null(kinds[0]), kinds[0]
     if hasattr(value, "type"):

@@ -25,6 +25,18 @@ pub(crate) fn to_rgb(color: ColorType, pixels: Vec<u8>) -> Option<Vec<u8>> {
     })
 }
 
+/// The alpha of pixels, in all three channels; `None` for a colour type without.
+pub(crate) fn alpha(color: ColorType, pixels: &[u8]) -> Option<Vec<u8>> {
+    Some(match color {
+        ColorType::La8 => grey::<2>(pixels, |&[_, alpha]| alpha),
+        ColorType::La16 => grey::<4>(pixels, |&[_, _, low, high]| upper([low, high])),
+        ColorType::Rgba8 => grey::<4>(pixels, |&[.., alpha]| alpha),
+        ColorType::Rgba16 => grey::<8>(pixels, |p| upper([p[6], p[7]])),
+        ColorType::Rgba32F => grey::<16>(pixels, |p| unit(p, 12)),
+        _ => return None,
+    })
+}
+
 fn grey<const N: usize>(pixels: &[u8], value: impl Fn(&[u8; N]) -> u8) -> Vec<u8> {
     colour::<N>(pixels, |pixel| [value(pixel); 3])
 }

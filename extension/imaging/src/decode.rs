@@ -33,13 +33,20 @@ pub struct ImageInfo {
     pub orientation: u8,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+/// A format of picture files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JPEG
     Jpeg,
+    /// PNG
     Png,
+    /// WebP, lossy or lossless
     WebP,
+    /// GIF, of which the first frame is read and none is written
     Gif,
+    /// Windows bitmap
     Bmp,
+    /// TIFF, of which the first page is read
     Tiff,
 }
 
@@ -57,7 +64,24 @@ impl Format {
         })
     }
 
-    fn id(self) -> &'static str {
+    /// The format that users call `name`: an [`Format::id`] or a usual file ending, in any case.
+    pub fn named(name: &str) -> Option<Format> {
+        let all = [Format::Jpeg, Format::Png, Format::WebP, Format::Gif, Format::Bmp, Format::Tiff];
+        let name = match name.to_ascii_lowercase().as_str() {
+            "jpg" => "jpeg".to_string(),
+            "tif" => "tiff".to_string(),
+            name => name.to_string(),
+        };
+        all.into_iter().find(|format| format.id() == name)
+    }
+
+    /// The format in which a changed picture of this format is written: the same, or PNG where it cannot be written.
+    pub fn writable(self) -> Format {
+        if self == Format::Gif { Format::Png } else { self }
+    }
+
+    /// Its name in lower case, as in [`ImageInfo::format`].
+    pub fn id(self) -> &'static str {
         match self {
             Format::Jpeg => "jpeg",
             Format::Png => "png",
@@ -68,7 +92,7 @@ impl Format {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Format::Jpeg => "JPEG",
             Format::Png => "PNG",
@@ -93,7 +117,18 @@ impl Format {
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
     guarded(bytes, limits, |format| match format {
         Format::Jpeg => jpeg::decode(bytes, limits),
-        _ => decode_other(format, bytes, limits),
+        _ => decode_other(format, bytes, limits, false).map(|(picture, ..)| picture),
+    })
+}
+
+/// A picture with its transparency (in all three channels) and its colour profile, where it has them.
+pub(crate) type Whole = (RgbImage, Option<RgbImage>, Option<Vec<u8>>, Format);
+
+/// Decodes as [`decode`], and what it leaves out.
+pub(crate) fn whole(bytes: &[u8], limits: &Limits) -> Result<Whole, ImageError> {
+    guarded(bytes, limits, |format| match format {
+        Format::Jpeg => Ok((jpeg::decode(bytes, limits)?, None, jpeg::profile(bytes, limits)?, format)),
+        _ => decode_other(format, bytes, limits, true),
     })
 }
 
@@ -145,20 +180,25 @@ fn guarded<T>(
     })
 }
 
-fn decode_other(format: Format, bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
+/// Any format but JPEG; transparency and profile only if asked for.
+fn decode_other(format: Format, bytes: &[u8], limits: &Limits, all: bool) -> Result<Whole, ImageError> {
     let mut decoder = open(format, bytes, limits)?;
     let (width, height) = decoder.dimensions();
     let orientation = orientation(format, bytes, decoder.as_mut());
     let color = decoder.color_type();
+    // A damaged profile is no reason to lose the picture.
+    let profile = if all { decoder.icc_profile().ok().flatten() } else { None };
     let size = usize::try_from(decoder.total_bytes()).map_err(|_| ImageError::Memory { format: format.name() })?;
     let mut pixels = vec![0; size];
     decoder.read_image_boxed(&mut pixels).map_err(|error| translate(format, error))?;
-    let picture = convert::to_rgb(color, pixels).and_then(|pixels| RgbImage::from_raw(width, height, pixels));
-    let picture = picture.ok_or_else(|| ImageError::Unsupported {
-        format: format.name(),
-        reason: format!("pixels of type {color:?}"),
-    })?;
-    Ok(orient::upright(picture, orientation))
+    let unsupported = || ImageError::Unsupported { format: format.name(), reason: format!("pixels of type {color:?}") };
+    let upright = |pixels: Vec<u8>| {
+        let picture = RgbImage::from_raw(width, height, pixels).ok_or_else(unsupported)?;
+        Ok(orient::upright(picture, orientation))
+    };
+    let alpha = if all { convert::alpha(color, &pixels).map(upright).transpose()? } else { None };
+    let picture = upright(convert::to_rgb(color, pixels).ok_or_else(unsupported)?)?;
+    Ok((picture, alpha, profile, format))
 }
 
 /// A decoder of any format but JPEG with its header read and its size within the limits.

@@ -23,6 +23,11 @@ pub(crate) fn header(bytes: &[u8], limits: &Limits) -> Result<(u32, u32, u8, u8)
     Ok((width, height, channels, orientation(&decoder)))
 }
 
+/// The colour profile.
+pub(crate) fn profile(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, ImageError> {
+    Ok(open(bytes, limits, true)?.0.icc_profile())
+}
+
 /// The picture, upright.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
     let (mut decoder, width, height) = open(bytes, limits, true)?;

@@ -2,6 +2,7 @@
 //!
 //! Pictures: [`decode`] turns untrusted bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) into upright RGB pixels under
 //! [`Limits`], [`info`] reads only the header, [`resize_bilinear`] resizes as Pillow does, bit for bit.
+//! [`Picture`] keeps transparency and colour profile, and is changed and written again.
 //!
 //! Masks: [`MaskBuilder`] packs rows of logits into a [`Mask`] of one bit per pixel, [`Rle`] is COCO's run-length
 //! encoding of it, exchangeable with pycocotools.
@@ -11,16 +12,16 @@
 
 mod convert;
 mod decode;
-mod encode;
 mod error;
 mod jpeg;
 mod mask;
 mod orient;
+mod picture;
 mod resize;
 
-pub use decode::{ImageInfo, decode, info};
-pub use encode::mask_png;
+pub use decode::{Format, ImageInfo, decode, info};
 pub use error::{ImageError, Limits};
 pub use image::{Rgb, RgbImage};
 pub use mask::{Mask, MaskBuilder, Point, Polygon, Ring, Rle, RleError, wkb, wkt};
+pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use resize::resize_bilinear;

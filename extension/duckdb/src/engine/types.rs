@@ -13,6 +13,8 @@ pub enum Type {
     Integer,
     /// `BIGINT`
     Bigint,
+    /// `UBIGINT`
+    Ubigint,
     /// `FLOAT`
     Float,
     /// `DOUBLE`
@@ -39,6 +41,7 @@ impl Type {
             Type::Boolean => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
             Type::Integer => ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER,
             Type::Bigint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
+            Type::Ubigint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT,
             Type::Float => ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT,
             Type::Double => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE,
             Type::Timestamp => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
@@ -71,6 +74,7 @@ impl fmt::Display for Type {
             Type::Boolean => f.write_str("BOOLEAN"),
             Type::Integer => f.write_str("INTEGER"),
             Type::Bigint => f.write_str("BIGINT"),
+            Type::Ubigint => f.write_str("UBIGINT"),
             Type::Float => f.write_str("FLOAT"),
             Type::Double => f.write_str("DOUBLE"),
             Type::Timestamp => f.write_str("TIMESTAMP"),

@@ -153,6 +153,13 @@ impl<'a> Output<'a> {
         unsafe { self.values() }
     }
 
+    /// The values of a `UBIGINT` result.
+    pub fn ubigints(self) -> &'a mut [u64] {
+        self.expect(self.kind == Type::Ubigint);
+        // SAFETY: the vector holds `u64`.
+        unsafe { self.values() }
+    }
+
     /// The values of a `BOOLEAN` result, one byte each: 0 or 1.
     pub fn booleans(self) -> &'a mut [u8] {
         self.expect(self.kind == Type::Boolean);

@@ -122,6 +122,23 @@ impl Mask {
         }
     }
 
+    /// The pixels whose four neighbours are foreground too; outside is background.
+    pub fn eroded(&self) -> Mask {
+        let mut eroded = self.clone();
+        let none = vec![0; self.words_per_row()];
+        for y in 0..self.height as usize {
+            let above = if y == 0 { &none[..] } else { self.row(y - 1) };
+            let below = if y + 1 == self.height as usize { &none[..] } else { self.row(y + 1) };
+            let row = self.row(y);
+            for (index, word) in eroded.row_mut(y).iter_mut().enumerate() {
+                let before = if index == 0 { 0 } else { row[index - 1] >> 63 };
+                let after = row.get(index + 1).map_or(0, |next| next << 63);
+                *word &= above[index] & below[index] & (row[index] << 1 | before) & (row[index] >> 1 | after);
+            }
+        }
+        eroded
+    }
+
     /// Words in a row.
     pub fn words_per_row(&self) -> usize {
         (self.width as usize).div_ceil(64)

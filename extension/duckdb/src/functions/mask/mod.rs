@@ -25,10 +25,13 @@ pub const MASK: Type = Type::Struct(&[(c"size", Type::List(&Type::Integer)), (c"
 const ARGUMENT: Type = Type::Struct(&[(c"size", Type::List(&Type::Bigint)), (c"counts", Type::Varchar)]);
 
 /// A mask.
-const ONE: Parameter = Parameter::new("mask", &[ARGUMENT]);
+pub const ONE: Parameter = Parameter::new("mask", &[ARGUMENT]);
 
 /// Several masks.
 const MANY: Parameter = Parameter::new("masks", &[Type::List(&ARGUMENT)]);
+
+/// A mask or several.
+pub const ONE_OR_MANY: Parameter = Parameter::new("mask", &[ARGUMENT, Type::List(&ARGUMENT)]);
 
 /// Two masks.
 const PAIR: &[Parameter] = &[Parameter::new("a", &[ARGUMENT]), Parameter::new("b", &[ARGUMENT])];

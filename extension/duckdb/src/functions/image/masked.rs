@@ -1,0 +1,80 @@
+//! `image_overlay` and `image_cutout`: pictures with masks.
+
+use super::Pictures;
+use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::failure::Result;
+use crate::functions::arguments::IMAGE;
+use crate::functions::mask::{Encoded, Masks, ONE, ONE_OR_MANY, sizes_differ};
+use sam_imaging::{Picture, Rle, colour};
+
+/// `image_overlay(image, mask)`
+pub static OVERLAY: ScalarFunction = ScalarFunction {
+    name: c"image_overlay",
+    help: Help {
+        category: Category::Images,
+        description: "The picture with a mask drawn on it, tinted and with a contour; or with the masks of a list, each in \
+            another colour, the first ones the farthest apart. NULLs in the list are left out. A mask of another size \
+            than the picture is an error. Format and metadata as for `image_thumbnail`. NULL for bytes that are no \
+            picture and values that are no mask.",
+        example: "image_overlay(image, mask)",
+    },
+    overloads: &[Overload { parameters: DRAWN, returns: Type::Blob, run: overlay }],
+};
+
+/// `image_cutout(image, mask)`
+pub static CUTOUT: ScalarFunction = ScalarFunction {
+    name: c"image_cutout",
+    help: Help {
+        category: Category::Images,
+        description: "What a mask covers, as a PNG of the size of the mask's box that is transparent elsewhere. A mask of \
+            another size than the picture is an error. NULL for a mask without pixels, for bytes that are no picture \
+            and for values that are no mask.",
+        example: "image_cutout(image, mask)",
+    },
+    overloads: &[Overload { parameters: CUT, returns: Type::Blob, run: cutout }],
+};
+
+const CUT: &[Parameter] = &[IMAGE, ONE];
+
+const DRAWN: &[Parameter] = &[IMAGE, ONE_OR_MANY];
+
+fn overlay(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, column) = (Pictures::new(input)?, input.column(1)?);
+    if let Type::List(_) = column.kind() {
+        let masks = Masks::new(column.elements()?)?;
+        let read = |row| column.range(row).map(|range| range.map(|index| masks.get(index)).collect()).transpose();
+        return pictures.change(input, output, read, drawn);
+    }
+    let masks = Masks::new(column)?;
+    pictures.change(input, output, |row| Ok(masks.get(row)?.map(|mask| vec![Some(mask)])), drawn)
+}
+
+#[allow(clippy::ptr_arg)] // what `read` makes, by reference
+fn drawn(mut picture: Picture, masks: &Vec<Option<Encoded<'_>>>) -> Result<Option<Picture>> {
+    for (index, mask) in masks.iter().enumerate() {
+        let Some(mask) = mask else { continue };
+        let Some(mask) = fitting(&picture, mask)? else { return Ok(None) };
+        picture.draw(&mask.to_mask(), colour(index));
+    }
+    Ok(Some(picture))
+}
+
+fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, masks) = (Pictures::new(input)?, Masks::new(input.column(1)?)?);
+    pictures.change(
+        input,
+        output,
+        |row| masks.get(row),
+        |picture, mask| Ok(fitting(&picture, mask)?.and_then(|mask| picture.cutout(&mask))),
+    )
+}
+
+/// The mask, if it is one, which must then be of the picture's size.
+fn fitting(picture: &Picture, mask: &Encoded<'_>) -> Result<Option<Rle>> {
+    let Ok(mask) = mask.decode() else { return Ok(None) };
+    let [width, height] = picture.size();
+    match [mask.height, mask.width] == [height, width] {
+        true => Ok(Some(mask)),
+        false => Err(sizes_differ(["the picture", "the mask"], [[height, width], [mask.height, mask.width]])),
+    }
+}

@@ -1,0 +1,86 @@
+//! Functions on pictures. Bytes that are no picture give NULL (why stands in [`super::mask`]); `image_error` tells what is
+//! wrong with them. Arguments that are wrong in themselves are errors.
+
+mod info;
+mod masked;
+mod shape;
+mod tile;
+
+pub use info::{IMAGE_ERROR, IMAGE_HASH, IMAGE_INFO};
+pub use masked::{CUTOUT, OVERLAY};
+pub use shape::{CONVERT, CROP, RESIZE, THUMBNAIL};
+pub use tile::TILE;
+
+use crate::engine::{Input, Output};
+use crate::failure::{Failure, Result};
+use crate::functions::arguments::Images;
+use crate::functions::rows::{Rows, write_bytes};
+use crate::session::Session;
+use sam_imaging::{Limits, Picture};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The rows of a call whose first argument is a picture.
+struct Pictures {
+    rows: Rows,
+    limits: Limits,
+    room: Room,
+}
+
+impl Pictures {
+    fn new(input: &Input<'_>) -> Result<Self> {
+        let settings = Session::get()?.settings();
+        let room = Room { limit: settings.mask_bytes, taken: AtomicU64::new(0) };
+        Ok(Self { rows: Rows::new(input)?, limits: settings.images, room })
+    }
+
+    /// What `work` makes of each picture and of the other arguments, which `read` reads, `None` for NULL.
+    fn each<A: Sync, T: Send>(
+        &self,
+        input: &Input<'_>,
+        read: impl Fn(usize) -> Result<Option<A>>,
+        work: impl Fn(Picture, &A) -> Result<Option<T>> + Sync,
+    ) -> Result<Vec<Option<T>>> {
+        let images = Images::new(input.column(0)?)?;
+        let arguments = self.rows.read(|row| Ok(images.get(row)?.zip(read(row)?)))?;
+        self.rows.compute(&arguments, 1, |(image, argument)| match Picture::read(image, &self.limits) {
+            Ok(picture) => work(picture, argument),
+            Err(_) => Ok(None),
+        })
+    }
+
+    /// The same where `work` makes a picture, which is written in the format it was read from.
+    fn change<A: Sync>(
+        &self,
+        input: &Input<'_>,
+        output: &mut Output<'_>,
+        read: impl Fn(usize) -> Result<Option<A>>,
+        work: impl Fn(Picture, &A) -> Result<Option<Picture>> + Sync,
+    ) -> Result<()> {
+        let pictures = self.each(input, read, |picture, argument| {
+            let changed = work(picture, argument)?;
+            changed.map(|picture| self.room.hold(picture.encode(picture.format.writable())?)).transpose()
+        })?;
+        write_bytes(&pictures, output)
+    }
+}
+
+/// The memory that the results of one vector may take.
+struct Room {
+    limit: u64,
+    taken: AtomicU64,
+}
+
+impl Room {
+    /// Counts the bytes of a result.
+    fn hold(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let count = bytes.len() as u64;
+        match self.taken.fetch_add(count, Ordering::Relaxed) + count <= self.limit {
+            true => Ok(bytes),
+            false => Err(Failure::query(format!(
+                "the pictures of these rows need more than the limit of {} bytes at once; use fewer rows at a time \
+                 (LIMIT), or a higher limit: CALL sam_configure(mask_limit_mb := ...)",
+                self.limit
+            ))),
+        }
+    }
+}

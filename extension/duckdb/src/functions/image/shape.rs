@@ -1,0 +1,187 @@
+//! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: pictures in other sizes and formats.
+
+use super::Pictures;
+use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::failure::{Failure, Result};
+use crate::functions::arguments::IMAGE;
+use crate::functions::rows::write_bytes;
+use sam_imaging::{Format, Limits};
+
+/// `image_thumbnail(image, max_side)`
+pub static THUMBNAIL: ScalarFunction = ScalarFunction {
+    name: c"image_thumbnail",
+    help: Help {
+        category: Category::Images,
+        description: "The picture made smaller, so that its longer side has at most `max_side` pixels; the shape is \
+            kept, and a picture that is small enough keeps its size. The format is that of the picture (PNG for a \
+            GIF), JPEGs are written with quality 90 and WebP without loss. It is upright, and of the metadata only the \
+            colour profile is kept; so do all functions that return a picture. NULL for bytes that are no picture.",
+        example: "image_thumbnail(image, 128)",
+    },
+    overloads: &[Overload {
+        parameters: &[IMAGE, Parameter::new("max_side", &[Type::Bigint])],
+        returns: Type::Blob,
+        run: thumbnail,
+    }],
+};
+
+/// `image_resize(image, width, height)`
+pub static RESIZE: ScalarFunction = ScalarFunction {
+    name: c"image_resize",
+    help: Help {
+        category: Category::Images,
+        description: "The picture with `width` and `height` in pixels, whatever its shape; as Pillow's `resize` with \
+            `BILINEAR`. Format and metadata as for `image_thumbnail`. NULL for bytes that are no picture.",
+        example: "image_resize(image, 320, 240)",
+    },
+    overloads: &[Overload {
+        parameters: &[IMAGE, Parameter::new("width", &[Type::Bigint]), Parameter::new("height", &[Type::Bigint])],
+        returns: Type::Blob,
+        run: resize,
+    }],
+};
+
+/// `image_crop(image, bbox)`
+pub static CROP: ScalarFunction = ScalarFunction {
+    name: c"image_crop",
+    help: Help {
+        category: Category::Images,
+        description: "The part of the picture in a box `[x, y, width, height]` in pixels of the upright picture, such as \
+            the `bbox` of `sam_annotate`; parts of pixels are taken whole, and what lies outside the picture is left \
+            out. Format and metadata as for `image_thumbnail`. NULL where the box holds no pixel of the picture, and \
+            for bytes that are no picture.",
+        example: "image_crop(image, [10, 20, 300, 200])",
+    },
+    overloads: &[Overload {
+        parameters: &[IMAGE, Parameter::new("bbox", &[Type::List(&Type::Double)])],
+        returns: Type::Blob,
+        run: crop,
+    }],
+};
+
+/// `image_convert(image, format)`
+pub static CONVERT: ScalarFunction = ScalarFunction {
+    name: c"image_convert",
+    help: Help {
+        category: Category::Images,
+        description: "The picture as `jpeg`, `png`, `webp`, `bmp` or `tiff`; transparent parts become white in `jpeg` and \
+            `bmp`. Quality and metadata as for `image_thumbnail`. NULL for bytes that are no picture.",
+        example: "image_convert(image, 'png')",
+    },
+    overloads: &[Overload {
+        parameters: &[IMAGE, Parameter::new("format", &[Type::Varchar])],
+        returns: Type::Blob,
+        run: convert,
+    }],
+};
+
+fn thumbnail(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, sides) = (Pictures::new(input)?, input.column(1)?);
+    let read = |row| side("max_side", &sides, row, &pictures.limits);
+    pictures.change(input, output, read, |picture, &side| {
+        let [width, height] = picture.thumbnail_size(side);
+        Ok(Some(picture.resize(width, height)))
+    })
+}
+
+fn resize(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, widths, heights) = (Pictures::new(input)?, input.column(1)?, input.column(2)?);
+    let read = |row| {
+        let width = side("width", &widths, row, &pictures.limits)?;
+        let Some((width, height)) = width.zip(side("height", &heights, row, &pictures.limits)?) else {
+            return Ok(None);
+        };
+        let limit = pictures.limits.max_pixels;
+        if u64::from(width) * u64::from(height) > limit {
+            return Err(Failure::new(format!(
+                "width {width} times height {height} exceeds the limit of {limit} pixels"
+            )));
+        }
+        Ok(Some((width, height)))
+    };
+    pictures.change(input, output, read, |picture, &(width, height)| Ok(Some(picture.resize(width, height))))
+}
+
+/// The number of pixels of a side in `column`.
+fn side(what: &str, column: &Column<'_>, row: usize, limits: &Limits) -> Result<Option<u32>> {
+    let Some(side) = column.bigint(row) else { return Ok(None) };
+    let limit = limits.max_side;
+    let valid = u32::try_from(side).ok().filter(|side| (1..=limit).contains(side));
+    let wrong = || Failure::new(format!("{what} is {side}; give a number of pixels, 1 to {limit}"));
+    valid.map(Some).ok_or_else(wrong)
+}
+
+fn crop(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, boxes) = (Pictures::new(input)?, input.column(1)?);
+    let numbers = boxes.elements()?;
+    let read = |row| {
+        let Some(range) = boxes.range(row) else { return Ok(None) };
+        let numbers: Vec<Option<f64>> = range.map(|index| numbers.double(index)).collect();
+        bbox(&numbers).map(Some)
+    };
+    pictures.change(input, output, read, |picture, bbox| {
+        let [(x, width), (y, height)] = [0, 1].map(|axis| span(bbox[axis], bbox[axis + 2], picture.size()[axis]));
+        Ok((width > 0 && height > 0).then(|| picture.crop([x, y], [width, height])))
+    })
+}
+
+/// The four numbers of a box, checked.
+fn bbox(numbers: &[Option<f64>]) -> Result<[f64; 4]> {
+    let shown = || {
+        let number = |number: &Option<f64>| number.map_or("NULL".to_string(), |number| number.to_string());
+        let shown: Vec<_> = numbers.iter().take(8).map(number).collect();
+        format!("[{}{}]", shown.join(", "), if numbers.len() > 8 { ", ..." } else { "" })
+    };
+    let [Some(x), Some(y), Some(width), Some(height)] = *numbers else {
+        return Err(Failure::new(format!("bbox {} is not [x, y, width, height], four numbers in pixels", shown())));
+    };
+    let bbox = [x, y, width, height];
+    if bbox.iter().any(|value| !value.is_finite()) || width < 0.0 || height < 0.0 {
+        return Err(Failure::new(format!(
+            "bbox {} has an impossible value; give [x, y, width, height] in pixels, width and height 0 or more",
+            shown()
+        )));
+    }
+    Ok(bbox)
+}
+
+/// The whole pixels that `start..start + length` touches, inside 0..`side`, as start and length.
+fn span(start: f64, length: f64, side: u32) -> (u32, u32) {
+    let inside = |at: f64| at.clamp(0.0, f64::from(side)) as u32;
+    // A length of 0 touches nothing, also in the middle of a pixel.
+    let end = if length > 0.0 { inside((start + length).ceil()) } else { 0 };
+    let start = inside(start.floor());
+    (start, end.saturating_sub(start))
+}
+
+fn convert(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, formats) = (Pictures::new(input)?, input.column(1)?);
+    let read = |row| formats.text(row)?.map(format).transpose();
+    let converted =
+        pictures.each(input, read, |picture, &format| Ok(Some(pictures.room.hold(picture.encode(format)?)?)))?;
+    write_bytes(&converted, output)
+}
+
+/// The format with a name, if it can be written.
+fn format(name: &str) -> Result<Format> {
+    let known = Format::named(name).filter(|&format| format.writable() == format);
+    known.ok_or_else(|| {
+        Failure::new(format!("format '{name}' cannot be written; use 'jpeg', 'png', 'webp', 'bmp' or 'tiff'"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_takes_every_pixel_it_touches() {
+        assert_eq!(span(1.0, 2.0, 10), (1, 2));
+        assert_eq!(span(1.5, 2.0, 10), (1, 3));
+        assert_eq!(span(-3.0, 5.0, 10), (0, 2));
+        assert_eq!(span(8.0, 1e300, 10), (8, 2));
+        for (start, length) in [(10.0, 5.0), (-5.0, 5.0), (3.0, 0.0), (3.5, 0.0), (-1e300, 1.0)] {
+            assert_eq!(span(start, length, 10).1, 0, "{start} {length}");
+        }
+    }
+}

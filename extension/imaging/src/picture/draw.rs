@@ -1,0 +1,78 @@
+//! Masks on pictures.
+
+use image::RgbImage;
+
+use super::{Picture, times};
+use crate::decode::Format;
+use crate::mask::{Mask, Rle};
+
+/// How much of the colour of a mask covers the picture inside it, of 255.
+const FILL: u8 = 115;
+
+/// The contour of a mask is one pixel wide for so many of the picture's longer side.
+const SIDE_PER_WIDTH: u32 = 400;
+
+impl Picture {
+    /// Draws a mask of the picture's size: tinted in its colour, with a contour along its inner edge.
+    ///
+    /// # Panics
+    /// If the mask has another size.
+    pub fn draw(&mut self, mask: &Mask, colour: [u8; 3]) {
+        assert_eq!([mask.width(), mask.height()], self.size(), "size of a mask on a picture");
+        let [width, height] = self.size();
+        let wide = (width.max(height) as f64 / f64::from(SIDE_PER_WIDTH)).round().max(1.0) as u32;
+        let inner = (0..wide).fold(mask.clone(), |mask, _| mask.eroded());
+        let mut alpha = self.alpha.as_mut();
+        for y in 0..height {
+            let row = &mut self.rgb.as_chunks_mut::<3>().0[y as usize * width as usize..][..width as usize];
+            for (word, (&set, &inside)) in mask.row(y as usize).iter().zip(inner.row(y as usize)).enumerate() {
+                let mut rest = set;
+                while rest != 0 {
+                    let bit = rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    let x = word * 64 + bit;
+                    let cover = if inside >> bit & 1 == 1 { FILL } else { 255 };
+                    for (value, colour) in row[x].iter_mut().zip(colour) {
+                        *value = times(*value, 255 - cover) + times(colour, cover);
+                    }
+                    if let Some(alpha) = &mut alpha {
+                        let pixel = alpha.get_pixel_mut(x as u32, y);
+                        pixel.0 = pixel.0.map(|value| value.max(cover));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a mask of the picture's size covers, cropped to its box, transparent elsewhere; for [`Format::Png`]. `None`
+    /// for a mask without pixels.
+    pub fn cutout(&self, rle: &Rle) -> Option<Self> {
+        let [x, y, width, height] = rle.bbox().map(|value| value as u32);
+        if width == 0 {
+            return None;
+        }
+        let mask = rle.to_mask();
+        let cut = self.crop([x, y], [width, height]);
+        let mut alpha = cut.alpha.unwrap_or_else(|| RgbImage::from_pixel(width, height, image::Rgb([255; 3])));
+        for (column, row, pixel) in alpha.enumerate_pixels_mut() {
+            if !mask.get(x + column, y + row) {
+                *pixel = image::Rgb([0; 3]);
+            }
+        }
+        Some(Self { alpha: Some(alpha), format: Format::Png, ..cut })
+    }
+}
+
+/// The colour of mask `index`: hues a golden section of the circle apart, so that those near each other in number are
+/// far from each other in colour, however many there are; every other round of six is darker.
+pub fn colour(index: usize) -> [u8; 3] {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let hue = (0.57 + index as f64 * GOLDEN).fract() * 6.0;
+    let value = if (index / 6).is_multiple_of(2) { 255.0 } else { 190.0 };
+    // Distance of the hue from red, green and blue on a circle of 6, to how much of them is in it.
+    let part = |centre: f64| {
+        let distance = (hue - centre).abs().min(6.0 - (hue - centre).abs());
+        (2.0 - distance).clamp(0.08, 1.0)
+    };
+    [0.0, 2.0, 4.0].map(|centre| (value * part(centre)).round() as u8)
+}

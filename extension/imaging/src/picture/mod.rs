@@ -1,0 +1,100 @@
+//! Pictures that are read, changed and written again.
+
+mod draw;
+mod encode;
+mod hash;
+mod tile;
+
+pub use draw::colour;
+pub use encode::mask_png;
+pub use tile::{Tile, TooManyTiles};
+
+use image::RgbImage;
+use image::imageops::crop_imm;
+
+use crate::decode::{self, Format};
+use crate::error::{ImageError, Limits};
+use crate::resize::resize_bilinear;
+
+/// A picture, upright, with what has to survive a change of its pixels.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The colours.
+    pub rgb: RgbImage,
+    /// How opaque each pixel is, three times, so that what turns and resizes colours does the same to it; `None` where
+    /// all are.
+    pub(crate) alpha: Option<RgbImage>,
+    /// The colour profile (ICC), if it is one for RGB: others describe channels that are no longer there.
+    pub(crate) profile: Option<Vec<u8>>,
+    /// The format it was read from.
+    pub format: Format,
+}
+
+impl Picture {
+    /// Reads a picture as [`crate::decode`] does, and what that leaves out: transparency and colour profile.
+    ///
+    /// # Errors
+    /// Everything in [`ImageError`] but [`ImageError::Encode`].
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, ImageError> {
+        let (rgb, alpha, profile, format) = decode::whole(bytes, limits)?;
+        // The colour space of the profile stands at a fixed place in its header.
+        let profile = profile.filter(|profile| profile.get(16..20) == Some(b"RGB "));
+        let alpha = alpha.filter(|alpha| alpha.iter().any(|&value| value < 255));
+        Ok(Self { rgb, alpha, profile, format })
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> [u32; 2] {
+        [self.rgb.width(), self.rgb.height()]
+    }
+
+    /// The part of `size` (width and height) whose upper left corner is at `x`, `y`: what of it lies inside.
+    pub fn crop(&self, [x, y]: [u32; 2], [width, height]: [u32; 2]) -> Self {
+        let cut = |pixels: &RgbImage| crop_imm(pixels, x, y, width, height).to_image();
+        Self { rgb: cut(&self.rgb), alpha: self.alpha.as_ref().map(cut), profile: self.profile.clone(), ..*self }
+    }
+
+    /// The picture in another size, by [`resize_bilinear`]. With transparency colours are weighted by it, as Pillow
+    /// does: what cannot be seen does not bleed into what can.
+    pub fn resize(&self, width: u32, height: u32) -> Self {
+        let profile = self.profile.clone();
+        let Some(alpha) = &self.alpha else {
+            return Self { rgb: resize_bilinear(&self.rgb, width, height), alpha: None, profile, ..*self };
+        };
+        let mut rgb = self.rgb.clone();
+        for (value, alpha) in rgb.iter_mut().zip(alpha.iter()) {
+            *value = times(*value, *alpha);
+        }
+        let (mut rgb, alpha) = (resize_bilinear(&rgb, width, height), resize_bilinear(alpha, width, height));
+        for (value, &alpha) in rgb.iter_mut().zip(alpha.iter()).filter(|(_, alpha)| **alpha > 0) {
+            *value = (u32::from(*value) * 255 / u32::from(alpha)).min(255) as u8;
+        }
+        Self { rgb, alpha: Some(alpha), profile, ..*self }
+    }
+
+    /// The size in which the longer side has at most `max_side` pixels; never larger than it is.
+    pub fn thumbnail_size(&self, max_side: u32) -> [u32; 2] {
+        let long = self.rgb.width().max(self.rgb.height());
+        if long <= max_side {
+            return self.size();
+        }
+        let scaled = |side: u32| (f64::from(side) * f64::from(max_side) / f64::from(long)).round().max(1.0) as u32;
+        self.size().map(scaled)
+    }
+
+    /// The colours on white where the picture is transparent.
+    pub(crate) fn flat(&self) -> std::borrow::Cow<'_, RgbImage> {
+        let Some(alpha) = &self.alpha else { return std::borrow::Cow::Borrowed(&self.rgb) };
+        let mut rgb = self.rgb.clone();
+        for (value, &alpha) in rgb.iter_mut().zip(alpha.iter()) {
+            *value = times(*value, alpha) + (255 - alpha);
+        }
+        std::borrow::Cow::Owned(rgb)
+    }
+}
+
+/// `a * b / 255`, rounded.
+fn times(a: u8, b: u8) -> u8 {
+    let product = u32::from(a) * u32::from(b) + 128;
+    ((product + (product >> 8)) >> 8) as u8
+}

@@ -1,0 +1,44 @@
+//! Pictures larger than what a model sees, cut into tiles.
+
+use super::Picture;
+
+/// Most tiles of one picture.
+const MAX_TILES: u64 = 10_000;
+
+/// Where a tile lies in its picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Its upper left corner, x and y in pixels.
+    pub corner: [u32; 2],
+    /// Its width and height.
+    pub size: [u32; 2],
+}
+
+/// A picture would have this many tiles, more than the limit of 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the picture would have {0} tiles, the limit is {MAX_TILES}; use a larger size or a smaller overlap")]
+pub struct TooManyTiles(u64);
+
+impl Picture {
+    /// Tiles of `size` x `size` pixels that cover the picture, row by row, each sharing at least `overlap` pixels with
+    /// its neighbours. The last ones are moved back so that all have the full size; only where the picture itself is
+    /// smaller a tile is too.
+    ///
+    /// # Panics
+    /// If `overlap` is not less than `size`.
+    pub fn tiles(&self, size: u32, overlap: u32) -> Result<Vec<Tile>, TooManyTiles> {
+        assert!(overlap < size, "an overlap of {overlap} pixels in tiles of {size}");
+        let stride = size - overlap;
+        let [columns, rows] = self.size().map(|side| u64::from(side.saturating_sub(size).div_ceil(stride)) + 1);
+        if columns * rows > MAX_TILES {
+            return Err(TooManyTiles(columns * rows));
+        }
+        let [width, height] = self.size();
+        let start = |index: u64, side: u32| (index as u32).saturating_mul(stride).min(side.saturating_sub(size));
+        let tile = |column, row| Tile {
+            corner: [start(column, width), start(row, height)],
+            size: [size.min(width), size.min(height)],
+        };
+        Ok((0..rows).flat_map(|row| (0..columns).map(move |column| tile(column, row))).collect())
+    }
+}

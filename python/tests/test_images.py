@@ -1,0 +1,252 @@
+"""Pictures against Pillow: sizes, formats, orientation, transparency, colour profiles, drawing."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+from pycocotools import mask as coco
+
+from conftest import PHOTOS
+
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def encode(image: Any, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def open_(data: bytes) -> Any:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@pytest.fixture(scope="module")
+def photo() -> Any:
+    with Image.open(PHOTOS / "coffee.jpg") as image:
+        return image.convert("RGB").resize((301, 200))
+
+
+@pytest.fixture
+def call(con: duckdb.DuckDBPyConnection) -> Any:
+    def named(function: str, data: bytes, *others: Any) -> Any:
+        return con.execute(f"SELECT image_{function}(?::BLOB{', ?' * len(others)})", [data, *others]).fetchone()[0]
+
+    return named
+
+
+def mask_of(pixels: np.ndarray) -> dict[str, Any]:
+    rle = coco.encode(np.asfortranarray(pixels, np.uint8))
+    return {"size": rle["size"], "counts": rle["counts"].decode()}
+
+
+@pytest.mark.parametrize("size", [(150, 100), (40, 199), (700, 333), (1, 1)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_resize_is_pillows(call: Any, photo: Any, size: tuple[int, int], mode: str) -> None:
+    image = photo.copy()
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    got = open_(call("resize", encode(image, "PNG"), *size))
+    assert (got.mode, got.size) == (mode, size)
+    assert np.array_equal(np.array(got), np.array(image.resize(size, Image.BILINEAR)))
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "expected"),
+    [((300, 200), 90, (90, 60)), ((200, 300), 90, (60, 90)), ((300, 200), 300, (300, 200)), ((300, 2), 30, (30, 1))],
+)
+def test_thumbnail_keeps_the_shape(call: Any, size: Any, side: int, expected: Any) -> None:
+    assert open_(call("thumbnail", encode(Image.new("RGB", size), "PNG"), side)).size == expected
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_format_is_kept(call: Any, photo: Any, kind: str) -> None:
+    got = open_(call("thumbnail", encode(photo, kind), 100))
+    assert got.format == {"GIF": "PNG"}.get(kind, kind)
+    reference = open_(encode(photo, kind)).convert("RGB").resize(got.size, Image.BILINEAR)
+    difference = np.abs(np.array(got.convert("RGB"), int) - np.array(reference, int))
+    assert difference.mean() < (3.5 if kind == "JPEG" else 0.1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once(call: Any, photo: Any, kind: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(photo, kind, exif=exif.tobytes())
+    got = open_(call("convert", data, "png"))
+    assert got.getexif().get(0x0112, 1) == 1
+    expected = ImageOps.exif_transpose(open_(data)).convert("RGB")
+    assert got.size == expected.size
+    assert np.abs(np.array(got, int) - np.array(expected, int)).max() <= (6 if kind == "JPEG" else 0)
+    small = open_(call("thumbnail", data, 100))
+    assert small.getexif().get(0x0112, 1) == 1
+    assert (small.width > small.height) == (expected.width > expected.height)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_colour_profile_is_kept(call: Any, photo: Any, kind: str) -> None:
+    data = encode(photo, kind, icc_profile=PROFILE)
+    assert open_(call("thumbnail", data, 50)).info["icc_profile"] == PROFILE
+    assert open_(call("crop", data, [0, 0, 20, 20])).info["icc_profile"] == PROFILE
+    assert "icc_profile" not in open_(call("convert", encode(photo, kind), "png")).info
+
+
+def test_a_profile_for_other_channels_is_not_kept(call: Any, photo: Any) -> None:
+    cmyk = bytearray(PROFILE)
+    cmyk[16:20] = b"CMYK"
+    data = encode(photo.convert("CMYK"), "JPEG", icc_profile=bytes(cmyk))
+    got = open_(call("thumbnail", data, 50))
+    assert got.mode == "RGB"
+    assert "icc_profile" not in got.info
+
+
+@pytest.mark.parametrize("name", ["jpeg", "JPG", "png", "webp", "bmp", "tiff", "tif"])
+def test_convert(call: Any, photo: Any, name: str) -> None:
+    got = open_(call("convert", encode(photo, "PNG"), name))
+    assert got.format.lower() == {"jpg": "jpeg", "tif": "tiff"}.get(name.lower(), name.lower())
+    difference = np.abs(np.array(got.convert("RGB"), int) - np.array(photo, int))
+    assert difference.mean() < (3 if got.format == "JPEG" else 1e-9)
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "tiff", "jpeg", "bmp"])
+def test_transparency(call: Any, photo: Any, name: str) -> None:
+    image = photo.copy()
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    got = open_(call("convert", encode(image, "PNG"), name))
+    if name in ("jpeg", "bmp"):
+        white = Image.new("RGBA", image.size, "white")
+        expected = Image.alpha_composite(white, image).convert("RGB")
+        assert np.abs(np.array(got.convert("RGB"), int) - np.array(expected, int)).mean() < 3
+    else:
+        assert np.array_equal(np.array(got), np.array(image))
+    opaque = open_(call("convert", encode(photo.convert("RGBA"), "PNG"), "png"))
+    assert opaque.mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ([10, 20, 30, 40], (10, 20, 40, 60)),
+        ([0.5, 0.5, 1, 1], (0, 0, 2, 2)),
+        ([-10, -10, 20, 20], (0, 0, 10, 10)),
+        ([290, 190, 100, 100], (290, 190, 301, 200)),
+        ([0, 0, 1e9, 1e9], (0, 0, 301, 200)),
+    ],
+)
+def test_crop(call: Any, photo: Any, box: list[float], expected: Any) -> None:
+    got = open_(call("crop", encode(photo, "PNG"), box))
+    assert np.array_equal(np.array(got), np.array(photo.crop(expected)))
+
+
+@pytest.mark.parametrize("box", [[0, 0, 0, 0], [5, 5, 0, 3], [301, 0, 5, 5], [-5, -5, 5, 5]])
+def test_crop_of_nothing_is_null(call: Any, photo: Any, box: list[float]) -> None:
+    assert call("crop", encode(photo, "PNG"), box) is None
+
+
+def disc(photo: Any, x: float, y: float, radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[: photo.height, : photo.width]
+    return np.hypot(rows - y, columns - x) < radius
+
+
+def test_overlay_changes_what_the_mask_covers(call: Any, photo: Any) -> None:
+    mask = disc(photo, 150, 100, 60)
+    before = np.array(photo, int)
+    after = np.array(open_(call("overlay", encode(photo, "PNG"), mask_of(mask))), int)
+    assert np.array_equal(after[~mask], before[~mask])
+    inner = mask & np.roll(mask, 1, 0) & np.roll(mask, -1, 0) & np.roll(mask, 1, 1) & np.roll(mask, -1, 1)
+    contour = after[mask & ~inner]
+    assert (contour == contour[0]).all()
+    blend = before * (1 - 115 / 255) + contour[0] * (115 / 255)
+    assert np.abs(after - blend)[inner].max() <= 1
+
+
+def test_overlay_of_several_masks_has_distinct_colours(call: Any, photo: Any) -> None:
+    masks = [disc(photo, 30 + 48 * (i % 6), 50 + 100 * (i // 6), 20) for i in range(12)]
+    data = encode(photo, "PNG")
+    after = np.array(open_(call("overlay", data, [mask_of(mask) for mask in masks])), int)
+    contours = [after[mask][0] for mask in masks]
+    for i, colour in enumerate(contours):
+        for other in contours[:i]:
+            assert np.abs(colour - other).sum() > 60, (colour, other)
+    assert np.array_equal(np.array(open_(call("overlay", data, [mask_of(masks[0] & False)]))), np.array(photo))
+
+
+def test_overlay_on_the_edge_of_words(call: Any) -> None:
+    """Masks are kept in words of 64 pixels: widths around that, and masks that touch the border."""
+    for width in (1, 63, 64, 65, 129):
+        image = Image.new("RGB", (width, 5))
+        after = np.array(open_(call("overlay", encode(image, "PNG"), mask_of(np.ones((5, width))))))
+        assert (after.sum(2) > 0).all()
+        edge = np.ones((5, width), bool)
+        edge[1:-1, 1:-1] = False
+        assert (after == after[0, 0]).all(2).tolist() == edge.tolist()
+
+
+def test_cutout(call: Any, photo: Any) -> None:
+    mask = disc(photo, 200, 90, 50) & ~disc(photo, 200, 90, 10)
+    got = open_(call("cutout", encode(photo, "JPEG", quality=95), mask_of(mask)))
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    assert (got.format, got.mode) == ("PNG", "RGBA")
+    assert np.array_equal(np.array(got)[..., 3], mask[box] * np.uint8(255))
+    assert call("cutout", encode(photo, "PNG"), mask_of(mask & False)) is None
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(64, 0), (64, 16), (60, 57), (1000, 10), (301, 0), (200, 1)])
+def test_tiles_cover_the_picture(con: duckdb.DuckDBPyConnection, photo: Any, size: int, overlap: int) -> None:
+    data = encode(photo, "PNG")
+    seen = np.zeros((photo.height, photo.width), int)
+    query = "SELECT unnest(image_tile(?::BLOB, ?, ?), recursive := true)"
+    tiles = con.execute(query, [data, size, overlap]).fetchall()
+    for x, y, tile in tiles:
+        image = open_(tile)
+        assert image.size == (min(size, photo.width), min(size, photo.height))
+        assert np.array_equal(np.array(image), np.array(photo.crop((x, y, x + image.width, y + image.height))))
+        seen[y : y + image.height, x : x + image.width] += 1
+    assert seen.min() >= 1
+    starts = sorted({x for x, _, _ in tiles})
+    assert all(later - earlier <= size - overlap for earlier, later in itertools.pairwise(starts))
+
+
+def test_hash_tells_pictures_apart(con: duckdb.DuckDBPyConnection) -> None:
+    photos = f"FROM read_blob('{PHOTOS}/*.jpg')"
+    con.execute(f"CREATE TABLE p AS SELECT filename, content AS image, image_hash(content) AS h {photos}")
+    con.execute("""
+        CREATE TABLE d AS
+        SELECT a.filename = b.filename AS same, bit_count(xor(a.h, b.hash)) AS bits
+        FROM p AS a, (SELECT filename, unnest([image_hash(image_thumbnail(image, 200)), image_hash(image_convert(image,
+            'png')), image_hash(image_resize(image, 300, 200))]) AS hash FROM p) AS b""")
+    assert con.execute("SELECT max(bits) <= 4 FROM d WHERE same").fetchone() == (True,)
+    assert con.execute("SELECT min(bits) >= 14 FROM d WHERE NOT same").fetchone() == (True,)
+
+
+def test_damaged_pictures_are_null_with_a_reason(con: duckdb.DuckDBPyConnection, photo: Any) -> None:
+    good = encode(photo, "JPEG")
+    rows = [good, good[: len(good) // 2], b"no picture", b"", None]
+    con.execute("CREATE TABLE t (id INTEGER, image BLOB)")
+    con.executemany("INSERT INTO t VALUES (?, ?)", list(enumerate(rows)))
+    for function in (
+        "thumbnail(image, 10)",
+        "resize(image, 5, 5)",
+        "convert(image, 'png')",
+        "crop(image, [0, 0, 5, 5])",
+        "tile(image, 100, 0)",
+        "hash(image)",
+    ):
+        found = con.execute(f"SELECT image_{function} IS NULL FROM t ORDER BY id").fetchall()
+        assert found == [(False,), (True,), (True,), (True,), (True,)], function
+    reasons = [reason for (reason,) in con.execute("SELECT image_error(image) FROM t ORDER BY id").fetchall()]
+    assert reasons[0] is reasons[4] is None
+    assert "truncated" in reasons[1]
+    assert "not a picture" in reasons[2]
+    assert "empty" in reasons[3]
