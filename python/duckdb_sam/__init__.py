@@ -20,7 +20,9 @@ from typing import Any
 
 import duckdb
 
-__all__ = ["LoadError", "connect", "extension_path", "load"]
+from duckdb_sam.interrupt import interruptible
+
+__all__ = ["LoadError", "connect", "extension_path", "interruptible", "load"]
 
 try:
     __version__ = metadata.version("duckdb-sam")

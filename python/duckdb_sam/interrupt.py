@@ -1,0 +1,80 @@
+"""Ctrl-C for long queries.
+
+DuckDB looks for an interruption between vectors of 2,048 rows, which may be minutes apart when each row is a picture,
+and gives an extension no way to see it. The main thread is inside DuckDB meanwhile, so no Python code runs there; but
+Python's signal handler, in C, writes to a file descriptor at once, and a thread that reads from it can call
+``sam_cancel()``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import duckdb
+
+_AGAIN = 0.05
+"""Seconds after which a cancellation is repeated, for calls that have begun since."""
+
+_OVER = b"\0"
+"""What wakes the watching thread for the last time; no signal has this number."""
+
+
+@contextlib.contextmanager
+def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let Ctrl-C stop queries on ``con`` within the time of one picture, and raise KeyboardInterrupt.
+
+        with duckdb_sam.interruptible(con):
+            con.execute("CREATE TABLE masks AS SELECT sam_annotate('nano', image, [0.5, 0.5]) FROM photos")
+
+    ``sam_cancel()`` stops the calls of all connections of the process. Under ``TRY()`` DuckDB takes the cancellation
+    for the failure of a row and goes on to the end of the vector. Signals reach the main thread only: in another one
+    this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    with reader, writer, con.cursor() as canceller:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        interrupted = threading.Event()
+
+        def watch() -> None:
+            received = b""
+            while _OVER not in received:
+                ready, _, _ = select.select([reader], [], [], _AGAIN if interrupted.is_set() else None)
+                received = reader.recv(4096) if ready else b""
+                if previous != -1:  # whoever listened before still does
+                    with contextlib.suppress(OSError):
+                        os.write(previous, received.replace(_OVER, b""))
+                if signal.SIGINT in received:
+                    interrupted.set()
+                    con.interrupt()
+                if interrupted.is_set():
+                    canceller.execute("CALL sam_cancel()").fetchall()
+
+        watcher = threading.Thread(target=watch, name="duckdb-sam-interrupt", daemon=True)
+        watcher.start()
+
+        def stop() -> None:
+            if watcher.is_alive():
+                signal.set_wakeup_fd(previous)
+                writer.send(_OVER)
+                watcher.join()
+
+        try:
+            yield
+        except (duckdb.Error, RuntimeError) as error:
+            stop()  # only then it is certain whether there was a signal
+            if interrupted.is_set():
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            stop()
