@@ -133,6 +133,17 @@ def test_transparency(call: Any, photo: Any, name: str) -> None:
     assert opaque.mode == "RGB"
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_grey_stays_grey(call: Any, photo: Any, kind: str) -> None:
+    grey = photo.convert("L")
+    got = open_(call("crop", encode(grey, kind), [10, 10, 100, 50]))
+    assert got.mode == "L"
+    difference = np.abs(np.array(got, int) - np.array(grey.crop((10, 10, 110, 60)), int))
+    assert difference.mean() <= (4 if kind == "JPEG" else 0)
+    drawn = open_(call("overlay", encode(grey, kind), mask_of(disc(photo, 100, 100, 50))))
+    assert drawn.mode == "RGB"
+
+
 @pytest.mark.parametrize(
     ("box", "expected"),
     [

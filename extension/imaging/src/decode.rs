@@ -117,17 +117,29 @@ impl Format {
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
     guarded(bytes, limits, |format| match format {
         Format::Jpeg => jpeg::decode(bytes, limits),
-        _ => decode_other(format, bytes, limits, false).map(|(picture, ..)| picture),
+        _ => decode_other(format, bytes, limits, false).map(|whole| whole.rgb),
     })
 }
 
-/// A picture with its transparency (in all three channels) and its colour profile, where it has them.
-pub(crate) type Whole = (RgbImage, Option<RgbImage>, Option<Vec<u8>>, Format);
+/// A picture with what [`decode`] leaves out.
+pub(crate) struct Whole {
+    pub rgb: RgbImage,
+    /// Transparency, in all three channels.
+    pub alpha: Option<RgbImage>,
+    /// Whether the file has one channel of grey.
+    pub grey: bool,
+    pub profile: Option<Vec<u8>>,
+    pub format: Format,
+}
 
 /// Decodes as [`decode`], and what it leaves out.
 pub(crate) fn whole(bytes: &[u8], limits: &Limits) -> Result<Whole, ImageError> {
     guarded(bytes, limits, |format| match format {
-        Format::Jpeg => Ok((jpeg::decode(bytes, limits)?, None, jpeg::profile(bytes, limits)?, format)),
+        Format::Jpeg => {
+            let (.., channels, _) = jpeg::header(bytes, limits)?;
+            let (rgb, profile) = (jpeg::decode(bytes, limits)?, jpeg::profile(bytes, limits)?);
+            Ok(Whole { rgb, alpha: None, grey: channels == 1, profile, format })
+        }
         _ => decode_other(format, bytes, limits, true),
     })
 }
@@ -197,8 +209,8 @@ fn decode_other(format: Format, bytes: &[u8], limits: &Limits, all: bool) -> Res
         Ok(orient::upright(picture, orientation))
     };
     let alpha = if all { convert::alpha(color, &pixels).map(upright).transpose()? } else { None };
-    let picture = upright(convert::to_rgb(color, pixels).ok_or_else(unsupported)?)?;
-    Ok((picture, alpha, profile, format))
+    let rgb = upright(convert::to_rgb(color, pixels).ok_or_else(unsupported)?)?;
+    Ok(Whole { rgb, alpha, grey: !color.has_color(), profile, format })
 }
 
 /// A decoder of any format but JPEG with its header read and its size within the limits.

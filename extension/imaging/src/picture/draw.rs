@@ -19,6 +19,9 @@ impl Picture {
     /// If the mask has another size.
     pub fn draw(&mut self, mask: &Mask, colour: [u8; 3]) {
         assert_eq!([mask.width(), mask.height()], self.size(), "size of a mask on a picture");
+        if std::mem::take(&mut self.grey) {
+            self.profile = None;
+        }
         let [width, height] = self.size();
         let wide = (width.max(height) as f64 / f64::from(SIDE_PER_WIDTH)).round().max(1.0) as u32;
         let inner = (0..wide).fold(mask.clone(), |mask, _| mask.eroded());

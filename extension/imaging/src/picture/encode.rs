@@ -14,8 +14,8 @@ use crate::mask::Mask;
 const JPEG_QUALITY: u8 = 90;
 
 impl Picture {
-    /// The picture as a file, without metadata other than its colour profile (BMP has no room for
-    /// one). JPEG has quality 90 and WebP is lossless. JPEG and BMP have no transparency: there it becomes white.
+    /// The picture as a file, without metadata other than its colour profile (BMP has no room for one). Grey stays grey.
+    /// JPEG has quality 90 and WebP is lossless. JPEG and BMP have no transparency: there it becomes white.
     ///
     /// # Errors
     /// [`ImageError::Encode`]: a side is longer than the format allows, or the format is [`Format::Gif`].
@@ -37,7 +37,9 @@ impl Picture {
     }
 
     fn write(&self, mut encoder: impl ImageEncoder, transparency: bool) -> ImageResult<()> {
-        if let Some(profile) = &self.profile {
+        let single = self.grey && self.alpha.is_none();
+        // A profile for grey does not fit pixels of three channels.
+        if let Some(profile) = self.profile.as_ref().filter(|_| single || !self.grey) {
             // A format without profiles says so, and does without.
             let _ = encoder.set_icc_profile(profile.clone());
         }
@@ -46,6 +48,12 @@ impl Picture {
             Some(alpha) if transparency => {
                 encoder.write_image(&interleave(&self.rgb, alpha), width, height, ExtendedColorType::Rgba8)
             }
+            None if single => encoder.write_image(
+                &self.rgb.iter().step_by(3).copied().collect::<Vec<_>>(),
+                width,
+                height,
+                ExtendedColorType::L8,
+            ),
             _ => encoder.write_image(self.flat().as_raw(), width, height, ExtendedColorType::Rgb8),
         }
     }

@@ -12,7 +12,7 @@ pub use tile::{Tile, TooManyTiles};
 use image::RgbImage;
 use image::imageops::crop_imm;
 
-use crate::decode::{self, Format};
+use crate::decode::{self, Format, Whole};
 use crate::error::{ImageError, Limits};
 use crate::resize::resize_bilinear;
 
@@ -24,7 +24,9 @@ pub struct Picture {
     /// How opaque each pixel is, three times, so that what turns and resizes colours does the same to it; `None` where
     /// all are.
     pub(crate) alpha: Option<RgbImage>,
-    /// The colour profile (ICC), if it is one for RGB: others describe channels that are no longer there.
+    /// Whether it is read from one channel of grey, and still has no colours.
+    pub(crate) grey: bool,
+    /// The colour profile (ICC), if it is one for these channels: that of CMYK describes what is no longer there.
     pub(crate) profile: Option<Vec<u8>>,
     /// The format it was read from.
     pub format: Format,
@@ -36,11 +38,12 @@ impl Picture {
     /// # Errors
     /// Everything in [`ImageError`] but [`ImageError::Encode`].
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, ImageError> {
-        let (rgb, alpha, profile, format) = decode::whole(bytes, limits)?;
+        let Whole { rgb, alpha, grey, profile, format } = decode::whole(bytes, limits)?;
         // The colour space of the profile stands at a fixed place in its header.
-        let profile = profile.filter(|profile| profile.get(16..20) == Some(b"RGB "));
+        let space: &[u8] = if grey { b"GRAY" } else { b"RGB " };
+        let profile = profile.filter(|profile| profile.get(16..20) == Some(space));
         let alpha = alpha.filter(|alpha| alpha.iter().any(|&value| value < 255));
-        Ok(Self { rgb, alpha, profile, format })
+        Ok(Self { rgb, alpha, grey, profile, format })
     }
 
     /// Width and height in pixels.

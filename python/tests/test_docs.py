@@ -1,0 +1,139 @@
+"""The pages in docs/ run as they stand, in the command line of DuckDB, and leave what other software reads."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import duckdb_cli
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from conftest import PHOTOS, ROOT
+
+CLI = Path(duckdb_cli.__file__).with_name("duckdb")
+
+
+def code(page: str) -> str:
+    """Return the indented lines of a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    ")) + "\n"
+
+
+@pytest.fixture(scope="module")
+def folder(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photographs (and a file that is none) in which both pages have been run."""
+    folder = tmp_path_factory.mktemp("walk")
+    (folder / "photos").mkdir()
+    for name in ("coins", "coffee", "chelsea"):
+        shutil.copy(PHOTOS / f"{name}.jpg", folder / "photos")
+    (folder / "photos" / "broken.jpg").write_bytes(b"no picture")
+    walk = code("walk.md").replace("/path/to/sam.duckdb_extension", str(extension))
+    (folder / "walk.sql").write_text(walk)
+    (folder / "recipes.sql").write_text(f"LOAD '{extension}';\n" + code("recipes.md"))
+    for page in ("walk", "recipes"):
+        command = [CLI, "-unsigned", "-bail", "-csv", "masks.db", "-f", f"{page}.sql"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, f"{page}: {done.stderr}\n{done.stdout}"
+        (folder / f"{page}.csv").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def masks(folder: Path) -> list[dict[str, Any]]:
+    with duckdb.connect(str(folder / "masks.db"), read_only=True) as con:
+        rows = con.execute("SELECT id, rowid, seg FROM masks ORDER BY rowid").fetchall()
+    assert len(rows) >= 3
+    return [{"id": id_, "row": row, **seg} for id_, row, seg in rows]
+
+
+def test_the_walk_says_what_is_broken(folder: Path) -> None:
+    assert 'broken,"not a picture that can be decoded: 10 bytes' in (folder / "walk.csv").read_text()
+
+
+def test_overlays_are_on_disk(folder: Path) -> None:
+    with Image.open(folder / "first.jpg") as image:
+        assert image.format == "JPEG"
+    for path in (folder / "overlays").glob("name=*/data_0.jpg"):
+        name = path.parent.name.removeprefix("name=")
+        with Image.open(path) as drawn, Image.open(PHOTOS / f"{name}.jpg") as photo:
+            assert drawn.size == photo.size
+            difference = np.abs(np.array(drawn.convert("RGB"), int) - np.array(photo.convert("RGB"), int))
+            assert (difference.max(2) > 60).mean() > 0.001
+    assert len(list((folder / "overlays").glob("name=*/data_0.jpg"))) >= 2
+
+
+def test_coco(folder: Path, masks: list[dict[str, Any]]) -> None:
+    coco = COCO(str(folder / "coco.json"))
+    assert sorted(image["file_name"] for image in coco.imgs.values()) == ["chelsea.jpg", "coffee.jpg", "coins.jpg"]
+    assert len(coco.anns) == len(masks)
+    for mask in masks:
+        annotation = coco.anns[mask["row"] + 1]
+        pixels = coco.annToMask(annotation)
+        assert np.array_equal(pixels, coco_mask.decode(mask["segmentation"]))
+        image = coco.imgs[annotation["image_id"]]
+        assert pixels.shape == (image["height"], image["width"])
+        assert annotation["area"] == pixels.sum() == mask["area"]
+        assert annotation["bbox"] == coco_mask.toBbox(mask["segmentation"]).tolist() == mask["bbox"]
+
+
+def test_polygons_are_read_back(folder: Path, masks: list[dict[str, Any]]) -> None:
+    with duckdb.connect() as con:
+        kind = con.execute(f"SELECT DISTINCT typeof(geometry) FROM '{folder}/masks.parquet'").fetchall()
+        texts = [
+            text for (text,) in con.execute(f"SELECT ST_AsText(geometry) FROM '{folder}/masks.parquet'").fetchall()
+        ]
+        exact = dict(
+            con.execute(
+                f"SELECT rowid, wkb FROM (SELECT row_number() OVER () - 1 AS rowid, wkb FROM '{folder}/wkb.parquet')"
+            ).fetchall()
+        )
+    assert [row[0].startswith("GEOMETRY") for row in kind] == [True]
+    assert shapely.is_valid(shapely.from_wkt(texts)).all()
+    areas = sorted(shapely.area(shapely.from_wkb(list(exact.values()))))
+    assert areas == sorted(mask["area"] for mask in masks)
+
+
+def test_png_files(folder: Path, masks: list[dict[str, Any]]) -> None:
+    for mask in masks:
+        pixels = coco_mask.decode(mask["segmentation"])
+        with Image.open(folder / "png" / f"mask={mask['row']}" / "data_0.png") as image:
+            assert np.array_equal(np.array(image), pixels * 255)
+        with Image.open(folder / "cutouts" / f"mask={mask['row']}" / "data_0.png") as image:
+            assert (image.mode, (np.array(image)[..., 3] > 0).sum()) == ("RGBA", mask["area"])
+
+
+def test_labelme(folder: Path, masks: list[dict[str, Any]]) -> None:
+    """As labelme reads it: the PNG of a shape covers the pixels from the first point to the second, both included."""
+    found = []
+    for path in (folder / "labelme").glob("name=*/*.json"):
+        record = json.loads(path.read_text())
+        assert (path.parent / record["imagePath"]).exists()
+        for shape in record["shapes"]:
+            assert (shape["shape_type"], shape["label"], shape["flags"]) == ("mask", "object", {})
+            with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
+                part = np.array(image).astype(bool)
+            (x0, y0), (x1, y1) = np.array(shape["points"]).astype(int)
+            pixels = np.zeros((record["imageHeight"], record["imageWidth"]), np.uint8)
+            pixels[y0 : y1 + 1, x0 : x1 + 1] = part
+            found.append(coco_mask.encode(np.asfortranarray(pixels))["counts"].decode())
+    assert sorted(found) == sorted(mask["segmentation"]["counts"] for mask in masks)
+
+
+def test_thumbnails_are_data_urls(folder: Path) -> None:
+    urls = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", (folder / "recipes.csv").read_text())
+    assert len(urls) == 2
+    for url in urls:
+        with Image.open(io.BytesIO(base64.b64decode(url))) as image:
+            assert max(image.size) == 128
