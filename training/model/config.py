@@ -54,3 +54,5 @@ NANO["image_encoder"].update(
 )
 NANO["prompt_encoder"].update(embed_dim=128, mask_in_chans=16)
 NANO["mask_decoder"].update(transformer_dim=128, num_heads=4, mlp_dim=512, iou_head_hidden_dim=128)
+# SAM's own thresholds, 0.88 and 0.95, would leave next to nothing of what so small a model trusts.
+NANO["mask_generator"] = {"pred_iou_thresh": 0.45, "stability_score_thresh": 0.7}

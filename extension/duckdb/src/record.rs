@@ -1,8 +1,9 @@
 //! A mask as a compact record: the row of SAM's own mask generator.
 
 use crate::failure::{Failure, Result};
-use sam_imaging::{MaskBuilder, Rle};
-use sam_model::Prediction;
+use sam_imaging::Rle;
+use sam_model::{Generated, Prediction};
+use std::sync::Arc;
 
 /// A mask as run lengths with its scores.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,21 +21,13 @@ impl Record {
     /// Of the best mask of a prediction.
     pub fn of(prediction: &Prediction) -> Result<Self> {
         let best = prediction.best();
-        let (width, height) = prediction.size();
-        let mut mask = MaskBuilder::new(side(width)?, side(height)?);
-        let (mut smaller, mut larger) = (0_u64, 0_u64);
-        prediction.for_each_row(best, |y, logits| {
-            mask.push_row(y as u32, logits, 0.0);
-            smaller += above(logits, 1.0);
-            larger += above(logits, -1.0);
-        });
+        let (mut rle, stability_score) = prediction.mask(best, 1.0);
         let score = prediction.predicted_iou().get(best).copied();
-        let mut rle = Rle::from_mask(&mask.finish());
         rle.counts.shrink_to_fit();
         Ok(Self {
             rle,
             predicted_iou: score.ok_or_else(|| Failure::internal("the prediction has no score"))?,
-            stability_score: if larger == 0 { 0.0 } else { (smaller as f64 / larger as f64) as f32 },
+            stability_score,
         })
     }
 
@@ -44,24 +37,34 @@ impl Record {
     }
 }
 
-/// How many logits lie above `threshold`.
-fn above(logits: &[f32], threshold: f32) -> u64 {
-    // Counting in 32 bits lets the compiler use whole vectors; a row is far shorter than that.
-    u64::from(logits.iter().map(|&logit| u32::from(logit > threshold)).sum::<u32>())
+impl From<Generated> for Record {
+    fn from(found: Generated) -> Self {
+        let Generated { mask: rle, predicted_iou, stability_score, .. } = found;
+        Self { rle, predicted_iou, stability_score }
+    }
 }
 
-/// The length of a side as another type of integer.
-pub fn side<T>(pixels: impl TryInto<T>) -> Result<T> {
-    pixels.try_into().map_err(|_| Failure::internal("a mask is larger than a picture can be"))
+/// What was found in a picture.
+pub struct Everything {
+    /// The masks.
+    pub records: Vec<Option<Arc<Record>>>,
+    /// Where each was found.
+    pub places: Vec<Place>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where a mask was found, in pixels of the whole picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The prompt: x, y.
+    pub point: [f32; 2],
+    /// The crop: x, y, width, height.
+    pub crop_box: [f32; 4],
+}
 
-    #[test]
-    fn counts_strictly_above() {
-        assert_eq!(above(&[0.0, 1.0, 1.5, -2.0, f32::NAN], 1.0), 1);
-        assert_eq!(above(&[0.0, 1.0, 1.5, -2.0], -1.0), 3);
+impl Everything {
+    /// Bytes of memory held.
+    pub fn bytes(&self) -> usize {
+        let records: usize = self.records.iter().flatten().map(|record| record.bytes()).sum();
+        size_of::<Self>() + records + self.records.len() * (size_of::<Place>() + 2 * size_of::<usize>())
     }
 }

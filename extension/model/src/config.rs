@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
+use crate::generate::Thresholds;
 
 /// Everything needed to build a network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -17,6 +18,9 @@ pub(crate) struct Config {
     /// Standard deviation of each colour channel.
     #[serde(default = "pixel_std")]
     pub(crate) pixel_std: [f32; 3],
+    /// What the mask generator takes as good enough.
+    #[serde(default)]
+    pub(crate) mask_generator: Thresholds,
     /// SPDX identifier of the weights' licence.
     pub(crate) license: Option<String>,
 }
@@ -154,6 +158,7 @@ impl Config {
             mask_decoder: shapes.decoder()?,
             pixel_mean: pixel_mean(),
             pixel_std: pixel_std(),
+            mask_generator: Thresholds::default(),
             license: checkpoint.metadata("license").map(str::to_owned),
         };
         config.validate(checkpoint)
@@ -206,6 +211,7 @@ impl Config {
                 && divides(decoder.num_heads, decoder.transformer_dim / decoder.attention_downsample_rate),
             "the decoder's heads must divide its width",
         )?;
+        require(decoder.num_heads <= 16, "the decoder can have at most 16 heads")?;
         require((1..=16).contains(&decoder.num_multimask_outputs), "1 to 16 multimask outputs are supported")?;
         require(decoder.iou_head_depth >= 1 && decoder.depth >= 1, "the decoder needs at least one layer")?;
         Ok(self)

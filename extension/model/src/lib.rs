@@ -5,6 +5,7 @@ mod blob;
 mod checkpoint;
 mod config;
 mod error;
+mod generate;
 mod graph;
 mod model;
 mod names;
@@ -17,6 +18,7 @@ mod weights;
 
 pub use blob::{BlobType, is_embedding};
 pub use error::{ModelError, Result};
+pub use generate::{GenerateOptions, Generated};
 pub use model::{Embedding, Engine, Model, ModelInfo};
 pub use precision::Precision;
 pub use prediction::Prediction;

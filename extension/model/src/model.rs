@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::error::{ModelError, Result};
+use crate::generate::Thresholds;
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::precision::Precision;
@@ -163,6 +164,11 @@ impl Model {
         Ok(self.sha256.get_or_init(|| hex))
     }
 
+    /// The thresholds of the mask generator that go with the checkpoint.
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        self.config.mask_generator
+    }
+
     /// What the encoder's matrix products are computed in.
     pub fn precision(&self) -> Precision {
         match &self.network {
@@ -210,6 +216,18 @@ impl Model {
     /// # Errors
     /// An embedding of another model, or a failure of the tensor library.
     pub fn predict(&self, embedding: &Embedding, prompt: &Prompt, team: Team) -> Result<Prediction> {
+        self.predict_above(embedding, prompt, None, team)
+    }
+
+    /// As [`Model::predict`], but for candidates whose predicted IoU is not above `least`: they are left out, and not
+    /// computed.
+    pub(crate) fn predict_above(
+        &self,
+        embedding: &Embedding,
+        prompt: &Prompt,
+        least: Option<f32>,
+        team: Team,
+    ) -> Result<Prediction> {
         let [channels, rows, columns] = self.info.embedding_shape;
         if embedding.values.len() != channels * rows * columns {
             return Err(ModelError::Embedding(format!(
@@ -223,11 +241,13 @@ impl Model {
         let candidates = self.config.mask_decoder.num_multimask_outputs;
         let wanted = if prompt.is_ambiguous() { 1..candidates + 1 } else { 0..1 };
         let (logits, iou) = match &self.network {
-            Network::Plan(plan) => plan.decoder.run(&embedding.values, &coords, &labels, wanted, team),
+            Network::Plan(plan) => plan.decoder.run(&embedding.values, &coords, &labels, wanted, least, team),
             Network::Graph(graph) => {
                 let (logits, iou) = graph.decode(&embedding.values, &coords, &labels)?;
                 let pixels = self.info.mask_size * self.info.mask_size;
-                (logits[wanted.start * pixels..wanted.end * pixels].to_vec(), iou[wanted].to_vec())
+                let kept: Vec<usize> = wanted.filter(|mask| least.is_none_or(|least| iou[*mask] > least)).collect();
+                let planes = kept.iter().flat_map(|mask| &logits[mask * pixels..(mask + 1) * pixels]);
+                (planes.copied().collect(), kept.iter().map(|mask| iou[*mask]).collect())
             }
         };
         Ok(Prediction::new(logits, iou, embedding.frame, self.isa))

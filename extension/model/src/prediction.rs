@@ -1,5 +1,6 @@
 //! Masks as the decoder gives them, and their way back to the picture's own size.
 
+use sam_imaging::{MaskBuilder, Rle};
 use sam_kernels::{Isa, Upsample};
 
 use crate::error::{ModelError, Result};
@@ -86,6 +87,26 @@ impl Prediction {
         &self.logits[index * pixels..(index + 1) * pixels]
     }
 
+    /// Candidate `index` at the picture's own size, where its logits are positive, and its stability score: what becomes
+    /// of the mask when the threshold moves by `offset` up or down, the smaller of the two masks as a part of the
+    /// larger; 0 where the larger is empty.
+    ///
+    /// # Panics
+    /// If there is no such candidate.
+    pub fn mask(&self, index: usize, offset: f32) -> (Rle, f32) {
+        let (width, height) = self.frame.original;
+        // No picture has a side of more than 32 bits.
+        let mut mask = MaskBuilder::new(width as u32, height as u32);
+        let (mut smaller, mut larger) = (0_u64, 0_u64);
+        self.for_each_row(index, |y, logits| {
+            mask.push_row(y as u32, logits, 0.0);
+            smaller += above(logits, offset);
+            larger += above(logits, -offset);
+        });
+        let stability = if larger == 0 { 0.0 } else { (smaller as f64 / larger as f64) as f32 };
+        (Rle::from_mask(&mask.finish()), stability)
+    }
+
     /// Calls `consume(y, logits)` for every row of candidate `index` at the picture's own size, top to bottom.
     ///
     /// As SAM's `postprocess_masks`: bilinear to the padded square, crop to the resized picture, bilinear to the
@@ -99,6 +120,12 @@ impl Prediction {
         let upsample = Upsample::new((mask_size, mask_size), image_size, crop, output);
         upsample.rows(self.isa, self.low_res_logits(index), 0..original.1, consume);
     }
+}
+
+/// How many logits lie above `threshold`.
+fn above(logits: &[f32], threshold: f32) -> u64 {
+    // Counting in 32 bits lets the compiler use whole vectors; a row is far shorter than that.
+    u64::from(logits.iter().map(|&logit| u32::from(logit > threshold)).sum::<u32>())
 }
 
 #[cfg(test)]
@@ -180,5 +207,11 @@ mod tests {
         assert_eq!(best.low_res_logits(0), prediction.low_res_logits(1));
         assert!(best.bytes() < prediction.bytes());
         assert_eq!(Prediction::new(vec![0.0; 16], vec![-0.2], frame, isa()).best(), 0);
+    }
+
+    #[test]
+    fn counts_strictly_above() {
+        assert_eq!(above(&[0.0, 1.0, 1.5, -2.0, f32::NAN], 1.0), 1);
+        assert_eq!(above(&[0.0, 1.0, 1.5, -2.0], -1.0), 3);
     }
 }

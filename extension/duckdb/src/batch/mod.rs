@@ -14,6 +14,7 @@
 //! models, pictures whose header cannot be read) comes first, then the rest; each in the order of the rows.
 
 mod embed;
+mod everything;
 mod group;
 mod tolerance;
 mod work;

@@ -169,24 +169,27 @@ impl<'a> Column<'a> {
         unsafe { self.values(rows) }
     }
 
-    /// The elements of all the lists of a `LIST` column, one after the other.
+    /// The elements of all the lists of a `LIST` column, or the entries of a `MAP` column, one after the other.
     pub fn elements(&self) -> Result<Column<'a>> {
-        let Type::List(kind) = self.kind else {
-            return Err(Failure::internal("this column holds no lists"));
+        let kind = match self.kind {
+            Type::List(kind) => *kind,
+            // The engine keeps a map as a list of structs.
+            Type::Map(entry) => Type::Struct(entry),
+            _ => return Err(Failure::internal("this column holds no lists")),
         };
         if self.is_empty() {
-            return Ok(Column::none(*kind));
+            return Ok(Column::none(kind));
         }
         // SAFETY: the vector holds lists of `kind`; its child lives as long as it does.
         unsafe {
             let elements = ffi::duckdb_list_vector_get_size(self.vector) as usize;
-            Column::new(ffi::duckdb_list_vector_get_child(self.vector), *kind, elements)
+            Column::new(ffi::duckdb_list_vector_get_child(self.vector), kind, elements)
         }
     }
 
     /// Where in [`Column::elements`] the list of `row` lies.
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
-        self.expect(matches!(self.kind, Type::List(_)));
+        self.expect(matches!(self.kind, Type::List(_) | Type::Map(_)));
         // SAFETY: the vector holds one `duckdb_list_entry` for each list.
         let entry: ffi::duckdb_list_entry = unsafe { self.value(row) }?;
         Some(entry.offset as usize..entry.offset as usize + entry.length as usize)

@@ -27,6 +27,8 @@ pub enum Type {
     Blob,
     /// `T[]`
     List(&'static Type),
+    /// `MAP(K, V)`; the fields of an entry are called `key` and `value`
+    Map(&'static [(&'static CStr, Type); 2]),
     /// `STRUCT(name T, ...)`
     Struct(&'static [(&'static CStr, Type)]),
 }
@@ -51,6 +53,11 @@ impl Type {
                 let child = child.create();
                 // SAFETY: `child` is a live handle; the engine copies what it needs.
                 return LogicalType(unsafe { ffi::duckdb_create_list_type(child.raw()) });
+            }
+            Type::Map([(_, key), (_, value)]) => {
+                let (key, value) = (key.create(), value.create());
+                // SAFETY: both are live handles; the engine copies what it needs.
+                return LogicalType(unsafe { ffi::duckdb_create_map_type(key.raw(), value.raw()) });
             }
             Type::Struct(fields) => {
                 let types: Vec<LogicalType> = fields.iter().map(|(_, field)| field.create()).collect();
@@ -81,6 +88,7 @@ impl fmt::Display for Type {
             Type::Varchar => f.write_str("VARCHAR"),
             Type::Blob => f.write_str("BLOB"),
             Type::List(child) => write!(f, "{child}[]"),
+            Type::Map([(_, key), (_, value)]) => write!(f, "MAP({key}, {value})"),
             Type::Struct(fields) => {
                 f.write_str("STRUCT(")?;
                 for (index, (name, kind)) in fields.iter().enumerate() {

@@ -68,7 +68,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 /// Writes the records; NULL where there is none.
-fn write(records: &[Option<Arc<Record>>], output: &mut Output<'_>) -> Result<()> {
+pub fn write(records: &[Option<Arc<Record>>], output: &mut Output<'_>) -> Result<()> {
     mask::write(records.iter().map(|row| row.as_ref().map(|row| &row.rle)), output.field(0)?)?;
     let lengths: Vec<usize> = records.iter().map(|row| if row.is_some() { 4 } else { 0 }).collect();
     {

@@ -6,6 +6,7 @@ mod arguments;
 mod control;
 mod dense;
 mod embed;
+mod generate;
 mod image;
 mod mask;
 mod models;
@@ -22,6 +23,7 @@ static SCALARS: &[&ScalarFunction] = &[
     &segment::SEGMENT,
     &annotate::ANNOTATE,
     &annotate::ANNOTATE_MANY,
+    &generate::GENERATE,
     &embed::EMBED,
     &mask::TO_RLE,
     &mask::FROM_RLE,

@@ -6,7 +6,7 @@
 //! number it got when it was loaded.
 //!
 //! The budget is split, so that the few large embeddings do not drive out the many small answers: a quarter for embeddings,
-//! a half for masks, a quarter for records.
+//! a half for masks, an eighth for records and one for the lists of records that `sam_generate` makes.
 //!
 //! Of the policies, least recently used is right here although a scan longer than the budget would find nothing in it
 //! again: DuckDB repeats the very vector it has just computed (a filter, then the projection above it), and
@@ -15,7 +15,7 @@
 
 use super::store::{Held, Store};
 use crate::failure::Result;
-use crate::record::Record;
+use crate::record::{Everything, Record};
 use sam_model::{Embedding, Prediction, Prompt};
 use std::sync::Arc;
 
@@ -49,6 +49,8 @@ pub struct Memo {
     pub masks: Store<PromptKey, Arc<Prediction>>,
     /// Finished records, for `sam_annotate`.
     pub records: Store<PromptKey, Arc<Record>>,
+    /// All masks of a picture, for `sam_generate`; its options take the place of the prompt.
+    pub everything: Store<PromptKey, Arc<Everything>>,
 }
 
 impl Digest {
@@ -84,16 +86,22 @@ impl std::fmt::Display for Digest {
 impl Memo {
     /// An empty memo for `budget` bytes.
     pub fn new(budget: u64) -> Self {
-        let [embeddings, masks, records] = split(budget);
-        Self { embeddings: Store::new(embeddings), masks: Store::new(masks), records: Store::new(records) }
+        let [embeddings, masks, records, everything] = split(budget);
+        Self {
+            embeddings: Store::new(embeddings),
+            masks: Store::new(masks),
+            records: Store::new(records),
+            everything: Store::new(everything),
+        }
     }
 
     /// Changes the budget; what no longer fits goes.
     pub fn set_budget(&self, budget: u64) {
-        let [embeddings, masks, records] = split(budget);
+        let [embeddings, masks, records, everything] = split(budget);
         self.embeddings.set_budget(embeddings);
         self.masks.set_budget(masks);
         self.records.set_budget(records);
+        self.everything.set_budget(everything);
     }
 
     /// Drops all that the model with this number has computed.
@@ -101,11 +109,12 @@ impl Memo {
         self.embeddings.forget(|key| key.model == model);
         self.masks.forget(|key| key.image.model == model);
         self.records.forget(|key| key.image.model == model);
+        self.everything.forget(|key| key.image.model == model);
     }
 
     /// How much is held now.
     pub fn held(&self) -> Held {
-        let parts = [self.embeddings.held(), self.masks.held(), self.records.held()];
+        let parts = [self.embeddings.held(), self.masks.held(), self.records.held(), self.everything.held()];
         parts.iter().fold(Held::default(), |sum, part| Held {
             entries: sum.entries + part.entries,
             bytes: sum.bytes + part.bytes,
@@ -113,9 +122,9 @@ impl Memo {
     }
 }
 
-/// The shares of embeddings, masks and records.
-fn split(budget: u64) -> [u64; 3] {
-    [budget / 4, budget / 2, budget / 4]
+/// The shares of embeddings, masks, records and lists of records.
+fn split(budget: u64) -> [u64; 4] {
+    [budget / 4, budget / 2, budget / 8, budget / 8]
 }
 
 #[cfg(test)]

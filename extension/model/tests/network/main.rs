@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod engines;
+mod generate;
 mod records;
 mod reference;
 mod seeded;

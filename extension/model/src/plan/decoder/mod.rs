@@ -88,27 +88,31 @@ impl Decoder {
         })
     }
 
-    /// Mask logits (wanted, 4 grid, 4 grid) of the mask tokens `wanted` and their predicted IoUs, for the image
-    /// embedding (grid * grid, width); see `Graph::decode`.
+    /// Mask logits (kept, 4 grid, 4 grid) and predicted IoUs of those of the mask tokens `wanted` whose predicted IoU is
+    /// above `least`, for the image embedding (grid * grid, width); see `Graph::decode`.
     pub(crate) fn run(
         &self,
         embedding: &[f32],
         coords: &[[f32; 2]],
         labels: &[i8],
         wanted: std::ops::Range<usize>,
+        least: Option<f32>,
         team: Team,
     ) -> (Vec<f32>, Vec<f32>) {
-        self.images.with(
-            || Image::new(embedding.len()),
-            |image| {
-                let tokens = self.transform(embedding, coords, labels, image, team);
-                let token = |index: usize| &tokens[index * self.width..(index + 1) * self.width];
-                let filter = |mask: usize| self.hypernetworks[mask].run(self.isa, token(1 + mask));
-                let filters: Vec<f32> = wanted.clone().flat_map(filter).collect();
-                let iou = self.iou_head.run(self.isa, token(0))[wanted].to_vec();
-                (self.upscaling.run(self.isa, &image.values, self.grid, &filters, team), iou)
-            },
-        )
+        let make = || Image::new(embedding.len());
+        self.images.with(make, |image| {
+            let tokens = self.transform(embedding, coords, labels, image, team);
+            let token = |index: usize| &tokens[index * self.width..(index + 1) * self.width];
+            let iou = self.iou_head.run(self.isa, token(0));
+            let kept: Vec<usize> = wanted.filter(|mask| least.is_none_or(|least| iou[*mask] > least)).collect();
+            if kept.is_empty() {
+                return (Vec::new(), Vec::new());
+            }
+            let filter = |mask: &usize| self.hypernetworks[*mask].run(self.isa, token(1 + mask));
+            let filters: Vec<f32> = kept.iter().flat_map(filter).collect();
+            let logits = self.upscaling.run(self.isa, &image.values, self.grid, &filters, team);
+            (logits, kept.iter().map(|mask| iou[*mask]).collect())
+        })
     }
 
     /// The two-way transformer: what becomes of the output and prompt tokens (count, width) and, in `image`, of the

@@ -1,0 +1,192 @@
+//! `sam_generate`: everything in a picture.
+
+use super::annotate;
+use super::arguments::{IMAGE, Images, MODEL};
+use super::mask::MASK;
+use crate::batch::{Batch, Request, Tolerance};
+use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::failure::{Failure, Result};
+use crate::record::Everything;
+use sam_model::GenerateOptions;
+use std::sync::Arc;
+
+/// The record of `sam_annotate`, with the point and the crop that the mask was found with.
+const FOUND: Type = Type::Struct(&[
+    (c"segmentation", MASK),
+    (c"bbox", Type::List(&Type::Float)),
+    (c"area", Type::Bigint),
+    (c"predicted_iou", Type::Float),
+    (c"stability_score", Type::Float),
+    (c"point_coords", Type::List(&Type::List(&Type::Float))),
+    (c"crop_box", Type::List(&Type::Float)),
+]);
+
+/// Options by name.
+const OPTIONS: Type = Type::Map(&[(c"key", Type::Varchar), (c"value", Type::Double)]);
+
+/// `sam_generate(model, image)`, with a number of points, or with options.
+pub static GENERATE: ScalarFunction = ScalarFunction {
+    name: c"sam_generate",
+    help: Help {
+        category: Category::Segmentation,
+        description: "All masks in a picture, as SAM's automatic mask generator finds them: every point of a grid is a \
+            prompt, and of the masks those stay that the network trusts and that no better one covers. They come with \
+            the highest `predicted_iou` first, as records of `sam_annotate` with `point_coords`, the prompt, and \
+            `crop_box`, both in pixels. `points_per_side` is 32 if not given: 1,024 prompts. The options are those of \
+            `SamAutomaticMaskGenerator`: `points_per_side`, `pred_iou_thresh`, `stability_score_thresh`, \
+            `stability_score_offset`, `box_nms_thresh`, `crop_n_layers`, `crop_nms_thresh`, `crop_overlap_ratio`, \
+            `crop_n_points_downscale_factor` and `min_mask_region_area`. The first two thresholds depend on the model, \
+            all other defaults are SAM's; NULL stands for the defaults.",
+        example: "sam_generate('nano', image, MAP {'points_per_side': 16, 'min_mask_region_area': 100})",
+    },
+    overloads: &[
+        Overload { parameters: &[MODEL, IMAGE], returns: Type::List(&FOUND), run },
+        Overload {
+            parameters: &[MODEL, IMAGE, Parameter::new("points_per_side", &[Type::Bigint])],
+            returns: Type::List(&FOUND),
+            run,
+        },
+        Overload {
+            parameters: &[MODEL, IMAGE, Parameter::new("options", &[OPTIONS])],
+            returns: Type::List(&FOUND),
+            run,
+        },
+    ],
+};
+
+fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let tolerance = Tolerance::new(input.caller())?;
+    let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
+    let changes = match input.arguments() {
+        3 => Changes::new(input.column(2)?)?,
+        _ => Changes::None,
+    };
+    let request = |row: usize| {
+        let image = tolerance.pass(images.get(row), models.text(row)?, None)?.flatten();
+        let (Some(model), Some(image)) = (models.text(row)?, image) else { return Ok(None) };
+        Ok(Some(Request { model, image, prompt: None }))
+    };
+    let batch = Batch::new(tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
+    let found = batch.everything(|row, model| {
+        let mut options = model.generate_options();
+        changes.apply(row, &mut options)?;
+        Ok(options)
+    })?;
+    write(&found, output)
+}
+
+/// What the rows want otherwise than the defaults.
+enum Changes<'a> {
+    None,
+    Points(Column<'a>),
+    Options { lists: Column<'a>, names: Column<'a>, values: Column<'a> },
+}
+
+impl<'a> Changes<'a> {
+    fn new(column: Column<'a>) -> Result<Self> {
+        if column.kind() == Type::Bigint {
+            return Ok(Self::Points(column));
+        }
+        let entries = column.elements()?;
+        Ok(Self::Options { lists: column, names: entries.field(0)?, values: entries.field(1)? })
+    }
+
+    fn apply(&self, row: usize, options: &mut GenerateOptions) -> Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Points(points) => {
+                points.bigint(row).map_or(Ok(()), |points| set(options, "points_per_side", points as f64))
+            }
+            Self::Options { lists, names, values } => {
+                for entry in lists.range(row).unwrap_or_default() {
+                    if let (Some(name), Some(value)) = (names.text(entry)?, values.double(entry)) {
+                        set(options, name, value)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Sets one option; whether it is in range is asked by the generator.
+fn set(options: &mut GenerateOptions, name: &str, value: f64) -> Result<()> {
+    let whole = || match value.fract() == 0.0 && (0.0..=1e15).contains(&value) {
+        true => Ok(value as u64),
+        false => Err(Failure::new(format!("{name} is {value}; it must be a whole number, 0 or more"))),
+    };
+    match name {
+        "points_per_side" => options.points_per_side = whole()? as usize,
+        "pred_iou_thresh" => options.pred_iou_thresh = value as f32,
+        "stability_score_thresh" => options.stability_score_thresh = value as f32,
+        "stability_score_offset" => options.stability_score_offset = value as f32,
+        "box_nms_thresh" => options.box_nms_thresh = value as f32,
+        "crop_n_layers" => options.crop_n_layers = whole()? as usize,
+        "crop_nms_thresh" => options.crop_nms_thresh = value as f32,
+        "crop_overlap_ratio" => options.crop_overlap_ratio = value,
+        "crop_n_points_downscale_factor" => options.crop_n_points_downscale_factor = whole()? as usize,
+        "min_mask_region_area" => options.min_mask_region_area = whole()?,
+        _ => {
+            return Err(Failure::new(format!(
+                "option '{name}' is unknown; the options are points_per_side, pred_iou_thresh, stability_score_thresh, \
+                 stability_score_offset, box_nms_thresh, crop_n_layers, crop_nms_thresh, crop_overlap_ratio, \
+                 crop_n_points_downscale_factor and min_mask_region_area"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the lists; NULL where there is none.
+fn write(found: &[Option<Arc<Everything>>], output: &mut Output<'_>) -> Result<()> {
+    let lengths: Vec<_> = found.iter().map(|row| row.as_ref().map_or(0, |found| found.records.len())).collect();
+    {
+        let mut elements = output.lists(&lengths)?;
+        let records: Vec<_> = found.iter().flatten().flat_map(|found| found.records.iter().cloned()).collect();
+        annotate::write(&records, &mut elements)?;
+        let places = || found.iter().flatten().flat_map(|found| &found.places);
+        {
+            let mut points = elements.field(5)?;
+            let mut points = points.lists(&vec![1; records.len()])?;
+            let coordinates = points.lists(&vec![2; records.len()])?.floats().as_chunks_mut::<2>().0;
+            coordinates.iter_mut().zip(places()).for_each(|(to, place)| *to = place.point);
+        }
+        let mut crops = elements.field(6)?;
+        let crops = crops.lists(&vec![4; records.len()])?.floats().as_chunks_mut::<4>().0;
+        crops.iter_mut().zip(places()).for_each(|(to, place)| *to = place.crop_box);
+    }
+    let nulls = found.iter().enumerate().filter(|(_, found)| found.is_none());
+    nulls.map(|(row, _)| row).try_for_each(|row| output.set_null(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> GenerateOptions {
+        sam_model::Model::nano(sam_model::Precision::F32).unwrap().generate_options()
+    }
+
+    #[test]
+    fn options_are_set_by_name() {
+        let mut options = defaults();
+        set(&mut options, "points_per_side", 8.0).unwrap();
+        set(&mut options, "min_mask_region_area", 100.0).unwrap();
+        set(&mut options, "crop_overlap_ratio", 0.25).unwrap();
+        assert_eq!((options.points_per_side, options.min_mask_region_area), (8, 100));
+        assert_eq!(options.crop_overlap_ratio, 0.25);
+        assert_eq!(
+            options,
+            GenerateOptions { points_per_side: 8, min_mask_region_area: 100, crop_overlap_ratio: 0.25, ..defaults() }
+        );
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        let message = |name: &str, value| set(&mut defaults(), name, value).unwrap_err().to_string();
+        assert!(message("points", 1.0).starts_with("option 'points' is unknown; the options are points_per_side, "));
+        assert_eq!(message("crop_n_layers", 0.5), "crop_n_layers is 0.5; it must be a whole number, 0 or more");
+        assert!(message("points_per_side", f64::NAN).contains("is NaN"));
+        assert!(message("points_per_side", -1.0).contains("is -1;"));
+    }
+}
