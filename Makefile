@@ -4,6 +4,8 @@
 # make lint         formatters and linters of both languages
 # make docs         writes docs/functions.md and the list behind the Ibis expressions, from what the extension says
 # make build        the wheel, into dist/
+# make fuzz         damaged pictures, run lengths, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
+# make soak         16 threads on one database, SECONDS=300: answers, deadlocks, memory
 # make bench        side by side with PyTorch, ONNX Runtime and OpenVINO (bench/README.md); ARGS="--quick" to try it
 #
 # Needed: Python 3.10 or newer, a Rust toolchain, CMake. Everything else goes into .venv, target/ and build/.
@@ -19,7 +21,7 @@ RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.to
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
   $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*.json)
 
-.PHONY: demo docs test test-rust test-python test-matrix lint format build clean
+.PHONY: demo docs test test-rust test-python test-matrix fuzz soak lint format build clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -39,6 +41,15 @@ test-python: .venv/.installed
 
 test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
 	$(BIN)/python python/tests/matrix.py $(MATRIX)
+
+fuzz: SECONDS ?= 600
+fuzz:
+	SAM_FUZZ_SECONDS=$(SECONDS) cargo test --release --locked -p sam-model --test fuzz -- --nocapture --test-threads=2
+
+soak: SECONDS ?= 300
+soak: .venv/.installed
+	$(BIN)/python test/soak/soak.py --seconds $(SECONDS)
+	$(BIN)/python test/soak/memory.py
 
 lint: .venv/.tools
 	cargo fmt --all --check

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -114,8 +115,10 @@ impl Checkpoint {
 
     fn open_torch(path: &Path, bytes: u64) -> Result<Self> {
         let format_error = |reason: String| ModelError::Format { path: path.to_owned(), reason };
+        // On damaged pickles the reader panics now and then; it leaves nothing behind that could be half done.
         let read = |key| {
-            candle_core::pickle::read_pth_tensor_info(path, false, key)
+            catch_unwind(AssertUnwindSafe(|| candle_core::pickle::read_pth_tensor_info(path, false, key)))
+                .map_err(|_| format_error("its pickle cannot be read: it is damaged".into()))?
                 .map_err(|error| format_error(format!("its pickle cannot be read: {}", first_line(&error))))
         };
         let mut infos = read(None)?;

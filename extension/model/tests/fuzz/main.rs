@@ -1,0 +1,171 @@
+//! Untrusted bytes: pictures, run lengths, embeddings, checkpoints. Whatever they are, they are read or refused, without
+//! a panic, within the limits.
+//!
+//! Good files are damaged at random, and what every reader promises is checked. The random numbers are the same in every
+//! run; `cargo test` takes seconds. `make fuzz` goes on for `SAM_FUZZ_SECONDS` per target with numbers that differ
+//! from run to run, and prints the seed. Bytes that break a promise are written to `target/fuzz/`; kept in
+//! `test/fuzz/TARGET/` they become seeds of their own.
+
+mod damage;
+
+use damage::{Random, damage};
+use sam_imaging::{ImageError, Limits, Rle};
+use sam_model::{BlobType, Model, ModelError, Precision, Team};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// No input of a few kilobytes may take longer; the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The files of folders below the repository, in order.
+fn files(folders: &[&str]) -> Vec<Vec<u8>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        let entries = fs::read_dir(root().join(folder)).into_iter().flatten();
+        paths.extend(entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+    }
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Feeds damaged `seeds` to `target`, which tells whether it accepted the bytes and panics where a promise is broken.
+fn fuzz(name: &str, seeds: &[Vec<u8>], count: u64, target: impl Fn(&[u8]) -> bool) {
+    assert!(!seeds.is_empty(), "{name}: no seeds");
+    let seconds = std::env::var("SAM_FUZZ_SECONDS").ok().map(|text| Duration::from_secs(text.parse().unwrap()));
+    let seed = match seconds {
+        None => 1,
+        Some(_) => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64,
+    };
+    let (mut random, start) = (Random::new(seed), Instant::now());
+    let (mut executions, mut accepted) = (0_u64, 0_u64);
+    let mut slowest = Duration::ZERO;
+    let mut run = |bytes: &[u8]| {
+        let before = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| target(bytes)));
+        let took = before.elapsed();
+        slowest = slowest.max(took);
+        executions += 1;
+        match outcome {
+            Ok(taken) if took < PATIENCE => accepted += u64::from(taken),
+            outcome => {
+                let mut hasher = DefaultHasher::new();
+                bytes.hash(&mut hasher);
+                let folder = root().join("target/fuzz");
+                fs::create_dir_all(&folder).unwrap();
+                let path = folder.join(format!("{name}-{:016x}", hasher.finish()));
+                fs::write(&path, bytes).unwrap();
+                panic!("{name}: {outcome:?} after {took:?}, random seed {seed}; the bytes are in {}", path.display());
+            }
+        }
+    };
+    seeds.iter().for_each(|bytes| run(bytes));
+    let more = |done: u64| seconds.map_or(done < count, |seconds| start.elapsed() < seconds);
+    let mut done = 0;
+    while more(done) {
+        run(&damage(seeds, &mut random));
+        done += 1;
+    }
+    println!("{name}: {executions} executions, {accepted} accepted, slowest {slowest:?}, random seed {seed}");
+    assert!(accepted > 0, "{name}: not even the seeds are accepted");
+}
+
+#[test]
+fn pictures() {
+    let seeds = files(&["test/data", "extension/imaging/tests/data", "test/fuzz/pictures"]);
+    // Small limits let the test see that they are kept.
+    let limits = Limits { max_pixels: 1 << 20, max_side: 2000, max_bytes: 1 << 20 };
+    fuzz("pictures", &seeds, 2000, |bytes| {
+        match (sam_imaging::info(bytes, &limits), sam_imaging::decode(bytes, &limits)) {
+            (Ok(info), Ok(picture)) => {
+                assert_eq!((info.width, info.height), picture.dimensions());
+                assert!(u64::from(info.width) * u64::from(info.height) <= limits.max_pixels);
+                assert!(info.width.max(info.height) <= limits.max_side);
+                true
+            }
+            (Ok(_), Err(error)) => {
+                assert!(!matches!(error, ImageError::TooManyPixels { .. } | ImageError::SideTooLong { .. }), "{error}");
+                false
+            }
+            (Err(_), decoded) => {
+                assert!(decoded.is_err(), "the header is refused, the picture is not");
+                false
+            }
+        }
+    });
+}
+
+#[test]
+fn run_lengths() {
+    let mut seeds = files(&["test/fuzz/run_lengths"]);
+    // Height and width, then the counts.
+    for (height, width, counts) in [(64_u32, 96_u32, "P1o0000O101N1"), (3, 3, "9"), (1, 1, "01"), (480, 640, "0`d9")] {
+        seeds.push([&height.to_le_bytes()[..2], &width.to_le_bytes()[..2], counts.as_bytes()].concat());
+    }
+    let mut random = Random::new(7);
+    for _ in 0..8 {
+        let counts: Vec<u32> = (0..20).map(|_| random.below(60) as u32).collect();
+        let sum: u32 = counts.iter().sum();
+        let text = Rle::from_counts(1, sum, counts).unwrap().to_counts_string();
+        seeds.push([&1_u16.to_le_bytes()[..], &(sum as u16).to_le_bytes(), text.as_bytes()].concat());
+    }
+    fuzz("run_lengths", &seeds, 20_000, |bytes| {
+        let Some((size, counts)) = bytes.split_at_checked(4) else { return false };
+        let side = |at: usize| u32::from(u16::from_le_bytes([size[at], size[at + 1]]));
+        let Ok(text) = std::str::from_utf8(counts) else { return false };
+        let Ok(rle) = Rle::from_counts_string(side(0), side(2), text) else { return false };
+        assert_eq!(Rle::from_counts_string(side(0), side(2), &rle.to_counts_string()).as_ref(), Ok(&rle));
+        assert!(rle.area() <= u64::from(side(0)) * u64::from(side(2)));
+        assert_eq!(rle.intersection(&rle), Some(rle.area()));
+        let [x, y, width, height] = rle.bbox();
+        assert!(x + width <= side(2) as f32 && y + height <= side(0) as f32);
+        if u64::from(side(0)) * u64::from(side(2)) <= 1 << 20 {
+            assert_eq!(Rle::from_mask(&rle.to_mask()).area(), rle.area());
+        }
+        true
+    });
+}
+
+#[test]
+fn embeddings() {
+    let model = Model::nano(Precision::F32).unwrap();
+    let image = sam_imaging::RgbImage::from_fn(40, 30, |x, y| sam_imaging::Rgb([x as u8, y as u8, 90]));
+    let embedding = model.embed(&image, Team::ALONE).unwrap();
+    let mut seeds = files(&["test/fuzz/embeddings"]);
+    seeds.extend([BlobType::F16, BlobType::F32].map(|kind| embedding.to_bytes(&model, kind).unwrap()));
+    fuzz("embeddings", &seeds, 1000, |bytes| match model.read_blob(bytes) {
+        Ok(embedding) => {
+            assert_eq!(model.check_blob(bytes).unwrap(), embedding.original_size());
+            assert!(embedding.values().iter().all(|value| value.is_finite()));
+            true
+        }
+        Err(error) => {
+            assert!(matches!(error, ModelError::Embedding(_)), "{error}");
+            false
+        }
+    });
+}
+
+#[test]
+fn checkpoints() {
+    let mut seeds = files(&["test/reference/vit_tiny", "test/fuzz/checkpoints"]);
+    seeds.push(fs::read(root().join("extension/model/assets/nano.safetensors")).unwrap());
+    let path = std::env::temp_dir().join(format!("sam-fuzz-{}", std::process::id()));
+    fuzz("checkpoints", &seeds, 200, |bytes| {
+        fs::write(&path, bytes).unwrap();
+        match Model::open(&path, Precision::F32) {
+            Ok(model) => model.info().parameters > 0,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                false
+            }
+        }
+    });
+    fs::remove_file(path).unwrap();
+}
