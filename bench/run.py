@@ -153,8 +153,8 @@ class Bench:
             "vector": lambda: self.group(
                 "Vector", "vector", of(OURS + sql) + (of(OURS, threads=1) if threads > 1 else []), check=False
             ),
-            "memory": self.memory,
             "load": self.load,
+            "memory": self.memory,
         }  # fmt: skip
         self.stages()
         for stage, step in steps.items():
