@@ -94,6 +94,12 @@ pub fn erf(x: f64) -> f64 {
 
 /// x/2 erfc(-x / sqrt 2), without cancellation for negative x.
 pub fn gelu(x: f64) -> f64 {
+    if x.abs() < 2f64.powi(-12) {
+        return 0.5 * x + x * x / std::f64::consts::TAU.sqrt(); // the next term is x^4 / 15
+    }
+    if x > 40.0 {
+        return x;
+    }
     let z = -x / std::f64::consts::SQRT_2;
     if z < 2.5 {
         return 0.5 * x * (1.0 - erf(z));
