@@ -10,7 +10,11 @@ fn check(first: u32, last: u32, step: u64) {
     let forms = forms();
     let (mut bits, last) = (u64::from(first), u64::from(last));
     while bits <= last {
-        let block: Vec<f32> = (0..4096).map(|i| bits + i * step).take_while(|bits| *bits <= last).map(|bits| f32::from_bits(bits as u32)).collect();
+        let block: Vec<f32> = (0..4096)
+            .map(|i| bits + i * step)
+            .take_while(|bits| *bits <= last)
+            .map(|bits| f32::from_bits(bits as u32))
+            .collect();
         bits += 4096 * step;
         let wanted: Vec<[f64; 2]> = block.iter().map(|&x| [gelu(f64::from(x)), f64::from(x).exp()]).collect();
         for isa in &forms {
@@ -37,7 +41,12 @@ fn check_block(isa: Isa, block: &[f32], wanted: &[[f64; 2]]) {
         } else {
             let scale = f64::from(x.abs().max(1.0));
             assert!((f64::from(g[i]) - want_gelu).abs() <= 7.5e-7 * scale, "{} gelu {} {want_gelu}", what(), g[i]);
-            assert!((f64::from(fast[i]) - want_gelu).abs() <= 7.5e-5 * scale, "{} fast {} {want_gelu}", what(), fast[i]);
+            assert!(
+                (f64::from(fast[i]) - want_gelu).abs() <= 7.5e-5 * scale,
+                "{} fast {} {want_gelu}",
+                what(),
+                fast[i]
+            );
             if x.abs() > 5.3 {
                 assert_eq!(g[i], x.max(0.0), "{}", what());
             }
