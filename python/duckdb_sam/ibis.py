@@ -140,18 +140,26 @@ def _is_xorq(value: Any) -> bool:
 def _constructor(module: str, name: str, count: int) -> Any:
     """Return what makes the expression, for ``ibis`` or for xorq's copy of it; deferred arguments stay deferred."""
     flavour = importlib.import_module(module)
-    function = next((f for f in FUNCTIONS if f.name == name and len(f.arguments) == count), None)
-    if function is None:
+    functions = [f for f in FUNCTIONS if f.name == name and len(f.arguments) == count]
+    if not functions:
         forms = [f"({', '.join(what for what, _ in f.arguments)})" for f in FUNCTIONS if f.name == name]
         raise TypeError(f"{name} takes {' or '.join(forms)}, not {count} arguments")
 
-    def construct(*arguments: Any) -> Any:
+    def typed(function: Function, arguments: tuple[Any, ...]) -> Any:
         pairs = [
             _value(flavour, what, argument, types)
             for (what, types), argument in zip(function.arguments, arguments, strict=True)
         ]
         kinds = tuple(kind for _, kind in pairs)
         return _builtin(flavour, function, kinds)(*(value for value, _ in pairs))
+
+    def construct(*arguments: Any) -> Any:
+        for function in functions[:-1]:
+            try:
+                return typed(function, arguments)
+            except TypeError:
+                continue  # the next one of as many arguments
+        return typed(functions[-1], arguments)
 
     construct.__name__ = name
     deferred = importlib.import_module(f"{module}.common.deferred")

@@ -22,9 +22,10 @@ WORK = "SELECT count({call}) FROM t"
 CALL = "sam_annotate('nano', image, [0.5, x])"
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 import duckdb_sam
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 con = duckdb_sam.connect(threads=int(sys.argv[3]))
 con.execute(sys.argv[1])
 con.execute("CALL sam_load('nano')")
@@ -86,12 +87,14 @@ def test_who_listened_before_still_does(con: duckdb.DuckDBPyConnection) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), duckdb_sam.interruptible(con):
             signal.raise_signal(signal.SIGINT)
             time.sleep(1)
         assert os.read(reader, 16) == bytes([signal.SIGINT])
     finally:
+        signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(before)
         os.close(reader)
         os.close(writer)
