@@ -3,8 +3,8 @@
     python make_generate_reference.py OUT
 
 Writes OUT/generate.json: for each case the picture, the options, and what `SamAutomaticMaskGenerator` returns, its
-boxes left out and its masks as COCO's compressed run lengths. The generator is Meta's; only its predictor is replaced by
-that of nano's PyTorch code (`training/`), with Pillow's resize as in the other references.
+boxes left out and its masks as COCO's compressed run lengths. The generator is Meta's; only its predictor is replaced
+by that of nano's PyTorch code (`training/`), with Pillow's resize as in the other references.
 
 Needs torch, torchvision, numpy, opencv, pillow, pycocotools, safetensors and segment-anything.
 """
