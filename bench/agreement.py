@@ -14,6 +14,8 @@ F32_ERROR, F32_IOU = 1e-3, 0.999
 BF16_ERROR, BF16_IOU = 0.3, 0.97
 # JPEG decoders may differ by a level in a pixel, which moves a mask's edge.
 PHOTO_IOU = {"f32": 0.99, "bf16": 0.95}
+# Least IoU of two masks that are the same, and how many of them must be: scores lie on either side of a threshold.
+FOUND_IOU, FOUND_SHARE = 0.95, {"f32": 0.95, "bf16": 0.8}
 
 
 @dataclass
@@ -36,8 +38,10 @@ class Verdict:
     ok: bool
 
 
-def decode_rle(size: list[int], counts: str) -> np.ndarray:
-    """COCO's compressed run lengths to a boolean mask; written apart from the project's own code on purpose."""
+def decode_rle(size: list[int], counts: str | list[int]) -> np.ndarray:
+    """COCO's run lengths to a boolean mask; written apart from the project's own code on purpose."""
+    if isinstance(counts, list):
+        return unrolled(size, counts)
     runs: list[int] = []
     value = shift = 0
     for character in counts.encode():
@@ -49,6 +53,10 @@ def decode_rle(size: list[int], counts: str) -> np.ndarray:
                 value -= 1 << shift
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             value = shift = 0
+    return unrolled(size, runs)
+
+
+def unrolled(size: list[int], runs: list[int]) -> np.ndarray:
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return flat.reshape(size[1], size[0]).T
 
@@ -88,6 +96,21 @@ def compare(contender: str, precision: str, reference: Outputs, outputs: Outputs
         limit = PHOTO_IOU[precision]
         verdicts.append(Verdict(contender, "masks of photographs: smallest IoU", worst, limit, worst >= limit))
     return verdicts
+
+
+def masks(answer: dict[str, Any]) -> list[np.ndarray]:
+    """The masks of a worker's answer to `generated`."""
+    return [decode_rle(mask["size"], mask["counts"]) for mask in answer["masks"]]
+
+
+def compare_found(contender: str, reference: list[np.ndarray], found: list[np.ndarray]) -> Verdict:
+    """The share of the masks that either found which the other found too."""
+    matched = [sum(any(iou(a, b) >= FOUND_IOU for b in others) for a in some)
+               for some, others in ((reference, found), (found, reference))]  # fmt: skip
+    share = sum(matched) / max(1, len(reference) + len(found))
+    what = f"everything in a picture: of {len(reference)} and {len(found)} masks in both"
+    limit = FOUND_SHARE[contender.split()[0].split("-")[1]]
+    return Verdict(contender, what, share, limit, share >= limit)
 
 
 def prefix(files: Path, contender: str) -> str:

@@ -33,7 +33,7 @@ REGISTRY = {"mobile_sam": ("mobile_sam", "vit_t"), "sam_vit_b": ("segment_anythi
 
 def authors_package(name: str) -> types.ModuleType:
     """The package that the model's authors published."""
-    if "torchvision" not in sys.modules:
+    if "timm" not in sys.modules:
         install_stubs()
     return importlib.import_module(REGISTRY[name][0])
 

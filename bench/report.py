@@ -12,6 +12,7 @@ LABELS = {
     "ov": "OpenVINO",
     "ours": "duckdb-sam, engine",
     "sql": "duckdb-sam, SQL",
+    "forgetful": "duckdb-sam, SQL without memo",
 }
 TITLES = {
     "load": "Load a MobileSAM checkpoint, fresh process",
@@ -22,6 +23,8 @@ TITLES = {
     "mask": "Best mask to 1024 x 1024 (engine: and to COCO run lengths)",
     "row": "One row, JPEG to COCO run lengths",
     "vector": "{images} rows, JPEG to COCO run lengths",
+    "memo": "{images} rows of new pictures, nano",
+    "generate": "Everything in a picture, {points} prompts",
     "workflow": "Table of {photos} JPEGs: filter, segment half, filter (PyTorch: with pandas)",
 }
 # Multiply-adds of one encode, two operations each.
@@ -123,6 +126,22 @@ def peak_lines(results: Results, peaks: dict[str, float] | str) -> list[str]:
         if model in GFLOP and threads == f"x{results.threads}":
             share = GFLOP[model] / sample.median / peaks[name.split("-")[1]]
             lines.append(f"- {name}: {GFLOP[model]} GFLOP in {milliseconds(sample.median)} = {share:.0%} of that")
+    return lines
+
+
+def generate_lines(results: Results, points: int) -> list[str]:
+    """What everything in a picture costs beside as many calls for one point."""
+    lines = []
+    for precision in ("f32", "bf16"):
+        found, row = (results.get(stage, f"sql-{precision}") for stage in ("generate", "row"))
+        decode = results.get("decode", f"ours-{precision}")
+        if found and row and decode:
+            lines.append(
+                f"- Everything in a picture, SQL {precision}: {points} prompts in {milliseconds(found.median)}, "
+                f"{milliseconds(found.median / points)} each; the engine's decoder called for one after the other "
+                f"{milliseconds(decode.median * points)}, a row for each with pictures that are not known "
+                f"{milliseconds(row.median * points)}"
+            )
     return lines
 
 

@@ -22,13 +22,14 @@ import machine
 import report
 from rounds import Contender, FailedError, Pool, Samples, Worker
 from targets import Results, targets
+from worker import GENERATE
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "build" / "bench"
 PEERS = ["torch-f32", "torch-bf16", "ort-f32", "ov-f32", "ov-bf16", "ours-f32", "ours-bf16"]
 OURS = ["ours-f32", "ours-bf16"]
 STAGES = ["load", "image", "encode", "decode", "prompts", "mask", "one_core", "nano", "vit_b", "vector", "row",
-          "workflow", "memory"]  # fmt: skip
+          "workflow", "memo", "generate", "memory"]  # fmt: skip
 
 
 class Bench:
@@ -52,7 +53,7 @@ class Bench:
 
     def time(self, stage: str, workers: list[Worker]) -> None:
         runs, per_turn, warmups = self.options.runs, self.options.per_turn, 1
-        if stage == "vector":  # a run is an average over many images already
+        if stage in ("vector", "generate"):  # a run is an average over many images, or prompts, already
             runs, per_turn, warmups = min(3, runs), 1, 0
         timed = self.pool.rounds(stage, workers, runs, min(per_turn, runs), warmups)
         self.results.samples.setdefault(stage, {}).update(timed)
@@ -138,6 +139,17 @@ class Bench:
                     self.results.growth[contender.key] = {**growth, "images": self.options.soak}
                     print(f"  {contender.key}: {growth}", flush=True)
 
+    def generate(self) -> None:
+        """Everything in a picture, and whether the same was found."""
+        print("Everything in a picture", flush=True)
+        with self.pool.started(self.contenders(["torch-f32", "sql-f32", "sql-bf16"])) as workers:
+            self.time("generate", list(workers.values()))
+            found = {key: agreement.masks(worker.ask("generated")) for key, worker in workers.items()}
+        reference = found.get(str(Contender("torch", "f32", self.options.threads)))
+        if reference is not None:
+            others = {key: masks for key, masks in found.items() if not key.startswith("torch")}
+            self.verdicts += [agreement.compare_found(key, reference, masks) for key, masks in others.items()]
+
     def run(self) -> None:
         of, threads = self.contenders, self.options.threads
         sql = ["sql-f32", "sql-bf16"]
@@ -153,6 +165,8 @@ class Bench:
             "vector": lambda: self.group(
                 "Vector", "vector", of(OURS + sql) + (of(OURS, threads=1) if threads > 1 else []), check=False
             ),
+            "memo": lambda: self.group("Memo", "memo", of(["sql-f32", "forgetful-f32"], "nano"), check=False),
+            "generate": self.generate,
             "load": self.load,
             "memory": self.memory,
         }  # fmt: skip
@@ -164,7 +178,8 @@ class Bench:
     def report(self, peaks: dict[str, float] | str) -> tuple[str, str]:
         """The summary for the terminal, and the whole file."""
         options, results = self.options, self.results
-        sizes = {"images": options.vector, "prompts": options.prompts, "photos": options.photos}
+        points = GENERATE["points_per_side"] ** 2
+        sizes = {"images": options.vector, "prompts": options.prompts, "photos": options.photos, "points": points}
         summary = report.target_table(targets(results, options.vector, options.prompts))
         missing = [f"- {who}: {why}" for who, why in self.pool.failures.items()]
         facts = [f"- {name}: {value}" for name, value in (machine.describe() | self.pool.versions).items()]
@@ -172,13 +187,14 @@ class Bench:
         sections = [
             "# Results",
             f"Written by `{command}`; README.md says what is measured and how. All of one run.",
-            "\n".join(facts + report.peak_lines(results, peaks) + report.noise(results)),
+            "\n".join([*facts, *report.peak_lines(results, peaks), *report.generate_lines(results, points),
+                       *report.noise(results)]),
             "## Targets\n\n" + summary,
             "## All medians\n\n" + report.stage_table(results, sizes),
             "## Memory\n\n" + report.memory_table(results) if results.peaks or results.growth else "",
             "## Agreement\n\n" + report.agreement_table(self.verdicts) if self.verdicts else "",
             "## Not run\n\n" + "\n".join(missing) if missing else "",
-        ]
+        ]  # fmt: skip
         return summary, "\n\n".join(section for section in sections if section) + "\n"
 
 

@@ -3,7 +3,8 @@
     python bench/worker.py --runtime torch --precision f32 --threads 2 --model mobile_sam --files build/bench
 
 Speaks as extension/model/examples/measure.rs does: a JSON line when ready, then a JSON line for every line
-`STAGE WARMUPS RUNS`, with the raw seconds of each run, or `save PREFIX PHOTOS`.
+`STAGE WARMUPS RUNS`, with the raw seconds of each run, `save PREFIX PHOTOS`, or `generated` for the masks of the last
+`generate`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import numpy as np
 POINT = (0.5, 0.6)
 SIDE = 1024
 PADDING = ((0.0, 0.0), -1.0)  # a point that SAM adds where there is no box
+# Of SAM's automatic mask generator. The thresholds suit the seeded weights, whose masks are noise: some are kept.
+GENERATE = {"points_per_side": 16, "pred_iou_thresh": 0.5, "stability_score_thresh": 0.25}
 
 
 def grid(count: int) -> list[tuple[float, float]]:
@@ -191,6 +194,12 @@ class Torch(Contender):
         frame["iou"] = [iou for _, iou in results]
         self.result = frame[frame["iou"] > self.options.min_iou]
 
+    def generate(self) -> None:
+        """Everything in a photograph."""
+        generator = self.package.SamAutomaticMaskGenerator(self.model, output_mode="uncompressed_rle", **GENERATE)
+        found = generator.generate(self.picture(self.photos[0]))
+        self.generated = [record["segmentation"] for record in found]
+
     def save(self, prefix: str, photos: int) -> dict[str, Any]:
         self.embedding = self.features[0].float().numpy()
         self.logits = self.low_res[0].float().numpy()
@@ -312,7 +321,8 @@ class DuckDb(Contender):
         # that calls the extension, and takes a core from it.
         self.con = duckdb_sam.connect(threads=1)
         self.seconds = time.perf_counter() - start
-        self.path = str((self.files / f"{self.options.model}.pth").resolve())
+        path = self.files / f"{self.options.model}.pth"
+        self.path = str(path.resolve()) if path.exists() else self.options.model
 
     def first(self) -> dict[str, float]:
         start = time.perf_counter()
@@ -363,6 +373,20 @@ class DuckDb(Contender):
     def vector(self) -> None:
         self.query(self.options.vector)
 
+    def prepare_memo(self) -> None:
+        self.prepare_vector()
+
+    def memo(self) -> None:
+        self.vector()
+
+    def prepare_generate(self) -> None:
+        self.table(1)
+
+    def generate(self) -> None:
+        options = f"map_from_entries({list(GENERATE.items())})"
+        found = self.con.execute(f"SELECT sam_generate(?, image, {options}) FROM photos", [self.path]).fetchall()
+        self.generated = [record["segmentation"] for record in found[0][0]]
+
     def prepare_workflow(self) -> None:
         self.table(len(self.photos))
 
@@ -379,7 +403,15 @@ class DuckDb(Contender):
         return super().save(prefix, photos)
 
 
-RUNTIMES = {"torch": Torch, "ort": OnnxRuntime, "ov": OpenVino, "sql": DuckDb}
+class Forgetful(DuckDb):
+    """The same without the memo."""
+
+    def load(self) -> None:
+        os.environ["SAM_MEMO_MB"] = "0"
+        super().load()
+
+
+RUNTIMES = {"torch": Torch, "ort": OnnxRuntime, "ov": OpenVino, "sql": DuckDb, "forgetful": Forgetful}
 
 
 def main() -> None:
@@ -417,6 +449,8 @@ def main() -> None:
         command, *values = line.split()
         if command == "save":
             answer(lambda values=values: contender.save(values[0], int(values[1])))
+        elif command == "generated":
+            answer(lambda: {"masks": contender.generated})
         else:
             answer(lambda c=command, v=values: {"seconds": contender.stage(c, int(v[0]), int(v[1]))})
 

@@ -184,8 +184,10 @@ def _value(flavour: ModuleType, what: str, value: Any, kinds: tuple[str, ...]) -
     if hasattr(value, "type"):
         found = value.type()
         for kind in kinds:
-            if _fits(found, flavour.dtype(kind)):
-                return value, kind
+            wanted = flavour.dtype(kind)
+            if _fits(found, wanted):
+                # Ibis knows fewer implicit casts than DuckDB: none of decimals inside a struct.
+                return value if found.castable(wanted) or not _holds_struct(wanted) else value.cast(wanted), kind
         hint = "; a path is read by DuckDB's read_blob" if what == "image" and found.is_string() else ""
         raise TypeError(f"{what} must be {' or '.join(kinds)}, not {found}{hint}")
     if what == "model" and not isinstance(value, (str, Path)):
@@ -215,6 +217,10 @@ def _fits(found: Any, wanted: Any) -> bool:
     if wanted.is_array() and found.is_array():
         return _fits(found.value_type, wanted.value_type)
     return found.castable(wanted)
+
+
+def _holds_struct(kind: Any) -> bool:
+    return kind.is_struct() or (kind.is_array() and _holds_struct(kind.value_type))
 
 
 def _holds_expression(value: Any) -> bool:

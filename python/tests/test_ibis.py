@@ -179,6 +179,11 @@ def test_connect_opens_a_file(tmp_path: Path) -> None:
             sam.annotate("nano", _.image, box=[0, 0, 1, 1]),
             "SAM_ANNOTATE('nano', \"image\", CAST(NULL AS DOUBLE[][]), CAST(NULL AS BIGINT[]), [0.0, 0.0, 1.0, 1.0])",
         ),
+        (
+            sam.annotate_many("nano", _.image, [{"box": [0, 0, 1, 1]}]),
+            "SAM_ANNOTATE_MANY('nano', \"image\", "
+            '[CAST(ROW([0.0, 0.0, 1.0, 1.0]) AS STRUCT("box" DOUBLE[]))])',
+        ),
         (sam.image_info(_.file), 'IMAGE_INFO("file")'),
     ],
 )
@@ -213,6 +218,19 @@ def test_misuse(arguments: dict[str, Any], error: type[Exception], message: str)
     arguments = {"model": "nano", "image": unbound.image, **arguments}
     with pytest.raises(error, match=message):
         sam.segment(**arguments)
+
+
+def test_many_prompts_from_a_column() -> None:
+    con = sam.connect()
+    con.raw_sql(f"""CREATE TABLE photos AS
+        SELECT content AS image, [{{'box': [0.1, 0.1, 0.5, 0.5]}}, {{'box': [0.2, 0.2, 0.9, 0.8]}}] AS prompts
+        FROM read_blob('{PHOTOS}/coins.jpg')""")
+    t = con.table("photos")
+    assert t.prompts.type().value_type["box"].value_type.is_decimal()
+    many = sam.annotate_many("nano", t.image, t.prompts)
+    one = sam.annotate("nano", t.image, box=[0.2, 0.2, 0.9, 0.8])
+    (row,) = t.select(count=many.length(), same=many[1].area == one.area).to_pyarrow().to_pylist()
+    assert row == {"count": 2, "same": True}
 
 
 def test_prompts_after_point_are_keywords() -> None:

@@ -19,6 +19,7 @@ def test_the_whole_query_with_a_cache() -> None:
     table = pa.table({"id": range(4), "sensitivity": [0.9, 0.1, 0.8, 0.7], "image": images})
     engine = xo.duckdb.connect(allow_unsigned_extensions=True)
     sam.load(engine)
+    engine.con.execute("CALL sam_unload('nano')")  # nothing is remembered from other tests
     before = counters(engine.con)["encodes"]
     expression = (
         xo.connect()

@@ -14,7 +14,7 @@ Needs torch, numpy, pillow and scikit-image (for the images).
 """
 
 import argparse
-import importlib
+import importlib.util
 import json
 import pathlib
 import sys
@@ -30,7 +30,7 @@ from seeded_weights import build
 
 
 def install_stubs() -> None:
-    """Stand-ins for the few names of torchvision and timm that the two packages import.
+    """Stand-ins for the few names of timm, and of torchvision where it is not installed, that the two packages import.
 
     Nothing numerical comes from them except the resize, which in torchvision is Pillow's own bilinear resize for a PIL
     image.
@@ -49,15 +49,16 @@ def install_stubs() -> None:
         def forward(self, x):
             return x
 
-    module("torchvision")
-    module("torchvision.ops")
-    module("torchvision.ops.boxes", batched_nms=None, box_area=None)
-    module("torchvision.transforms")
-    module(
-        "torchvision.transforms.functional",
-        to_pil_image=Image.fromarray,
-        resize=lambda image, size: image.resize((size[1], size[0]), Image.BILINEAR),
-    )
+    if importlib.util.find_spec("torchvision") is None:
+        module("torchvision")
+        module("torchvision.ops")
+        module("torchvision.ops.boxes", batched_nms=None, box_area=None)
+        module("torchvision.transforms")
+        module(
+            "torchvision.transforms.functional",
+            to_pil_image=Image.fromarray,
+            resize=lambda image, size: image.resize((size[1], size[0]), Image.BILINEAR),
+        )
     module("timm")
     module("timm.models", build_model_with_cfg=None)
     module(

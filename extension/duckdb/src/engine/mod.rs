@@ -15,6 +15,7 @@
 mod access;
 mod guard;
 mod help;
+mod pages;
 mod read;
 mod registry;
 mod scalar;

@@ -169,6 +169,13 @@ impl<'a> Column<'a> {
         unsafe { self.values(rows) }
     }
 
+    /// The values of `rows` of a `UTINYINT` or `BOOLEAN` column (false is 0); `None` if one of them is NULL.
+    pub fn small(&self, rows: Range<usize>) -> Option<&'a [u8]> {
+        self.expect(matches!(self.kind, Type::Utinyint | Type::Boolean));
+        // SAFETY: the vector holds one byte for each value.
+        unsafe { self.values(rows) }
+    }
+
     /// The elements of all the lists of a `LIST` column, or the entries of a `MAP` column, one after the other.
     pub fn elements(&self) -> Result<Column<'a>> {
         let kind = match self.kind {
@@ -207,6 +214,15 @@ impl<'a> Column<'a> {
         }
         // SAFETY: `index` is one of the struct's fields; the child has as many rows and lives as long.
         unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) }
+    }
+
+    /// The field of a `STRUCT` column with this name and type; NULLs if it has none of that name.
+    pub fn field_if_any(&self, (name, kind): (&CStr, Type)) -> Result<Column<'a>> {
+        let Type::Struct(fields) = self.kind else {
+            return Err(Failure::internal("this column holds no structs"));
+        };
+        let found = fields.iter().position(|(field, _)| *field == name);
+        found.map_or_else(|| Ok(Column::none(kind)), |index| self.field(index))
     }
 
     /// # Safety

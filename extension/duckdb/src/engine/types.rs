@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Type {
     /// `BOOLEAN`
     Boolean,
+    /// `UTINYINT`
+    Utinyint,
     /// `INTEGER`
     Integer,
     /// `BIGINT`
@@ -41,6 +43,7 @@ impl Type {
     pub(super) fn create(&self) -> LogicalType {
         let id = match self {
             Type::Boolean => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
+            Type::Utinyint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT,
             Type::Integer => ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER,
             Type::Bigint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
             Type::Ubigint => ffi::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT,
@@ -79,6 +82,7 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Type::Boolean => f.write_str("BOOLEAN"),
+            Type::Utinyint => f.write_str("UTINYINT"),
             Type::Integer => f.write_str("INTEGER"),
             Type::Bigint => f.write_str("BIGINT"),
             Type::Ubigint => f.write_str("UBIGINT"),

@@ -1,6 +1,6 @@
 //! Writing the results of a call.
 
-use super::{Type, ffi};
+use super::{Type, ffi, pages};
 use crate::failure::{Failure, Result};
 use std::ffi::c_char;
 use std::marker::PhantomData;
@@ -122,7 +122,9 @@ impl<'a> Output<'a> {
     pub fn floats(self) -> &'a mut [f32] {
         self.expect(self.kind == Type::Float);
         // SAFETY: the vector holds `f32`.
-        unsafe { self.values() }
+        let values = unsafe { self.values() };
+        pages::enlarge(values);
+        values
     }
 
     /// The values of a `DOUBLE` result.

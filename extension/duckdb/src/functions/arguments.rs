@@ -8,17 +8,35 @@ use crate::batch::{Request, Tolerance};
 use crate::engine::{Column, Input, Parameter, Type};
 use crate::failure::{Failure, Result};
 use sam_model::Prompt;
+use std::ffi::CStr;
 use std::ops::Range;
 
 /// The name or path of a model.
 pub const MODEL: Parameter = Parameter::new("model", &[Type::Varchar]);
 
-/// The elements of `prompts`.
-const PROMPT: Type =
-    Type::Struct(&[(c"points", Type::List(&NUMBERS)), (c"labels", Type::List(&Type::Bigint)), (c"box", NUMBERS)]);
+const POINTS: (&CStr, Type) = (c"points", Type::List(&NUMBERS));
+const LABELS: (&CStr, Type) = (c"labels", Type::List(&Type::Bigint));
+const BOX: (&CStr, Type) = (c"box", NUMBERS);
 
-/// The arguments of the functions that take several prompts on one picture.
-pub const MANY: &[Parameter] = &[MODEL, IMAGE, Parameter::new("prompts", &[Type::List(&PROMPT)])];
+/// The arguments of the functions that take several prompts on one picture. The engine does not cast structs with fewer
+/// fields, so what is commonly left out has a type of its own. Of several types the engine takes the numbers for `NULL`,
+/// `[]` and `[NULL]`, which have none.
+pub const MANY: &[Parameter] = &[
+    MODEL,
+    IMAGE,
+    Parameter {
+        refused: &[Type::Bigint, Type::List(&Type::Bigint)],
+        ..Parameter::new(
+            "prompts",
+            &[
+                Type::List(&Type::Struct(&[POINTS, LABELS, BOX])),
+                Type::List(&Type::Struct(&[POINTS, LABELS])),
+                Type::List(&Type::Struct(&[POINTS])),
+                Type::List(&Type::Struct(&[BOX])),
+            ],
+        )
+    },
+];
 
 /// A picture: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
 pub const IMAGE: Parameter = Parameter {
@@ -105,23 +123,66 @@ pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Opti
 #[expect(clippy::type_complexity, reason = "two lists, described above")]
 pub fn many<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<(Vec<Option<Request<'a>>>, Vec<Option<usize>>)> {
     let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
-    let prompts = Lists::new(input.column(2)?)?;
-    let full = Full::new(prompts.elements.field(0)?, prompts.elements.field(1)?, prompts.elements.field(2)?)?;
+    let prompts = ManyPrompts::new(input.column(2)?)?;
     let (mut requests, mut counts) = (Vec::new(), Vec::new());
     for row in 0..input.rows() {
         let image = tolerance.pass(images.get(row), models.text(row)?, None)?.flatten();
-        let (Some(model), Some(image), Some(range)) = (models.text(row)?, image, prompts.column.range(row)) else {
+        let range = tolerance.pass(prompts.range(row), models.text(row)?, image)?.flatten();
+        let (Some(model), Some(image), Some(range)) = (models.text(row)?, image, range) else {
             counts.push(None);
             continue;
         };
         counts.push(Some(range.len()));
         for index in range {
-            let prompt = if prompts.elements.is_null(index) { None } else { full.get(index) };
-            let prompt = tolerance.pass(prompt.transpose(), Some(model), Some(image))?.flatten();
+            let prompt = tolerance.pass(prompts.get(index), Some(model), Some(image))?.flatten();
             requests.push(prompt.map(|prompt| Request { model, image, prompt: Some(prompt) }));
         }
     }
     Ok((requests, counts))
+}
+
+/// Lists of prompts.
+struct ManyPrompts<'a> {
+    column: Column<'a>,
+    elements: Option<Column<'a>>,
+    full: Option<Full<'a>>,
+}
+
+impl<'a> ManyPrompts<'a> {
+    fn new(column: Column<'a>) -> Result<Self> {
+        let elements = matches!(column.kind(), Type::List(_)).then(|| column.elements()).transpose()?;
+        let full = |elements: Column<'a>| {
+            let [points, labels, boxes] = [POINTS, LABELS, BOX].map(|field| elements.field_if_any(field));
+            Full::new(points?, labels?, boxes?)
+        };
+        let structs = elements.filter(|elements| matches!(elements.kind(), Type::Struct(_)));
+        Ok(Self { column, elements, full: structs.map(full).transpose()? })
+    }
+
+    /// Which elements the prompts of `row` are.
+    fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
+        match self.elements {
+            Some(_) => Ok(self.column.range(row)),
+            None => self.column.bigint(row).map_or(Ok(None), |number| Err(no_prompt("prompts are", number))),
+        }
+    }
+
+    fn get(&self, index: usize) -> Result<Option<Prompt>> {
+        match (&self.full, self.elements.filter(|elements| !elements.is_null(index))) {
+            (_, None) => Ok(None),
+            (Some(full), Some(_)) => full.get(index).transpose(),
+            (None, Some(numbers)) => {
+                numbers.bigint(index).map_or(Ok(None), |number| Err(no_prompt("a prompt is", number)))
+            }
+        }
+    }
+}
+
+fn no_prompt(subject: &str, number: i64) -> Failure {
+    Failure::new(format!(
+        "{subject} the number {number}; prompts are a list of structs such as {{'points': [[x, y], ...], 'labels': \
+         [...], 'box': [x0, y0, x1, y1]}} or {{'box': [x0, y0, x1, y1]}}"
+    ))
 }
 
 /// The prompts of all rows.

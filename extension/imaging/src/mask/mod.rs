@@ -43,13 +43,22 @@ impl Mask {
     /// From `height` rows of `width` bytes, row-major; every byte but 0 is foreground.
     ///
     /// # Panics
-    /// If `pixels.len()` is not `width * height`.
+    /// As [`Mask::from_values`].
     pub fn from_bytes(width: u32, height: u32, pixels: &[u8]) -> Self {
-        assert_eq!(pixels.len() as u64, u64::from(width) * u64::from(height), "pixels of a mask");
+        Mask::from_values(width, height, pixels, |byte| byte != 0)
+    }
+
+    /// From `height` rows of `width` values, row-major; those for which `set` holds are foreground.
+    ///
+    /// # Panics
+    /// If `values.len()` is not `width * height`.
+    #[inline]
+    pub fn from_values<T: Copy>(width: u32, height: u32, values: &[T], set: impl Fn(T) -> bool) -> Self {
+        assert_eq!(values.len() as u64, u64::from(width) * u64::from(height), "values of a mask");
         let mut mask = Mask::new(width, height);
         if width > 0 {
-            for (y, row) in pixels.chunks_exact(width as usize).enumerate() {
-                pack(row, mask.row_mut(y), |&byte| byte != 0);
+            for (y, row) in values.chunks_exact(width as usize).enumerate() {
+                pack(row, mask.row_mut(y), |&value| set(value));
             }
         }
         mask

@@ -7,7 +7,7 @@ use crate::functions::dense;
 use crate::functions::rows::{Rows, write_bytes};
 use crate::session::Session;
 use rayon::prelude::*;
-use sam_imaging::{MaskBuilder, Polygon, Rle};
+use sam_imaging::{Mask, Polygon, Rle};
 
 /// `mask_to_rle(mask, height, width)`
 pub static TO_RLE: ScalarFunction = ScalarFunction {
@@ -16,12 +16,21 @@ pub static TO_RLE: ScalarFunction = ScalarFunction {
         category: Category::Masks,
         description: "The compact form of a dense mask: one value for each pixel, row by row, of a picture with \
             `height` rows and `width` columns. A pixel is in the mask where its value is above 0.5: for the \
-            probabilities of `sam_segment` and for 0 and 1.",
+            probabilities of `sam_segment`, for 0 and 1 or 0 and 255, for false and true. Masks of bytes \
+            (`UTINYINT[]`, `BOOLEAN[]`) take a quarter of the memory and of the time.",
         example: "mask_to_rle([0, 1, 0.5, 0.7, 0.2, 0.9], 2, 3)",
     },
     overloads: &[Overload {
         parameters: &[
-            Parameter::new("mask", &[Type::List(&Type::Float), Type::List(&Type::Double)]),
+            Parameter::new(
+                "mask",
+                &[
+                    Type::List(&Type::Float),
+                    Type::List(&Type::Double),
+                    Type::List(&Type::Utinyint),
+                    Type::List(&Type::Boolean),
+                ],
+            ),
             Parameter::new("height", &[Type::Bigint]),
             Parameter::new("width", &[Type::Bigint]),
         ],
@@ -113,33 +122,35 @@ const THRESHOLD: f32 = 0.5;
 enum Dense<'a> {
     Floats(&'a [f32]),
     Doubles(&'a [f64]),
+    Bytes(&'a [u8]),
 }
 
-impl Dense<'_> {
+impl<'a> Dense<'a> {
+    /// The mask in `range`; `None` if a value is NULL.
+    fn read(values: &Column<'a>, range: std::ops::Range<usize>) -> Option<Self> {
+        match values.kind() {
+            Type::Float => values.floats(range).map(Dense::Floats),
+            Type::Double => values.doubles(range).map(Dense::Doubles),
+            _ => values.small(range).map(Dense::Bytes),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Dense::Floats(values) => values.len(),
             Dense::Doubles(values) => values.len(),
+            Dense::Bytes(values) => values.len(),
         }
     }
 
     fn encode(&self, [height, width]: [u32; 2]) -> Rle {
-        let mut mask = MaskBuilder::new(width, height);
-        let (columns, rows) = (width.max(1) as usize, 0..height);
-        match self {
-            Dense::Floats(values) => {
-                let rows = rows.zip(values.chunks_exact(columns));
-                rows.for_each(|(y, row)| mask.push_row(y, row, THRESHOLD));
-            }
-            Dense::Doubles(values) => {
-                // Not by rounding to single precision, which could reach the threshold.
-                let inside =
-                    |row: &[f64]| row.iter().map(|&value| f32::from(value > f64::from(THRESHOLD))).collect::<Vec<_>>();
-                let rows = rows.zip(values.chunks_exact(columns));
-                rows.for_each(|(y, row)| mask.push_row(y, &inside(row), THRESHOLD));
-            }
-        }
-        Rle::from_mask(&mask.finish())
+        let mask = match *self {
+            Dense::Floats(values) => Mask::from_values(width, height, values, |value| value > THRESHOLD),
+            // Not by rounding to single precision, which could reach the threshold.
+            Dense::Doubles(values) => Mask::from_values(width, height, values, |value| value > f64::from(THRESHOLD)),
+            Dense::Bytes(values) => Mask::from_values(width, height, values, |value| value != 0),
+        };
+        Rle::from_mask(&mask)
     }
 }
 
@@ -152,20 +163,13 @@ fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
             return Ok(None);
         };
         let has_null = || Failure::new("the mask contains NULL; give a number for each pixel");
-        let dense = dense_mask(&values, range).ok_or_else(has_null)?;
+        let dense = Dense::read(&values, range).ok_or_else(has_null)?;
         Ok(Some((size(height, width, dense.len())?, dense)))
     };
     let rows = Rows::new(input)?;
     let arguments = rows.read(argument)?;
     let masks = rows.compute(&arguments, 1, |(size, dense)| Ok(Some(dense.encode(*size))))?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
-}
-
-fn dense_mask<'a>(values: &Column<'a>, range: std::ops::Range<usize>) -> Option<Dense<'a>> {
-    match values.kind() {
-        Type::Float => values.floats(range).map(Dense::Floats),
-        _ => values.doubles(range).map(Dense::Doubles),
-    }
 }
 
 /// Height and width, which must be those of a mask with so many values.
