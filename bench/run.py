@@ -163,7 +163,10 @@ class Bench:
                 "Workflow", "workflow", of(["torch-f32", "torch-bf16", *sql]), check=True
             ),
             "vector": lambda: self.group(
-                "Vector", "vector", of([*OURS, *sql, "forgetful-bf16"]) + (of(OURS, threads=1) if threads > 1 else []), check=False
+                "Vector",
+                "vector",
+                of([*OURS, *sql, "forgetful-bf16"]) + (of(OURS, threads=1) if threads > 1 else []),
+                check=False,
             ),
             "memo": lambda: self.group("Memo", "memo", of(["sql-f32", "forgetful-f32"], "nano"), check=False),
             "generate": self.generate,
