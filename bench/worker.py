@@ -27,7 +27,8 @@ POINT = (0.5, 0.6)
 SIDE = 1024
 PADDING = ((0.0, 0.0), -1.0)  # a point that SAM adds where there is no box
 # Of SAM's automatic mask generator. The thresholds suit the seeded weights, whose masks are noise: some are kept.
-GENERATE = {"points_per_side": 16, "pred_iou_thresh": 0.5, "stability_score_thresh": 0.05}
+GENERATE = {"points_per_side": 16, "pred_iou_thresh": 0.5, "stability_score_thresh": 0.05,
+            "box_nms_thresh": 1.0}  # fmt: skip
 
 
 def grid(count: int) -> list[tuple[float, float]]:

@@ -33,7 +33,9 @@ An `image` is a `BLOB` with a JPEG, PNG, WebP, GIF, BMP or TIFF, or `STRUCT(byte
 datasets have it; its EXIF orientation is applied. Functions that take a model accept what `sam_embed` returns as well.
 A `MASK` is COCO's compressed run-length encoding, `STRUCT(size
 INTEGER[], counts VARCHAR)` with `size` height and width, as pycocotools reads it. A `SEG` is the record of SAM's own
-mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)`.
+mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)`;
+a `FOUND` has `point_coords FLOAT[][], crop_box FLOAT[]` in addition. Functions that take a mask take such a record as
+well.
 """
 
 # What the types of this project are called in the reference; later ones may be made of earlier ones.
@@ -42,6 +44,14 @@ NAMED_TYPES = [
     ("MASK", "STRUCT(size INTEGER[], counts VARCHAR)"),
     ("MASK", "STRUCT(size BIGINT[], counts VARCHAR)"),
     ("SEG", "STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)"),
+    (
+        "FOUND",
+        "STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT, "
+        "point_coords FLOAT[][], crop_box FLOAT[])",
+    ),
+    # The head says it once.
+    ("MASK[]", "MASK[] | SEG[] | FOUND[]"),
+    ("MASK", "MASK | SEG | FOUND"),
 ]
 
 

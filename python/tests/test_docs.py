@@ -20,6 +20,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+import duckdb_sam
 from conftest import PHOTOS, ROOT
 
 CLI = Path(duckdb_cli.__file__).with_name("duckdb")
@@ -129,6 +130,54 @@ def test_labelme(folder: Path, masks: list[dict[str, Any]]) -> None:
             pixels[y0 : y1 + 1, x0 : x1 + 1] = part
             found.append(coco_mask.encode(np.asfortranarray(pixels))["counts"].decode())
     assert sorted(found) == sorted(mask["segmentation"]["counts"] for mask in masks)
+
+
+def islands(mask: dict[str, Any]) -> list[np.ndarray]:
+    """The outer outlines of a mask as the extension draws them, in pixels, but the corner that repeats the first."""
+    with duckdb_sam.connect() as con:
+        text = con.execute("SELECT mask_to_wkt(?, 1.0)", [mask["segmentation"]]).fetchone()[0]
+    polygons = shapely.get_parts(shapely.from_wkt(text))
+    return [np.array(polygon.exterior.coords)[:-1] for polygon in polygons]
+
+
+def test_label_studio(folder: Path, masks: list[dict[str, Any]]) -> None:
+    tasks = json.loads((folder / "label_studio.json").read_text())
+    found = {}
+    for task in tasks:
+        name = re.fullmatch(r"/data/local-files/\?d=photos/(.*)\.jpg", task["data"]["image"])[1]
+        assert (PHOTOS / f"{name}.jpg").exists()
+        (prediction,) = task["predictions"]
+        assert prediction["model_version"] == "nano"
+        for region in prediction["result"]:
+            assert (region["type"], region["from_name"], region["to_name"]) == ("polygonlabels", "label", "image")
+            assert (region["image_rotation"], region["value"]["polygonlabels"]) == (0, ["object"])
+            size = [region["original_width"], region["original_height"]]
+            points = np.array(region["value"]["points"]) / 100 * size
+            found[region["id"]] = points
+            assert len(points) >= 3
+    expected = {
+        f"mask{mask['row']}-{place}": outline for mask in masks for place, outline in enumerate(islands(mask), start=1)
+    }
+    assert found.keys() == expected.keys()
+    for key, points in found.items():
+        np.testing.assert_allclose(points, expected[key], atol=1e-9)
+
+
+def test_yolo(folder: Path, masks: list[dict[str, Any]]) -> None:
+    names = {path.parent.name.removeprefix("name="): path for path in (folder / "labels").glob("name=*/*.txt")}
+    lines = [line.split() for path in names.values() for line in path.read_text().split("\n")]
+    assert {line[0] for line in lines} == {"0"}
+    assert all((PHOTOS / f"{name}.jpg").exists() for name in names)
+    got = sorted([float(number) for number in line[1:]] for line in lines)
+    size = [mask["segmentation"]["size"][::-1] for mask in masks]
+    expected = sorted(
+        (outline / size[index]).round(6).ravel().tolist()
+        for index, mask in enumerate(masks)
+        for outline in islands(mask)
+    )
+    assert len(got) == len(expected)
+    for some, others in zip(got, expected, strict=True):
+        np.testing.assert_allclose(some, others, atol=1.1e-6)
 
 
 def test_thumbnails_are_data_urls(folder: Path) -> None:

@@ -181,8 +181,7 @@ def test_connect_opens_a_file(tmp_path: Path) -> None:
         ),
         (
             sam.annotate_many("nano", _.image, [{"box": [0, 0, 1, 1]}]),
-            "SAM_ANNOTATE_MANY('nano', \"image\", "
-            '[CAST(ROW([0.0, 0.0, 1.0, 1.0]) AS STRUCT("box" DOUBLE[]))])',
+            'SAM_ANNOTATE_MANY(\'nano\', "image", [CAST(ROW([0.0, 0.0, 1.0, 1.0]) AS STRUCT("box" DOUBLE[]))])',
         ),
         (sam.image_info(_.file), 'IMAGE_INFO("file")'),
     ],

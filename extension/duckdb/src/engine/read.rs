@@ -155,6 +155,15 @@ impl<'a> Column<'a> {
         unsafe { self.value(row) }
     }
 
+    /// The value of an `INTEGER` or a `BIGINT`.
+    pub fn whole(&self, row: usize) -> Option<i64> {
+        match self.kind {
+            // SAFETY: the vector holds `i32`.
+            Type::Integer => unsafe { self.value::<i32>(row) }.map(i64::from),
+            _ => self.bigint(row),
+        }
+    }
+
     /// The values of `rows` of a `FLOAT` column; `None` if one of them is NULL.
     pub fn floats(&self, rows: Range<usize>) -> Option<&'a [f32]> {
         self.expect(self.kind == Type::Float);

@@ -1,21 +1,13 @@
 //! `sam_annotate`: the mask as a compact record, the form to keep in tables.
 
 use super::arguments::{self, MANY, ONE_POINT, PROMPTS};
-use super::mask::{self, MASK};
+use super::mask;
+use super::types::SEG;
 use crate::batch::{Batch, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use crate::record::Record;
 use std::sync::Arc;
-
-/// The record of Segment Anything's own mask generator; `bbox` is x, y, width and height in pixels.
-pub const SEG: Type = Type::Struct(&[
-    (c"segmentation", MASK),
-    (c"bbox", Type::List(&Type::Float)),
-    (c"area", Type::Bigint),
-    (c"predicted_iou", Type::Float),
-    (c"stability_score", Type::Float),
-]);
 
 /// `sam_annotate(model, image, point)` and `sam_annotate(model, image, points, labels, box)`.
 pub static ANNOTATE: ScalarFunction = ScalarFunction {

@@ -2,24 +2,13 @@
 
 use super::annotate;
 use super::arguments::{IMAGE, Images, MODEL};
-use super::mask::MASK;
+use super::types::FOUND;
 use crate::batch::{Batch, Request, Tolerance};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use crate::record::Everything;
 use sam_model::GenerateOptions;
 use std::sync::Arc;
-
-/// The record of `sam_annotate`, with the point and the crop that the mask was found with.
-const FOUND: Type = Type::Struct(&[
-    (c"segmentation", MASK),
-    (c"bbox", Type::List(&Type::Float)),
-    (c"area", Type::Bigint),
-    (c"predicted_iou", Type::Float),
-    (c"stability_score", Type::Float),
-    (c"point_coords", Type::List(&Type::List(&Type::Float))),
-    (c"crop_box", Type::List(&Type::Float)),
-]);
 
 /// Options by name.
 const OPTIONS: Type = Type::Map(&[(c"key", Type::Varchar), (c"value", Type::Double)]);

@@ -13,6 +13,7 @@ mod models;
 mod rows;
 mod segment;
 mod sigmoid;
+mod types;
 
 use crate::engine::{Registry, ScalarFunction, TableFunction};
 use crate::failure::Result;

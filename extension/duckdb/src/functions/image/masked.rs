@@ -4,7 +4,7 @@ use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::Result;
 use crate::functions::arguments::IMAGE;
-use crate::functions::mask::{Encoded, Masks, ONE, ONE_OR_MANY, sizes_differ};
+use crate::functions::mask::{Encoded, Lists, Masks, ONE, ONE_OR_MANY, sizes_differ};
 use sam_imaging::{Picture, Rle, colour};
 
 /// `image_overlay(image, mask)`
@@ -39,14 +39,8 @@ const CUT: &[Parameter] = &[IMAGE, ONE];
 const DRAWN: &[Parameter] = &[IMAGE, ONE_OR_MANY];
 
 fn overlay(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (pictures, column) = (Pictures::new(input)?, input.column(1)?);
-    if let Type::List(_) = column.kind() {
-        let masks = Masks::new(column.elements()?)?;
-        let read = |row| column.range(row).map(|range| range.map(|index| masks.get(index)).collect()).transpose();
-        return pictures.change(input, output, read, drawn);
-    }
-    let masks = Masks::new(column)?;
-    pictures.change(input, output, |row| Ok(masks.get(row)?.map(|mask| vec![Some(mask)])), drawn)
+    let (pictures, masks) = (Pictures::new(input)?, Lists::new(input.column(1)?)?);
+    pictures.change(input, output, |row| masks.get(row), drawn)
 }
 
 #[allow(clippy::ptr_arg)] // what `read` makes, by reference

@@ -1,6 +1,6 @@
 //! `mask_union`, `mask_intersect`, `mask_difference`, `mask_clean`: masks made of masks.
 
-use super::{Encoded, MANY, MASK, Masks, ONE, PAIR, TOGETHER, sizes_differ, with, write};
+use super::{Lists, MANY, MASK, Masks, ONE, PAIR, TOGETHER, sizes_differ, with, write};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use crate::functions::rows::Rows;
@@ -85,14 +85,9 @@ fn pairs(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result
 }
 
 fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result<()> {
-    let column = input.column(0)?;
-    let masks = Masks::new(column.elements()?)?;
-    let list = |row| {
-        let elements = column.range(row)?.map(|index| masks.get(index));
-        Some(elements.collect::<Result<Vec<Option<Encoded<'_>>>>>())
-    };
+    let lists = Lists::new(input.column(0)?)?;
     let rows = Rows::new(input)?;
-    let lists = rows.read(|row| list(row).transpose())?;
+    let lists = rows.read(|row| lists.get(row))?;
     let masks = rows.compute(&lists, 1, |list| {
         let mut all: Option<Rle> = None;
         for (index, mask) in list.iter().enumerate() {

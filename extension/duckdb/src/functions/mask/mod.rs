@@ -15,26 +15,30 @@ pub use measure::{AREA, BBOX, ERROR, IOU};
 use crate::engine::{Column, Input, Output, Parameter, Type};
 use crate::failure::{Failure, Result};
 use crate::functions::rows::Rows;
+use crate::functions::types::{FOUND, MASK, SEG, SEGMENTATION};
 use sam_imaging::Rle;
 
-/// COCO's compressed run lengths: `size` is height and width.
-pub const MASK: Type = Type::Struct(&[(c"size", Type::List(&Type::Integer)), (c"counts", Type::Varchar)]);
-
-/// The same as an argument: with the widest of integers, which `size` has where DuckDB reads it from JSON. Masks with
+/// A mask as an argument: with the widest of integers, which `size` has where DuckDB reads it from JSON. Masks with
 /// other integers are cast to it.
 const ARGUMENT: Type = Type::Struct(&[(c"size", Type::List(&Type::Bigint)), (c"counts", Type::Varchar)]);
 
-/// A mask.
-pub const ONE: Parameter = Parameter::new("mask", &[ARGUMENT]);
+/// A mask, or a record that has one. Of several types the engine takes the number for a plain `NULL`.
+pub const ONE: Parameter = Parameter { refused: &[Type::Bigint], ..Parameter::new("mask", &[ARGUMENT, SEG, FOUND]) };
 
 /// Several masks.
-const MANY: Parameter = Parameter::new("masks", &[Type::List(&ARGUMENT)]);
+const MANY: Parameter = Parameter {
+    refused: &[Type::Bigint, Type::List(&Type::Bigint)],
+    ..Parameter::new("masks", &[Type::List(&ARGUMENT), Type::List(&SEG), Type::List(&FOUND)])
+};
 
 /// A mask or several.
-pub const ONE_OR_MANY: Parameter = Parameter::new("mask", &[ARGUMENT, Type::List(&ARGUMENT)]);
+pub const ONE_OR_MANY: Parameter = Parameter {
+    refused: MANY.refused,
+    ..Parameter::new("mask", &[ARGUMENT, SEG, FOUND, Type::List(&ARGUMENT), Type::List(&SEG), Type::List(&FOUND)])
+};
 
 /// Two masks.
-const PAIR: &[Parameter] = &[Parameter::new("a", &[ARGUMENT]), Parameter::new("b", &[ARGUMENT])];
+const PAIR: &[Parameter] = &[Parameter { name: "a", ..ONE }, Parameter { name: "b", ..ONE }];
 
 /// Rows that a thread does at least, before another takes over: a mask takes microseconds.
 const TOGETHER: usize = 32;
@@ -42,8 +46,13 @@ const TOGETHER: usize = 32;
 /// Longest side of a mask. Larger ones than any picture's, but not so large that a forged size takes all memory.
 const MAX_SIDE: i64 = 1_000_000;
 
-/// A column of masks.
+/// A column of masks, or of records that have one.
 pub struct Masks<'a> {
+    values: Column<'a>,
+    parts: Option<Parts<'a>>,
+}
+
+struct Parts<'a> {
     masks: Column<'a>,
     sizes: Column<'a>,
     sides: Column<'a>,
@@ -57,19 +66,63 @@ pub struct Encoded<'a> {
 }
 
 impl<'a> Masks<'a> {
-    /// Masks in `column`.
-    pub fn new(column: Column<'a>) -> Result<Self> {
-        let sizes = column.field(0)?;
-        Ok(Self { masks: column, sizes, sides: sizes.elements()?, counts: column.field(1)? })
+    /// Masks in `values`.
+    pub fn new(values: Column<'a>) -> Result<Self> {
+        let Type::Struct(fields) = values.kind() else { return Ok(Self { values, parts: None }) };
+        let masks = match fields.iter().position(|(name, _)| *name == SEGMENTATION) {
+            Some(index) => values.field(index)?,
+            None => values,
+        };
+        let sizes = masks.field(0)?;
+        let parts = Parts { masks, sizes, sides: sizes.elements()?, counts: masks.field(1)? };
+        Ok(Self { values, parts: Some(parts) })
     }
 
     /// The mask in `row`.
     pub fn get(&self, row: usize) -> Result<Option<Encoded<'a>>> {
-        if self.masks.is_null(row) {
+        if self.values.is_null(row) {
             return Ok(None);
         }
-        let (Some(range), Some(counts)) = (self.sizes.range(row), self.counts.text(row)?) else { return Ok(None) };
-        Ok(Some(Encoded { size: size(range.map(|index| self.sides.bigint(index))), counts }))
+        let Some(Parts { masks, sizes, sides, counts }) = &self.parts else {
+            return Err(Failure::new(format!(
+                "the number {} is no mask; a mask is a STRUCT(size INTEGER[], counts VARCHAR), or a record that has \
+                 one as its segmentation",
+                self.values.bigint(row).unwrap_or_default()
+            )));
+        };
+        if masks.is_null(row) {
+            return Ok(None);
+        }
+        let (Some(range), Some(counts)) = (sizes.range(row), counts.text(row)?) else { return Ok(None) };
+        Ok(Some(Encoded { size: size(range.map(|index| sides.whole(index))), counts }))
+    }
+}
+
+/// Lists of masks: for each row those of its list.
+pub struct Lists<'a> {
+    column: Column<'a>,
+    masks: Masks<'a>,
+}
+
+impl<'a> Lists<'a> {
+    /// Lists in `column`.
+    pub fn new(column: Column<'a>) -> Result<Self> {
+        let masks = match column.kind() {
+            Type::List(_) => column.elements()?,
+            _ => column,
+        };
+        Ok(Self { column, masks: Masks::new(masks)? })
+    }
+
+    /// The masks in the list of `row`; `None` where that is NULL.
+    pub fn get(&self, row: usize) -> Result<Option<Vec<Option<Encoded<'a>>>>> {
+        match self.column.kind() {
+            Type::List(_) => {
+                let range = self.column.range(row);
+                range.map(|range| range.map(|index| self.masks.get(index)).collect()).transpose()
+            }
+            _ => Ok(self.masks.get(row)?.map(|mask| vec![Some(mask)])),
+        }
     }
 }
 
