@@ -167,38 +167,16 @@ impl Rle {
         let expected = pixels(height, width)?;
         let mut found = 0u64;
         let mut decoded: Vec<u32> = Vec::with_capacity(counts.len().min(1 << 16));
-        let (mut value, mut shift) = (0i64, 0u32);
-        for (position, byte) in counts.bytes().enumerate() {
-            if !(48..48 + 64).contains(&byte) {
-                return Err(RleError::Character { byte, position });
-            }
-            let group = byte - 48;
-            // Seven groups hold any difference of two counts; more could only overflow.
-            if shift > 30 {
-                return Err(RleError::Count { index: decoded.len(), value });
-            }
-            value |= i64::from(group & 0x1f) << shift;
-            shift += 5;
-            if group & 0x20 != 0 {
-                continue;
-            }
-            if group & 0x10 != 0 {
-                value |= -1 << shift;
-            }
+        let mut numbers = Numbers { bytes: counts.as_bytes(), position: 0 };
+        while let Some(number) = numbers.next(decoded.len())? {
             let index = decoded.len();
-            if index > 2 {
-                value += i64::from(decoded[index - 2]);
-            }
+            let value = if index > 2 { number + i64::from(decoded[index - 2]) } else { number };
             let count = u32::try_from(value).map_err(|_| RleError::Count { index, value })?;
             found += u64::from(count);
             if found > expected {
                 return Err(RleError::Total { height, width, expected, found });
             }
             decoded.push(count);
-            (value, shift) = (0, 0);
-        }
-        if shift != 0 {
-            return Err(RleError::Unfinished);
         }
         if found != expected {
             return Err(RleError::Total { height, width, expected, found });
@@ -275,6 +253,49 @@ impl Rle {
 /// `height * width`, if counts of 32 bits can describe that many.
 fn pixels(height: u32, width: u32) -> Result<u64, RleError> {
     height.checked_mul(width).map(u64::from).ok_or(RleError::TooLarge { height, width })
+}
+
+/// The numbers of compressed counts.
+struct Numbers<'a> {
+    bytes: &'a [u8],
+    position: usize,
+}
+
+impl Numbers<'_> {
+    /// The next number, that of the count at `index`; `None` at the end.
+    #[inline]
+    fn next(&mut self, index: usize) -> Result<Option<i64>, RleError> {
+        let Some(&byte) = self.bytes.get(self.position) else { return Ok(None) };
+        let group = byte.wrapping_sub(48);
+        if group < 0x20 {
+            // A single group, the usual case: five bits with their sign.
+            self.position += 1;
+            return Ok(Some(i64::from((group << 3) as i8 >> 3)));
+        }
+        self.long(index).map(Some)
+    }
+
+    fn long(&mut self, index: usize) -> Result<i64, RleError> {
+        let (mut value, mut shift) = (0i64, 0u32);
+        loop {
+            let position = self.position;
+            let &byte = self.bytes.get(position).ok_or(RleError::Unfinished)?;
+            if !(48..48 + 64).contains(&byte) {
+                return Err(RleError::Character { byte, position });
+            }
+            // Seven groups hold any difference of two counts; more could only overflow.
+            if shift > 30 {
+                return Err(RleError::Count { index, value });
+            }
+            let group = byte - 48;
+            value |= i64::from(group & 0x1f) << shift;
+            shift += 5;
+            self.position += 1;
+            if group & 0x20 == 0 {
+                return Ok(if group & 0x10 != 0 { value | -1 << shift } else { value });
+            }
+        }
+    }
 }
 
 /// Collects runs from columns of bits.
