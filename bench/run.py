@@ -55,6 +55,8 @@ class Bench:
         runs, per_turn, warmups = self.options.runs, self.options.per_turn, 1
         if stage in ("vector", "generate"):  # a run is an average over many images, or prompts, already
             runs, per_turn, warmups = min(3, runs), 1, 0
+        elif stage == "row":  # all threads work on one picture: whatever else runs on the machine holds it up
+            runs, per_turn = 3 * runs, 2 * per_turn
         timed = self.pool.rounds(stage, workers, runs, min(per_turn, runs), warmups)
         self.results.samples.setdefault(stage, {}).update(timed)
 
