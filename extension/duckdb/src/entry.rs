@@ -8,7 +8,7 @@
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
 //! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, ffi, guard};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, ffi, guard};
 use crate::failure::{Failure, Result};
 use crate::functions;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -33,6 +33,7 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_stream_fetch_chunk) == (BAND - 1) * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_is_null_value) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_union_type) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_client_context_get_config_option) == 431 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_scalar_function_set_bind_data_copy) == 519 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_table_function_get_client_context) == 531 * ENTRY);
@@ -107,7 +108,7 @@ unsafe fn copy_bands(table: *const c_void) -> Option<ffi::duckdb_ext_api_v1> {
     // SAFETY: the engine returns a constant text.
     let version = unsafe { CStr::from_ptr(copy.duckdb_library_version?()) };
     // SAFETY: an engine of this version has as many.
-    Some(unsafe { copy_entries(table, band(version.to_bytes())) })
+    Some(unsafe { copy_entries(table, Version::parse(version.to_bytes()).band()) })
 }
 
 /// A full-size table with the first `count` entries of `table` in it, and nothing else.

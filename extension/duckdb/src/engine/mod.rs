@@ -21,9 +21,10 @@ mod registry;
 mod scalar;
 mod table;
 mod types;
+mod version;
 mod write;
 
-pub use access::{Caller, NEW_BAND, OLD_BAND, band};
+pub use access::Caller;
 pub use guard::guard;
 pub use help::{Category, Help};
 pub use read::{Column, Input};
@@ -31,6 +32,7 @@ pub use registry::Registry;
 pub use scalar::{Overload, Parameter, ScalarFunction};
 pub use table::{Arguments, TableFunction, Value};
 pub use types::Type;
+pub use version::{NEW_BAND, OLD_BAND, Version};
 pub use write::Output;
 
 pub(crate) use duckdb::ffi;

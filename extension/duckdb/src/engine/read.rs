@@ -1,11 +1,11 @@
 //! Reading the arguments of a call.
 
-use super::{Caller, Type, ffi};
+use super::scalar::Holder;
+use super::{Caller, Type, ffi, version};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// The arguments of one call: columns of equal length.
 pub struct Input<'a> {
@@ -26,16 +26,27 @@ pub struct Column<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The columns of `chunk`, whose types are `kinds`, for a call by `caller`.
+    /// The columns of `chunk`, whose types are `kinds`, held so, for a call by `caller`.
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(caller: Caller, chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
+    pub(super) unsafe fn new(
+        caller: Caller,
+        chunk: ffi::duckdb_data_chunk,
+        kinds: &[(Type, Holder)],
+    ) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
-        let column = |(index, kind): (usize, &Type)| {
-            // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them.
-            unsafe { Column::new(ffi::duckdb_data_chunk_get_vector(chunk, index as u64), *kind, rows) }
+        let column = |(index, (kind, holder)): (usize, &(Type, Holder))| {
+            // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them. A union is a
+            // struct of the members' number and the members, each as long as the union and NULL where that is.
+            unsafe {
+                let mut vector = ffi::duckdb_data_chunk_get_vector(chunk, index as u64);
+                if *holder == Holder::Union {
+                    vector = ffi::duckdb_struct_vector_get_child(vector, 1);
+                }
+                Column::new(vector, *kind, rows)
+            }
         };
         Ok(Self { caller, columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
     }
@@ -266,11 +277,6 @@ impl<'a> Column<'a> {
 /// # Safety
 /// `vector` is a live vector.
 unsafe fn is_flat(vector: ffi::duckdb_vector) -> bool {
-    static LEAVES_CONSTANTS: OnceLock<bool> = OnceLock::new();
-    let leaves_constants = LEAVES_CONSTANTS.get_or_init(|| {
-        // SAFETY: the engine returns a constant text.
-        unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_bytes().starts_with(b"v1.2.")
-    });
     // SAFETY: only in DuckDB 1.2, where `vector` points to an object that begins with this byte.
-    !leaves_constants || unsafe { *vector.cast::<u8>() } == 0
+    !version::of_engine().leaves_constants() || unsafe { *vector.cast::<u8>() } == 0
 }

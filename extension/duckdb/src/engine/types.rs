@@ -77,6 +77,16 @@ impl Type {
     }
 }
 
+impl Type {
+    /// Creates the engine's handle of a union whose only member is of this type.
+    pub(super) fn create_union(&self) -> LogicalType {
+        let member = self.create();
+        let (mut handle, mut name) = (member.raw(), c"value".as_ptr());
+        // SAFETY: type and name live until the call returns, which copies.
+        LogicalType(unsafe { ffi::duckdb_create_union_type(&mut handle, &mut name, 1) })
+    }
+}
+
 /// The type as it is written in SQL.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
