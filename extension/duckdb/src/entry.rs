@@ -34,6 +34,8 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_is_null_value) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_union_type) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_array_vector_get_child) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_struct_type_child_name) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_client_context_get_config_option) == 431 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_scalar_function_set_bind_data_copy) == 519 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_table_function_get_client_context) == 531 * ENTRY);

@@ -148,7 +148,9 @@ mod tests {
         assert_eq!(bbox([-0.002, 0.2, 0.9, 0.9]).unwrap(), Some([0.0, 0.2, 0.9, 0.9]));
         assert_eq!(bbox([0.2, -0.05, 1.0000001, 1.05]).unwrap(), Some([0.2, 0.0, 1.0, 1.0]));
         assert!(bbox([0.2, 0.2, 1.06, 0.9]).unwrap_err().to_string().contains("x1 = 1.06 is outside 0..1"));
-        assert!(bbox([1.0, 0.2, 1.01, 0.9]).unwrap_err().to_string().starts_with("box [1.0, 0.2, 1.01, 0.9] has no area"));
+        assert!(
+            bbox([1.0, 0.2, 1.01, 0.9]).unwrap_err().to_string().starts_with("box [1.0, 0.2, 1.01, 0.9] has no area")
+        );
         assert_eq!(Prompt::point(1.0000001, -0.0005).unwrap().points(), [[1.0, 0.0]]);
         assert!(message(Prompt::point(1.002, 0.5)).contains("x = 1.002 is outside 0..1"));
     }

@@ -13,6 +13,7 @@
 //! - No panic crosses into the engine: each callback is wrapped in [`guard`].
 
 mod access;
+mod any;
 mod guard;
 mod help;
 mod pages;
@@ -25,6 +26,7 @@ mod version;
 mod write;
 
 pub use access::Caller;
+pub use any::AnyColumn;
 pub use guard::guard;
 pub use help::{Category, Help};
 pub use read::{Column, Input};

@@ -3,7 +3,7 @@
 use super::scalar::Holder;
 use super::{Caller, Type, ffi, version};
 use crate::failure::{Failure, Result};
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -30,11 +30,7 @@ impl<'a> Input<'a> {
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(
-        caller: Caller,
-        chunk: ffi::duckdb_data_chunk,
-        kinds: &[(Type, Holder)],
-    ) -> Result<Self> {
+    pub(super) unsafe fn new(caller: Caller, chunk: ffi::duckdb_data_chunk, kinds: &[(Type, Holder)]) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
         let column = |(index, (kind, holder)): (usize, &(Type, Holder))| {
@@ -77,22 +73,37 @@ impl<'a> Column<'a> {
     /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what DuckDB
     /// 1.2 leaves: see [`is_flat`].
     unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Result<Self> {
-        // SAFETY: the caller vouches for the vector.
-        if !unsafe { is_flat(vector) } {
-            return Err(Failure::new(
-                "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
-                 store the value in a table first, or use DuckDB 1.3 or newer",
-            ));
-        }
         // SAFETY: the caller vouches for the vector. A struct has no data of its own.
-        let (data, validity) = unsafe {
-            let data = match kind {
-                Type::Struct(_) => std::ptr::null_mut(),
-                _ => ffi::duckdb_vector_get_data(vector),
-            };
-            (data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const())
-        };
+        let (data, validity) = unsafe { Self::parts(vector, !matches!(kind, Type::Struct(_) | Type::Any)) }?;
         Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
+    }
+
+    /// Where the values, if `has_data`, and the validity of a vector lie.
+    ///
+    /// # Safety
+    /// As of [`Column::new`].
+    pub(super) unsafe fn parts(vector: ffi::duckdb_vector, has_data: bool) -> Result<(*const c_void, *const u64)> {
+        // SAFETY: the caller vouches for the vector.
+        unsafe {
+            if !is_flat(vector) {
+                return Err(Failure::new(
+                    "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
+                     store the value in a table first, or use DuckDB 1.3 or newer",
+                ));
+            }
+            let data = if has_data { ffi::duckdb_vector_get_data(vector) } else { std::ptr::null_mut() };
+            Ok((data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const()))
+        }
+    }
+
+    /// The engine's handle.
+    pub(super) fn vector(&self) -> ffi::duckdb_vector {
+        self.vector
+    }
+
+    /// How many values there are.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// A column without rows.
@@ -236,15 +247,6 @@ impl<'a> Column<'a> {
         unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) }
     }
 
-    /// The field of a `STRUCT` column with this name and type; NULLs if it has none of that name.
-    pub fn field_if_any(&self, (name, kind): (&CStr, Type)) -> Result<Column<'a>> {
-        let Type::Struct(fields) = self.kind else {
-            return Err(Failure::internal("this column holds no structs"));
-        };
-        let found = fields.iter().position(|(field, _)| *field == name);
-        found.map_or_else(|| Ok(Column::none(kind)), |index| self.field(index))
-    }
-
     /// # Safety
     /// The vector holds values of type `T`.
     unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
@@ -264,7 +266,7 @@ impl<'a> Column<'a> {
     }
 
     /// Stops a read as a wrong type: a defect, which [`super::guard`] reports.
-    fn expect(&self, right: bool) {
+    pub(super) fn expect(&self, right: bool) {
         assert!(right, "a column of type {:?} was read as another type", self.kind);
     }
 }

@@ -38,12 +38,15 @@ pub struct Parameter {
     pub types: &'static [Type],
     /// Types that are accepted for no other purpose than to say what to give instead.
     pub refused: &'static [Type],
+    /// Whether the engine is told `ANY`: for structs, which it casts only where they have the very fields. Then `types` are
+    /// what the reference says.
+    pub any: bool,
 }
 
 impl Parameter {
     /// An argument that may have any of `types`.
     pub const fn new(name: &'static str, types: &'static [Type]) -> Self {
-        Self { name, types, refused: &[] }
+        Self { name, types, refused: &[], any: false }
     }
 }
 
@@ -62,7 +65,9 @@ impl Overload {
     /// All combinations of the types of its arguments.
     fn signatures(&self) -> Vec<Vec<Type>> {
         self.parameters.iter().fold(vec![Vec::new()], |signatures, parameter| {
-            let types = || parameter.types.iter().chain(parameter.refused);
+            let (types, refused) =
+                if parameter.any { (&[Type::Any][..], &[][..]) } else { (parameter.types, parameter.refused) };
+            let types = || types.iter().chain(refused);
             let extended = |signature: &Vec<Type>| {
                 let signature = signature.clone();
                 types().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()

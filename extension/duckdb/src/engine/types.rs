@@ -33,6 +33,8 @@ pub enum Type {
     Map(&'static [(&'static CStr, Type); 2]),
     /// `STRUCT(name T, ...)`
     Struct(&'static [(&'static CStr, Type)]),
+    /// Any type, of an argument: what it is shows when the call runs
+    Any,
 }
 
 /// The engine's handle of a type; freed on drop.
@@ -52,6 +54,7 @@ impl Type {
             Type::Timestamp => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
             Type::Varchar => ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
             Type::Blob => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB,
+            Type::Any => ffi::DUCKDB_TYPE_DUCKDB_TYPE_ANY,
             Type::List(child) => {
                 let child = child.create();
                 // SAFETY: `child` is a live handle; the engine copies what it needs.
@@ -101,6 +104,7 @@ impl fmt::Display for Type {
             Type::Timestamp => f.write_str("TIMESTAMP"),
             Type::Varchar => f.write_str("VARCHAR"),
             Type::Blob => f.write_str("BLOB"),
+            Type::Any => f.write_str("ANY"),
             Type::List(child) => write!(f, "{child}[]"),
             Type::Map([(_, key), (_, value)]) => write!(f, "MAP({key}, {value})"),
             Type::Struct(fields) => {

@@ -35,7 +35,9 @@ impl Version {
         let (mut numbers, mut index, mut at) = ([0_u32; 3], 0, 0);
         while at < rest.len() && index < 3 {
             match rest[at] {
-                digit @ b'0'..=b'9' => numbers[index] = numbers[index].saturating_mul(10).saturating_add((digit - b'0') as u32),
+                digit @ b'0'..=b'9' => {
+                    numbers[index] = numbers[index].saturating_mul(10).saturating_add((digit - b'0') as u32)
+                }
                 b'.' => index += 1,
                 _ => break,
             }
