@@ -162,7 +162,7 @@ impl<'a> AnyColumn<'a> {
         let Kind::Number(number) = self.kind else {
             return match self.is_null(row) {
                 true => Ok(None),
-                false => Err(Failure::new(format!("{} where a number is wanted", self.describe()))),
+                false => Err(Failure::new(format!("{} where a number is wanted", self.describe(row)))),
             };
         };
         if self.is_null(row) {
@@ -191,11 +191,14 @@ impl<'a> AnyColumn<'a> {
         Ok(Some(value))
     }
 
-    /// What the values are, for an error message.
-    pub fn describe(&self) -> String {
+    /// What the value of `row` is, for an error message.
+    pub fn describe(&self, row: usize) -> String {
         match &self.kind {
             Kind::Null => "NULL".into(),
-            Kind::Number(_) => "a number".into(),
+            Kind::Number(_) => match self.number(row) {
+                Ok(Some(number)) => format!("the number {number}"),
+                _ => "NULL".into(),
+            },
             Kind::List | Kind::Array(_) => "a list".into(),
             Kind::Struct(names) => format!("a struct with the fields {}", names.join(", ")),
             Kind::Other(ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR) => "a text".into(),

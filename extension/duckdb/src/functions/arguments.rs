@@ -175,14 +175,14 @@ impl<'a> ManyPrompts<'a> {
     fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
         match self.lists.is_null(row) || self.lists.is_list() {
             true => Ok(self.lists.range(row)),
-            false => Err(no_prompt(format_args!("prompts are {}", self.lists.describe()))),
+            false => Err(no_prompt(format_args!("prompts are {}", self.lists.describe(row)))),
         }
     }
 
     fn get(&self, index: usize) -> Result<Option<Prompt>> {
         let Some(prompts) = self.prompts.as_ref().filter(|prompts| !prompts.is_null(index)) else { return Ok(None) };
         if !self.known {
-            return Err(no_prompt(format_args!("a prompt is {}", prompts.describe())));
+            return Err(no_prompt(format_args!("a prompt is {}", prompts.describe(index))));
         }
         let numbers = |lists: &Option<AnyLists<'a>>| lists.as_ref().map_or(Ok(None), |lists| lists.numbers(index));
         let points = self.points.as_ref().map_or(Ok(None), |points| points.range(index))?;
@@ -211,7 +211,7 @@ impl<'a> AnyLists<'a> {
     fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
         match self.lists.is_null(row) || self.lists.is_list() {
             true => Ok(self.lists.range(row)),
-            false => Err(no_prompt(format_args!("a prompt has {} where a list is wanted", self.lists.describe()))),
+            false => Err(no_prompt(format_args!("a prompt has {} where a list is wanted", self.lists.describe(row)))),
         }
     }
 
