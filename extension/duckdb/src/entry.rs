@@ -2,16 +2,15 @@
 //!
 //! The engine hands an extension a table of function pointers. Its first 404 entries, the band v1.2.0, are in
 //! the same order in every release from 1.2 on; what follows moves from release to release, and the table of
-//! an older release is shorter. The `duckdb` crate is generated for one release and copies *all* the entries it
-//! knows, which on an older engine reads past the end of the table. So we ask for the table ourselves, copy the
-//! band, and let the crate copy our copy. The entries beyond the band are empty in it: to call one of them is a
+//! an older release is shorter. The bindings are generated for one release and know *all* its entries, so we copy
+//! the band into a table of that size. The entries beyond the band are empty in it: to call one of them is a
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
 //! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, ffi, guard};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi};
 use crate::failure::{Failure, Result};
 use crate::functions;
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, c_void};
 use std::mem::{MaybeUninit, offset_of};
 
 /// The band of the C API that is used; the extension's footer says the same.
@@ -47,7 +46,7 @@ const _: () = {
 /// # Safety
 /// Called by the engine, with what it gives an extension of type `C_STRUCT`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sam_init_c_api(
+pub unsafe extern "C-unwind" fn sam_init_c_api(
     info: ffi::duckdb_extension_info,
     access: *const ffi::duckdb_extension_access,
 ) -> bool {
@@ -55,18 +54,21 @@ pub unsafe extern "C" fn sam_init_c_api(
     let Some(access) = (unsafe { access.as_ref() }) else {
         return false;
     };
-    // SAFETY: as above.
-    match guard(|| unsafe { initialise(info, access) }) {
-        Ok(loaded) => loaded,
-        Err(failure) => {
-            let text = CString::new(format!("sam: {failure}").replace('\0', " ")).unwrap_or_default();
+    let mut loaded = false;
+    callback(
+        |_| {
+            // SAFETY: as above.
+            loaded = unsafe { initialise(info, access) }?;
+            Ok(())
+        },
+        |text| {
             if let Some(set_error) = access.set_error {
                 // SAFETY: the engine copies the text.
                 unsafe { set_error(info, text.as_ptr()) }
             }
-            false
-        }
-    }
+        },
+    );
+    loaded
 }
 
 /// Registers everything; `false` if the engine does not know our version of the API and has said so itself.
@@ -80,13 +82,7 @@ unsafe fn initialise(info: ffi::duckdb_extension_info, access: &ffi::duckdb_exte
     let Some(table) = (unsafe { copy_bands(get_api(info, API_VERSION.as_ptr())) }) else {
         return Ok(false);
     };
-    let ours = ffi::duckdb_extension_access { get_api: Some(hand_over), ..*access };
-    let version = API_VERSION.to_str().map_err(Failure::internal)?;
-    // SAFETY: with our access functions the crate sees our table in place of the engine's; see `hand_over`.
-    let filled = unsafe { ffi::duckdb_rs_extension_api_init((&raw const table).cast_mut().cast(), &ours, version) };
-    if filled != Ok(true) {
-        return Err(Failure::internal("the table of functions is empty"));
-    }
+    ffi::install(table)?;
     // SAFETY: the engine gives a pointer to the database that loads us, or NULL after an error of its own.
     let Some(database) = (unsafe { get_database(info).as_ref() }) else {
         return Ok(false);
@@ -125,11 +121,6 @@ unsafe fn copy_entries(table: *const c_void, count: usize) -> ffi::duckdb_ext_ap
         std::ptr::copy_nonoverlapping(table.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), count * ENTRY);
         copy.assume_init()
     }
-}
-
-/// Stands in for the engine's `get_api`: the crate passes on, as `info`, the table it is to copy.
-unsafe extern "C" fn hand_over(info: ffi::duckdb_extension_info, _version: *const c_char) -> *const c_void {
-    info.cast::<c_void>().cast_const()
 }
 
 #[cfg(test)]

@@ -24,3 +24,9 @@ pub use precision::Precision;
 pub use prediction::Prediction;
 pub use prompt::Prompt;
 pub use team::Team;
+
+/// Looks at the processor, which the first model otherwise does: for who has to know when it happens.
+pub fn set_up() {
+    // What is wrong with the setting of the instruction set is said by the first model.
+    let _ = sam_kernels::Isa::get();
+}

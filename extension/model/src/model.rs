@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use candle_core::Device;
+use once_cell::race::OnceBox;
 use sam_imaging::{RgbImage, resize_bilinear};
 use sam_kernels::Isa;
 use sha2::{Digest, Sha256};
@@ -55,7 +56,8 @@ pub struct Model {
     network: Network,
     isa: Isa,
     static_bytes: Option<&'static [u8]>,
-    sha256: OnceLock<String>,
+    /// Not behind a lock: a forked child might find it taken for ever.
+    sha256: OnceBox<String>,
 }
 
 /// What runs the network.
@@ -131,7 +133,7 @@ impl Model {
             bytes: checkpoint.bytes(),
             license: config.license.clone(),
         };
-        Ok(Self { info, config, network, isa, static_bytes, sha256: OnceLock::new() })
+        Ok(Self { info, config, network, isa, static_bytes, sha256: OnceBox::new() })
     }
 
     /// What the checkpoint says about itself.
@@ -161,7 +163,7 @@ impl Model {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Ok(self.sha256.get_or_init(|| hex))
+        Ok(self.sha256.get_or_init(|| Box::new(hex)))
     }
 
     /// The thresholds of the mask generator that go with the checkpoint.

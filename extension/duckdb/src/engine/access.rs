@@ -4,6 +4,7 @@
 //! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; the setting
 //! can be switched off while a database is open, but never on.
 
+use super::guard::callback;
 use super::{ffi, version};
 use std::ffi::c_void;
 
@@ -63,15 +64,20 @@ pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> bool {
 
 /// # Safety
 /// Called by the engine when a call is planned.
-unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
-    let mut context = std::ptr::null_mut();
-    // SAFETY: the entries exist in engines that tell. The bind data is a static, which nobody writes or frees.
-    unsafe {
-        ffi::duckdb_scalar_function_get_client_context(info, &mut context);
-        let answer = if setting(context) { &raw const ALLOWED } else { &raw const DENIED };
-        ffi::duckdb_scalar_function_set_bind_data(info, answer.cast_mut().cast::<c_void>(), None);
-        ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
-    }
+unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
+    let body = |_: &mut &'static str| {
+        let mut context = std::ptr::null_mut();
+        // SAFETY: the entries exist in engines that tell. The bind data is a static, which nobody writes or frees.
+        unsafe {
+            ffi::duckdb_scalar_function_get_client_context(info, &mut context);
+            let answer = if setting(context) { &raw const ALLOWED } else { &raw const DENIED };
+            ffi::duckdb_scalar_function_set_bind_data(info, answer.cast_mut().cast::<c_void>(), None);
+            ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
+        }
+        Ok(())
+    };
+    // Should it fail, there is no answer, and the call may open no files.
+    callback(body, |_| ());
 }
 
 /// # Safety

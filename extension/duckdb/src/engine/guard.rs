@@ -1,24 +1,42 @@
 //! Panics stop here.
 
+use super::exception;
 use crate::failure::{Failure, Result};
 use std::any::Any;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `body` and turns a panic into a [`Failure`], so that nothing unwinds into the engine.
-pub fn guard<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guard<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // What `body` touched is not used after a panic: the engine drops the vector with the failed query, and
     // the shared state of the session is behind locks that ignore poisoning.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::internal(message(&*panic))))
 }
 
+/// Runs the body of a callback, which is told where to leave the name of its function once it knows it. What the body
+/// fails with is given to `report`; an exception that the engine has thrown at it is raised again.
+pub fn callback(body: impl FnOnce(&mut &'static str) -> Result<()>, report: impl FnOnce(&CStr)) {
+    let mut name = "sam";
+    if let Err(failure) = guard(|| body(&mut name))
+        && !exception::is_stopped()
+    {
+        let text = error_text(name, &failure);
+        // The engine copies the text, for which there may be no memory.
+        let _ = guard(|| {
+            report(&text);
+            Ok(())
+        });
+    }
+    exception::raise();
+}
+
 /// The text for a failure inside `function`, as C wants it.
-pub(super) fn error_text(function: &str, failure: &Failure) -> CString {
+fn error_text(function: &str, failure: &Failure) -> CString {
     c_string(format!("{function}: {failure}"))
 }
 
 /// Any text as a C string; a NUL inside becomes a space.
-pub(super) fn c_string(text: String) -> CString {
+fn c_string(text: String) -> CString {
     CString::new(text.replace('\0', " ")).unwrap_or_default()
 }
 

@@ -8,12 +8,15 @@
 //! - A row is read only after its validity was checked: the data behind a NULL is undefined.
 //! - A NULL written to a struct is written to all its fields as well, because the engine reads fields without
 //!   looking at the struct.
-//! - A list is reserved once, after its size was checked: the engine reports an oversized reservation by a C++
-//!   exception, which must not pass through Rust.
+//! - A list is reserved once, after its size was checked: growing copies, and doubles the memory.
 //! - No panic crosses into the engine: each callback is wrapped in [`guard`].
+//! - No exception of the engine crosses Rust: each call of the engine stops it, and the callback raises it again at its
+//!   end, see [`exception`].
 
 mod access;
 mod any;
+mod exception;
+pub(crate) mod ffi;
 mod guard;
 mod help;
 mod pages;
@@ -27,7 +30,7 @@ mod write;
 
 pub use access::Caller;
 pub use any::AnyColumn;
-pub use guard::guard;
+pub use guard::callback;
 pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;
@@ -36,5 +39,3 @@ pub use table::{Arguments, TableFunction, Value};
 pub use types::Type;
 pub use version::{NEW_BAND, OLD_BAND, Version};
 pub use write::Output;
-
-pub(crate) use duckdb::ffi;

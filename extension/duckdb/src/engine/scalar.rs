@@ -1,7 +1,7 @@
 //! Scalar functions: one body for each overload.
 
-use super::guard::error_text;
-use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, guard, version};
+use super::guard::callback;
+use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, version};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 
@@ -145,12 +145,17 @@ unsafe extern "C" fn free(registered: *mut c_void) {
 
 /// # Safety
 /// Called by the engine with the arguments of a registered overload.
-unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_data_chunk, result: ffi::duckdb_vector) {
-    // SAFETY: the extra information is the `Registered` of this overload and lives as long as the function.
-    let registered = unsafe { ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>().as_ref() };
-    let outcome = guard(|| {
+unsafe extern "C-unwind" fn call(
+    info: ffi::duckdb_function_info,
+    chunk: ffi::duckdb_data_chunk,
+    result: ffi::duckdb_vector,
+) {
+    let body = |function: &mut &'static str| {
+        // SAFETY: the extra information is the `Registered` of this overload and lives as long as the function.
+        let registered = unsafe { ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>().as_ref() };
         let Registered { name, overload, signature } =
             registered.ok_or_else(|| Failure::internal("no extra information"))?;
+        *function = name;
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
@@ -160,12 +165,9 @@ unsafe extern "C" fn call(info: ffi::duckdb_function_info, chunk: ffi::duckdb_da
             (input, output)
         };
         (overload.run)(&input, &mut output)
-    });
-    if let Err(failure) = outcome {
-        let text = error_text(registered.map_or("sam", |registered| registered.name), &failure);
-        // SAFETY: the engine copies the text.
-        unsafe { ffi::duckdb_scalar_function_set_error(info, text.as_ptr()) }
-    }
+    };
+    // SAFETY: the engine copies the text.
+    callback(body, |text| unsafe { ffi::duckdb_scalar_function_set_error(info, text.as_ptr()) });
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Table functions whose result fits in memory: they list what the session knows, or change it.
 
-use super::guard::error_text;
-use super::{Help, Output, Registry, Type, access, ffi, guard};
+use super::guard::callback;
+use super::{Help, Output, Registry, Type, access, ffi};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::Mutex;
@@ -89,11 +89,11 @@ impl Registry {
 
 /// # Safety
 /// Called by the engine for a registered table function.
-unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
-    // SAFETY: the extra information is the `TableFunction`, or NULL.
-    let function = unsafe { ffi::duckdb_bind_get_extra_info(info).cast::<TableFunction>().as_ref() };
-    let outcome = guard(|| {
-        let function = function.ok_or_else(|| Failure::internal("no extra information"))?;
+unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
+    let body = |name: &mut &'static str| {
+        // SAFETY: the extra information is the `TableFunction`, or NULL.
+        let function = unsafe { ffi::duckdb_bind_get_extra_info(info).cast::<TableFunction>().as_ref() };
+        let function = known(function, name)?;
         for (name, kind) in function.columns {
             // SAFETY: the engine copies name and type.
             unsafe { ffi::duckdb_bind_add_result_column(info, name.as_ptr(), kind.create().raw()) }
@@ -104,12 +104,16 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
         // SAFETY: the box is handed over with the function that frees it.
         unsafe { ffi::duckdb_bind_set_bind_data(info, arguments.cast::<c_void>(), Some(free::<Arguments>)) }
         Ok(())
-    });
-    if let Err(failure) = outcome {
-        let text = error_text(&name_of(function), &failure);
-        // SAFETY: the engine copies the text.
-        unsafe { ffi::duckdb_bind_set_error(info, text.as_ptr()) }
-    }
+    };
+    // SAFETY: the engine copies the text.
+    callback(body, |text| unsafe { ffi::duckdb_bind_set_error(info, text.as_ptr()) });
+}
+
+/// The function that a call is about, whose name it leaves for the message of a failure.
+fn known(function: Option<&'static TableFunction>, name: &mut &'static str) -> Result<&'static TableFunction> {
+    let function = function.ok_or_else(|| Failure::internal("no extra information"))?;
+    *name = function.name.to_str().map_err(Failure::internal)?;
+    Ok(function)
 }
 
 /// The arguments of a call that is being bound.
@@ -151,27 +155,21 @@ unsafe fn text(mut value: ffi::duckdb_value) -> Option<String> {
 
 /// # Safety
 /// Called by the engine for a registered table function, once for each run of the query.
-unsafe extern "C" fn init(info: ffi::duckdb_init_info) {
-    // SAFETY: the extra information is the `TableFunction`, the bind data its `Arguments`, or either is NULL.
-    let (function, arguments) = unsafe {
-        let function = ffi::duckdb_init_get_extra_info(info).cast::<TableFunction>().as_ref();
-        (function, ffi::duckdb_init_get_bind_data(info).cast::<Arguments>().as_ref())
-    };
-    let outcome = guard(|| {
-        let (Some(function), Some(arguments)) = (function, arguments) else {
-            return Err(Failure::internal("no extra information"));
+unsafe extern "C-unwind" fn init(info: ffi::duckdb_init_info) {
+    let body = |name: &mut &'static str| {
+        // SAFETY: the extra information is the `TableFunction`, the bind data its `Arguments`, or either is NULL.
+        let (function, arguments) = unsafe {
+            let function = ffi::duckdb_init_get_extra_info(info).cast::<TableFunction>().as_ref();
+            (function, ffi::duckdb_init_get_bind_data(info).cast::<Arguments>().as_ref())
         };
-        let rows = (function.run)(arguments)?;
+        let rows = (known(function, name)?.run)(arguments.ok_or_else(|| Failure::internal("no arguments"))?)?;
         let pending = Box::into_raw(Box::new(Pending(Mutex::new(rows.into_iter()))));
         // SAFETY: the box is handed over with the function that frees it.
         unsafe { ffi::duckdb_init_set_init_data(info, pending.cast::<c_void>(), Some(free::<Pending>)) }
         Ok(())
-    });
-    if let Err(failure) = outcome {
-        let text = error_text(&name_of(function), &failure);
-        // SAFETY: the engine copies the text.
-        unsafe { ffi::duckdb_init_set_error(info, text.as_ptr()) }
-    }
+    };
+    // SAFETY: the engine copies the text.
+    callback(body, |text| unsafe { ffi::duckdb_init_set_error(info, text.as_ptr()) });
 }
 
 /// # Safety
@@ -183,16 +181,15 @@ unsafe extern "C" fn free<T>(data: *mut c_void) {
 
 /// # Safety
 /// Called by the engine for a registered table function, until it produces no rows.
-unsafe extern "C" fn produce(info: ffi::duckdb_function_info, chunk: ffi::duckdb_data_chunk) {
-    // SAFETY: the extra information is the `TableFunction`, the init data is `Pending`, or either is NULL.
-    let (function, pending) = unsafe {
-        let function = ffi::duckdb_function_get_extra_info(info).cast::<TableFunction>().as_ref();
-        (function, ffi::duckdb_function_get_init_data(info).cast::<Pending>().as_ref())
-    };
-    let outcome = guard(|| {
-        let (Some(function), Some(Pending(pending))) = (function, pending) else {
-            return Err(Failure::internal("no extra information"));
+unsafe extern "C-unwind" fn produce(info: ffi::duckdb_function_info, chunk: ffi::duckdb_data_chunk) {
+    let body = |name: &mut &'static str| {
+        // SAFETY: the extra information is the `TableFunction`, the init data is `Pending`, or either is NULL.
+        let (function, pending) = unsafe {
+            let function = ffi::duckdb_function_get_extra_info(info).cast::<TableFunction>().as_ref();
+            (function, ffi::duckdb_function_get_init_data(info).cast::<Pending>().as_ref())
         };
+        let function = known(function, name)?;
+        let Pending(pending) = pending.ok_or_else(|| Failure::internal("nothing to hand out"))?;
         // SAFETY: plain query of a constant.
         let room = unsafe { ffi::duckdb_vector_size() } as usize;
         let rows: Vec<_> = pending.lock().unwrap_or_else(|poison| poison.into_inner()).by_ref().take(room).collect();
@@ -207,12 +204,9 @@ unsafe extern "C" fn produce(info: ffi::duckdb_function_info, chunk: ffi::duckdb
         // SAFETY: `rows.len()` is at most the size of a vector.
         unsafe { ffi::duckdb_data_chunk_set_size(chunk, rows.len() as u64) }
         Ok(())
-    });
-    if let Err(failure) = outcome {
-        let text = error_text(&name_of(function), &failure);
-        // SAFETY: the engine copies the text.
-        unsafe { ffi::duckdb_function_set_error(info, text.as_ptr()) }
-    }
+    };
+    // SAFETY: the engine copies the text.
+    callback(body, |text| unsafe { ffi::duckdb_function_set_error(info, text.as_ptr()) });
 }
 
 /// Writes the cells of one column; `output` gives the column's vector anew for each cell.
@@ -241,8 +235,4 @@ fn write<'a>(cells: impl Iterator<Item = &'a Value> + Clone, output: impl Fn() -
         }
     }
     Ok(())
-}
-
-fn name_of(function: Option<&TableFunction>) -> std::borrow::Cow<'static, str> {
-    function.map_or("sam".into(), |function| function.name.to_string_lossy())
 }

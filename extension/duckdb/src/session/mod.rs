@@ -1,5 +1,5 @@
 //! What outlives a query. There is one session for the process, shared by all databases, connections and
-//! threads: loaded models, the thread pool, counters and settings.
+//! threads: loaded models, the thread pool, counters and settings. A forked child makes its own: see [`fork`].
 //!
 //! Invariants that keep threads from waiting in a circle:
 //!
@@ -10,6 +10,8 @@
 
 mod cancel;
 mod errors;
+#[allow(unsafe_code)]
+mod fork;
 mod memo;
 mod models;
 mod pool;
@@ -29,12 +31,13 @@ pub use stats::Stats;
 pub use store::{Claim, Look, Store};
 
 use crate::failure::{Failure, Result};
+use fork::Published;
 use resolve::BUILT_IN;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The process-wide state.
 pub struct Session {
-    settings: RwLock<Arc<Settings>>,
+    settings: Published<Settings>,
     pool: RwLock<Arc<Pool>>,
     /// Loaded models.
     pub models: Models,
@@ -48,32 +51,36 @@ pub struct Session {
     pub stats: Stats,
 }
 
-static SESSION: OnceLock<Session> = OnceLock::new();
-
 impl Session {
-    /// The session; started by the first call, which is that of the entry point.
+    /// The session; started by the first call in a process, which is that of the entry point, or in a forked child any.
     ///
     /// # Errors
     /// The settings in the environment are unusable. Later calls try again.
     pub fn get() -> Result<&'static Self> {
-        if let Some(session) = SESSION.get() {
-            return Ok(session);
-        }
-        let settings = Settings::from_environment()?;
-        Ok(SESSION.get_or_init(|| Self {
+        fork::session(|parent| {
+            fork::undivided(set_up);
+            Ok(match parent {
+                None => Self::new(Settings::from_environment()?, Models::new()),
+                Some(parent) => Self::new(parent.settings.inherit(), Models::inherit(&parent.models)),
+            })
+        })
+    }
+
+    fn new(settings: Settings, models: Models) -> Self {
+        Self {
             pool: RwLock::new(Arc::new(Pool::new(settings.threads))),
-            models: Models::new(),
+            models,
             memo: Memo::new(settings.memo_bytes),
             running: Running::default(),
             errors: Errors::default(),
             stats: Stats::default(),
-            settings: RwLock::new(Arc::new(settings)),
-        }))
+            settings: Published::new(settings),
+        }
     }
 
     /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings.get()
     }
 
     /// The threads that rows are spread over. Who has them keeps them until the work is done.
@@ -84,15 +91,15 @@ impl Session {
     /// Changes settings, all or, after a failure of `change`, none, and returns them. Calls that run go on with what
     /// they began with.
     pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<Arc<Settings>> {
-        let mut current = self.settings.write().unwrap_or_else(PoisonError::into_inner);
-        let mut settings = Settings::clone(&current);
-        change(&mut settings)?;
-        if settings.threads != current.threads {
-            *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pool::new(settings.threads));
-        }
-        self.memo.set_budget(settings.memo_bytes);
-        *current = Arc::new(settings);
-        Ok(current.clone())
+        self.settings.change(|current| {
+            let mut settings = current.clone();
+            change(&mut settings)?;
+            if settings.threads != current.threads {
+                *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pool::new(settings.threads));
+            }
+            self.memo.set_budget(settings.memo_bytes);
+            Ok(settings)
+        })
     }
 
     /// The model that the user calls `name`, loaded if need be. Where the caller has no external access there are no
@@ -129,4 +136,10 @@ impl Session {
             "model '{name}' would be read from a file, and {setting} is off; use '{BUILT_IN}', which is built in"
         )))
     }
+}
+
+/// What libraries set up at their first use in a process, and never again: the queues of the pool have a collector.
+fn set_up() {
+    drop(crossbeam_epoch::pin());
+    sam_model::set_up();
 }

@@ -99,6 +99,11 @@ impl Models {
         Self { loaded: Shelf::new(), count: AtomicU64::new(0) }
     }
 
+    /// Those that the parent of a forked child had loaded; see [`super::fork`].
+    pub fn inherit(parent: &Self) -> Self {
+        Self { loaded: Shelf::inherit(&parent.loaded), count: AtomicU64::new(parent.count.load(Ordering::Relaxed)) }
+    }
+
     /// The model that the user calls `name`, loaded if need be.
     ///
     /// To be called on a thread of the engine, not of the pool: see [`super`].

@@ -2,19 +2,25 @@
 //! over a pool of our own. All queries share it: it never oversubscribes the machine.
 
 use crate::failure::{Failure, Result};
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::OnceLock;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use std::cell::OnceCell;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A pool whose threads start with the first work.
 pub struct Pool {
     threads: usize,
-    started: OnceLock<std::result::Result<ThreadPool, String>>,
+    started: Mutex<Option<Arc<ThreadPool>>>,
+}
+
+thread_local! {
+    /// A pool of nobody but this thread, for work where no other thread can be had.
+    static ALONE: OnceCell<ThreadPool> = const { OnceCell::new() };
 }
 
 impl Pool {
     /// A pool of `threads` threads.
     pub fn new(threads: usize) -> Self {
-        Self { threads, started: OnceLock::new() }
+        Self { threads, started: Mutex::new(None) }
     }
 
     /// How many threads there are.
@@ -22,18 +28,61 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `work` on the pool and waits for it.
+    /// Runs `work` on the pool and waits for it. Where the system gives no threads the calling one does it alone, with
+    /// the same result; the next work asks for threads again.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        let pool = self.started.get_or_init(|| {
-            let builder = ThreadPoolBuilder::new().num_threads(self.threads);
-            builder.thread_name(|index| format!("sam-{index}")).build().map_err(|error| error.to_string())
-        });
-        let pool = pool.as_ref().map_err(|error| {
-            Failure::query(format!(
-                "cannot start {} threads: {error}; ask for fewer with CALL sam_configure(threads := ...)",
-                self.threads
-            ))
-        })?;
+        match self.started() {
+            Ok(pool) => Ok(pool.install(work)),
+            Err(refusal) => alone(work, &refusal),
+        }
+    }
+
+    fn started(&self) -> std::result::Result<Arc<ThreadPool>, ThreadPoolBuildError> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = &*started {
+            return Ok(pool.clone());
+        }
+        let builder = ThreadPoolBuilder::new().num_threads(self.threads);
+        let pool = Arc::new(builder.thread_name(|index| format!("sam-{index}")).build()?);
+        *started = Some(pool.clone());
+        Ok(pool)
+    }
+}
+
+/// Runs `work` on this thread, and nothing of it on rayon's global pool, which belongs to the whole process.
+fn alone<T: Send>(work: impl FnOnce() -> T + Send, refusal: &ThreadPoolBuildError) -> Result<T> {
+    ALONE.with(|alone| {
+        if alone.get().is_none() {
+            let pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+            let failed = |error| Failure::query(format!("cannot start threads: {refusal}; nor work without: {error}"));
+            alone.set(pool.map_err(failed)?).map_err(|_| Failure::internal("a thread has two pools"))?;
+        }
+        let pool = alone.get().ok_or_else(|| Failure::internal("a thread has no pool"))?;
         Ok(pool.install(work))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rayon::prelude::*;
+
+    #[test]
+    fn works_with_threads_and_without() {
+        let pool = Pool::new(3);
+        let sum = || (0..1000).into_par_iter().map(|value| value * 2).sum::<i32>();
+        assert_eq!(pool.run(|| (sum(), rayon::current_num_threads())), Ok((999_000, 3)));
+        let refused = |_| Err(std::io::Error::other("no"));
+        let refusal = ThreadPoolBuilder::new().num_threads(2).spawn_handler(refused).build().err().unwrap();
+        std::thread::spawn(move || {
+            let here = std::thread::current().id();
+            for _ in 0..2 {
+                let work = || (sum(), rayon::current_num_threads(), std::thread::current().id());
+                assert_eq!(alone(work, &refusal), Ok((999_000, 1, here)));
+                assert_eq!(pool.run(|| rayon::current_num_threads()), Ok(3));
+            }
+        })
+        .join()
+        .unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! Values that are made once for each key, however many threads ask at the same time.
 
+use super::fork::Published;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,12 +12,24 @@ type Slot<V> = Arc<Mutex<Option<Arc<V>>>>;
 /// A map from keys to shared values.
 pub struct Shelf<K, V> {
     slots: Mutex<HashMap<K, Slot<V>>>,
+    /// The values that are made, for a forked child.
+    made: Published<Vec<(K, Arc<V>)>>,
 }
 
 impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
     /// An empty shelf.
     pub fn new() -> Self {
-        Self { slots: Mutex::new(HashMap::new()) }
+        Self::with(Vec::new())
+    }
+
+    /// A shelf with the values of that which a forked child has inherited, but for those that were just being made.
+    pub fn inherit(parent: &Self) -> Self {
+        Self::with(parent.made.inherit())
+    }
+
+    fn with(made: Vec<(K, Arc<V>)>) -> Self {
+        let slot = |(key, value): &(K, Arc<V>)| (key.clone(), Arc::new(Mutex::new(Some(value.clone()))));
+        Self { slots: Mutex::new(made.iter().map(slot).collect()), made: Published::new(made) }
     }
 
     /// The value of `key`, made by `make` if there is none. Of several threads that ask for the same key one
@@ -28,6 +42,12 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
         }
         let value = Arc::new(make()?);
         *place = Some(value.clone());
+        let entry = (key.clone(), value.clone());
+        self.publish(|made| {
+            // Unless it was taken out meanwhile.
+            let there = lock(&self.slots).get(key).is_some_and(|current| Arc::ptr_eq(current, &slot));
+            made.extend(there.then_some(entry));
+        });
         Ok(value)
     }
 
@@ -35,7 +55,16 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
     /// its users are done.
     pub fn take(&self, unwanted: impl Fn(&K) -> bool) -> Vec<Arc<V>> {
         let slots: Vec<_> = lock(&self.slots).extract_if(|key, _| unwanted(key)).map(|(_, slot)| slot).collect();
+        self.publish(|made| made.retain(|(key, _)| !unwanted(key)));
         slots.into_iter().filter_map(|slot| slot.try_lock().ok()?.take()).collect()
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Vec<(K, Arc<V>)>)) {
+        let Ok(_) = self.made.change(|made| {
+            let mut made = made.clone();
+            change(&mut made);
+            Ok::<_, Infallible>(made)
+        });
     }
 
     /// All values that are made, but for those being made just now.

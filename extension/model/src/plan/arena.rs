@@ -1,6 +1,6 @@
 //! Memory that is kept from picture to picture: fresh pages cost more than most steps that fill them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use sam_kernels::{AlignedVec, Scratch};
 
@@ -59,7 +59,13 @@ impl<E: Element> Tiles<E> {
 }
 
 /// Things that are lent out and kept for the next one who needs them.
+///
+/// The lock is held for a moment only. Should it not be free soon, its holder is a thread that was left behind in the
+/// parent of a forked process: then nothing is kept.
 pub(super) struct Kept<T>(Mutex<Vec<T>>);
+
+/// How often the lock is tried: some tens of microseconds.
+const TRIES: usize = 1000;
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
@@ -70,10 +76,39 @@ impl<T> Default for Kept<T> {
 impl<T> Kept<T> {
     /// Lends one that is kept, or that `make` makes, to `work`.
     pub(super) fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = self.lock().and_then(|mut kept| kept.pop());
         let mut thing = free.unwrap_or_else(make);
         let result = work(&mut thing);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
+        if let Some(mut kept) = self.lock() {
+            kept.push(thing);
+        }
         result
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, Vec<T>>> {
+        for _ in 0..TRIES {
+            match self.0.try_lock() {
+                Ok(kept) => return Some(kept),
+                Err(TryLockError::Poisoned(kept)) => return Some(kept.into_inner()),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_are_kept_unless_the_lock_is_lost() {
+        let kept = Kept::default();
+        assert_eq!(kept.with(|| 1, |thing| std::mem::replace(thing, 2)), 1);
+        assert_eq!(kept.with(|| 1, |thing| *thing), 2);
+        let lost = kept.0.lock().unwrap();
+        assert_eq!(kept.with(|| 7, |thing| *thing), 7);
+        drop(lost);
+        assert_eq!(kept.with(|| 1, |thing| *thing), 2);
     }
 }
