@@ -8,7 +8,7 @@
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
 //! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, ffi, guard};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, ffi, guard, silence_panics};
 use crate::failure::{Failure, Result};
 use crate::functions;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -52,6 +52,7 @@ pub unsafe extern "C" fn sam_init_c_api(
     let Some(access) = (unsafe { access.as_ref() }) else {
         return false;
     };
+    silence_panics();
     // SAFETY: as above.
     match guard(|| unsafe { initialise(info, access) }) {
         Ok(loaded) => loaded,

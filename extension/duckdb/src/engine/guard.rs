@@ -12,6 +12,12 @@ pub fn guard<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::internal(message(&*panic))))
 }
 
+/// Keeps panics from being printed: they become errors of the query, and the terminal belongs to whoever embeds the engine.
+/// The hook is that of this library's own copy of Rust's runtime; other code in the process keeps its own.
+pub fn silence_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
 /// The text for a failure inside `function`, as C wants it.
 pub(super) fn error_text(function: &str, failure: &Failure) -> CString {
     c_string(format!("{function}: {failure}"))

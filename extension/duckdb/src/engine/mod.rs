@@ -24,7 +24,7 @@ mod types;
 mod write;
 
 pub use access::{Caller, NEW_BAND, OLD_BAND, band};
-pub use guard::guard;
+pub use guard::{guard, silence_panics};
 pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;
