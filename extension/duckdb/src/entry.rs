@@ -7,7 +7,7 @@
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
 //! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi, silence_panics};
 use crate::failure::{Failure, Result};
 use crate::functions;
 use std::ffi::{CStr, c_void};
@@ -54,6 +54,7 @@ pub unsafe extern "C-unwind" fn sam_init_c_api(
     let Some(access) = (unsafe { access.as_ref() }) else {
         return false;
     };
+    silence_panics();
     let mut loaded = false;
     callback(
         |_| {

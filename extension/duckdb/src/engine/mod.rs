@@ -30,7 +30,7 @@ mod write;
 
 pub use access::Caller;
 pub use any::AnyColumn;
-pub use guard::callback;
+pub use guard::{callback, silence_panics};
 pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;

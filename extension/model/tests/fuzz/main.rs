@@ -1,4 +1,4 @@
-//! Untrusted bytes: pictures, run lengths, embeddings, checkpoints. Whatever they are, they are read or refused, without
+//! Untrusted bytes: pictures, run lengths, embeddings, checkpoints, their pickles and headers. Whatever they are, they are read or refused, without
 //! a panic, within the limits.
 //!
 //! Good files are damaged at random, and what every reader promises is checked. The random numbers are the same in every
@@ -157,15 +157,68 @@ fn checkpoints() {
     let mut seeds = files(&["test/reference/vit_tiny", "test/fuzz/checkpoints"]);
     seeds.push(fs::read(root().join("extension/model/assets/nano.safetensors")).unwrap());
     let path = std::env::temp_dir().join(format!("sam-fuzz-{}", std::process::id()));
-    fuzz("checkpoints", &seeds, 200, |bytes| {
-        fs::write(&path, bytes).unwrap();
-        match Model::open(&path, Precision::F32) {
-            Ok(model) => model.info().parameters > 0,
-            Err(error) => {
-                assert!(!error.to_string().is_empty());
-                false
-            }
+    fuzz("checkpoints", &seeds, 200, |bytes| opened(&path, bytes));
+    fs::remove_file(path).unwrap();
+}
+
+/// The files of an archive, whole.
+fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let read = |index| {
+        let mut entry = archive.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        (entry.name().unwrap().into_owned(), bytes)
+    };
+    (0..archive.len()).map(read).collect::<Vec<_>>()
+}
+
+/// Opens a checkpoint of these bytes.
+fn opened(path: &Path, bytes: &[u8]) -> bool {
+    fs::write(path, bytes).unwrap();
+    match Model::open(path, Precision::F32) {
+        Ok(model) => model.info().parameters > 0,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
         }
+    }
+}
+
+/// Damaged pickles beside storages that are whole.
+#[test]
+fn pickles() {
+    let plain = entries(&fs::read(root().join("test/reference/vit_tiny/plain.pt")).unwrap());
+    let is_pickle = |name: &str| name.ends_with("/data.pkl");
+    let mut seeds = vec![plain.iter().find(|(name, _)| is_pickle(name)).unwrap().1.clone()];
+    for archive in files(&["test/reference/vit_tiny/variants"]) {
+        seeds.extend(entries(&archive).into_iter().filter(|(name, _)| is_pickle(name)).map(|(_, bytes)| bytes));
+    }
+    seeds.extend(files(&["test/fuzz/pickles"]));
+    let path = std::env::temp_dir().join(format!("sam-fuzz-pickle-{}", std::process::id()));
+    fuzz("pickles", &seeds, 200, |pickle| {
+        let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, bytes) in &plain {
+            out.start_file(name.as_str(), options).unwrap();
+            std::io::Write::write_all(&mut out, if is_pickle(name) { pickle } else { bytes }).unwrap();
+        }
+        opened(&path, &out.finish().unwrap().into_inner())
+    });
+    fs::remove_file(path).unwrap();
+}
+
+/// Damaged headers of safetensors before values that are whole.
+#[test]
+fn headers() {
+    let nano = fs::read(root().join("extension/model/assets/nano.safetensors")).unwrap();
+    let length = u64::from_le_bytes(nano[..8].try_into().unwrap()) as usize;
+    let (header, values) = (nano[8..8 + length].to_vec(), &nano[8 + length..]);
+    let mut seeds = vec![header];
+    seeds.extend(files(&["test/fuzz/headers"]));
+    let path = std::env::temp_dir().join(format!("sam-fuzz-header-{}", std::process::id()));
+    fuzz("headers", &seeds, 200, |header| {
+        opened(&path, &[&(header.len() as u64).to_le_bytes()[..], header, values].concat())
     });
     fs::remove_file(path).unwrap();
 }

@@ -6,3 +6,5 @@ mod generate;
 mod records;
 mod reference;
 mod seeded;
+mod stated;
+mod variants;
