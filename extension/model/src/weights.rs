@@ -41,6 +41,9 @@ impl<'a> Weights<'a> {
     /// The tensor `name` as `f32`; it must have `shape` and finite values.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let name = format!("{}{name}", self.prefix);
+        if shape.contains(&0) && self.checkpoint.shape(&name) == Some(shape) {
+            return Err(self.checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}: no values")));
+        }
         let tensor = self.checkpoint.load(&name, shape)?.to_dtype(DType::F32)?.to_device(self.device)?;
         self.taken.borrow_mut().insert(name);
         Ok(tensor)
@@ -63,9 +66,9 @@ impl<'a> Weights<'a> {
         Ok((weight.broadcast_mul(&scale.reshape((outputs, 1, 1, 1))?)?, bias))
     }
 
-    /// The shape of the tensor `name`, if there is one.
-    pub(crate) fn shape(&self, name: &str) -> Option<&'a [usize]> {
-        self.checkpoint.shape(&format!("{}{name}", self.prefix))
+    /// Side `axis` of the tensor `name`, if there is such a tensor with so many sides.
+    pub(crate) fn side(&self, name: &str, axis: usize) -> Option<usize> {
+        self.checkpoint.shape(&format!("{}{name}", self.prefix))?.get(axis).copied()
     }
 }
 
@@ -89,7 +92,7 @@ pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>
 /// Takes the weights for mask prompts, which are part of every checkpoint but not offered: they are checked like all
 /// others. `weights` are those below `mask_downscaling`.
 pub(crate) fn take_mask_downscaling(weights: &Weights, width: usize) -> Result<()> {
-    let hidden = weights.shape("3.weight").map_or(16, |shape| shape[0]);
+    let hidden = weights.side("3.weight", 0).unwrap_or(16);
     for (name, shape) in [
         ("0.weight", vec![hidden / 4, 1, 2, 2]),
         ("0.bias", vec![hidden / 4]),

@@ -24,7 +24,7 @@ mod types;
 mod write;
 
 pub use access::{Caller, NEW_BAND, OLD_BAND, band};
-pub use guard::guard;
+pub use guard::{POOL_THREAD, guard};
 pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;

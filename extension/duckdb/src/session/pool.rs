@@ -1,6 +1,7 @@
 //! The threads. DuckDB gives a table of less than 122,880 rows one thread, so the rows of one vector are spread
 //! over a pool of our own. All queries share it: it never oversubscribes the machine.
 
+use crate::engine::POOL_THREAD;
 use crate::failure::{Failure, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
@@ -26,7 +27,7 @@ impl Pool {
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         let pool = self.started.get_or_init(|| {
             let builder = ThreadPoolBuilder::new().num_threads(self.threads);
-            builder.thread_name(|index| format!("sam-{index}")).build().map_err(|error| error.to_string())
+            builder.thread_name(|index| format!("{POOL_THREAD}{index}")).build().map_err(|error| error.to_string())
         });
         let pool = pool.as_ref().map_err(|error| {
             Failure::query(format!(

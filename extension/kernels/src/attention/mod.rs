@@ -6,6 +6,7 @@
 //! plus `(keys + 8) * 2^-24` through the sums; bf16 adds 2^-8 for the rounded probabilities and the output.
 
 mod absorbed;
+mod bias;
 mod core;
 mod global;
 mod pack;
@@ -13,11 +14,12 @@ mod relative;
 mod window;
 
 pub use absorbed::{add, softmax_rows, softmax_tokens, weighted_sums};
+pub use bias::Bias;
 pub use global::AttendRun;
 pub use global::{KeyValues, attend};
 pub use relative::RelativePositions;
 pub use window::WindowRun;
-pub use window::{Bias, WindowPiece, Windows};
+pub use window::{WindowPiece, Windows};
 
 use crate::elem::Elem;
 
