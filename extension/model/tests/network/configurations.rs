@@ -185,6 +185,15 @@ impl Small {
     }
 }
 
+/// A small ViT of which the tensors whose names contain `part` have other shapes.
+fn vit(name: &str, part: &str, change: impl Fn(&mut Vec<usize>)) -> PathBuf {
+    let path = seeded::scratch(&format!("{name}-{}.safetensors", std::process::id()));
+    let mut shapes = seeded::shapes("vit_tiny");
+    shapes.iter_mut().filter(|(name, _)| name.contains(part)).for_each(|(_, shape)| change(shape));
+    seeded::write(&path, &seeded::of_shapes(shapes));
+    path
+}
+
 fn picture() -> RgbImage {
     RgbImage::from_fn(50, 40, |x, y| image::Rgb([(5 * x) as u8, (6 * y) as u8, (3 * x ^ 5 * y) as u8]))
 }
@@ -234,8 +243,9 @@ fn plan_equals_graph() {
         ("decoder-8", Small { channels: 8, decoder_heads: 4, ..Small::new(36, 9, 70, 1) }),
         ("stages", stages),
     ];
-    for (name, small) in cases {
-        let path = small.file(name, |_| {});
+    let mut files: Vec<_> = cases.into_iter().map(|(name, small)| (name, small.file(name, |_| {}))).collect();
+    files.push(("vit-window-20-of-4", vit("vit-window", "blocks.0.attn.rel_pos", |shape| shape[0] = 39)));
+    for (name, path) in files {
         let model = |engine: Engine| Model::open(&path, engine).unwrap_or_else(|error| panic!("{error}"));
         let expected = outputs(&model(Engine::Graph), Team::ALONE);
         for (precision, tolerance) in [(Precision::F32, 1e-3), (Precision::Bf16, 0.2)] {
@@ -281,6 +291,21 @@ fn sizes_that_cannot_run_are_refused() {
     ] {
         let text = refusal(name, field, value);
         assert!(text.contains(reason), "{name}: {text}");
+    }
+    for (part, size, reason) in [
+        ("blocks.0.attn.rel_pos", 2 * 257 - 1, "a window is 257 tokens wide, and 1 to 256 are supported"),
+        ("patch_embed.proj.weight", 32, "patches are 32 pixels wide, and at most 16 are supported"),
+        ("patch_embed.proj.weight", 2, "the input side must lie between 16 and 8192 pixels"),
+    ] {
+        let change = |shape: &mut Vec<usize>| {
+            let first = if shape.len() == 4 { 2 } else { 0 };
+            let last = if shape.len() == 4 { 4 } else { 1 };
+            shape[first..last].fill(size);
+        };
+        let path = vit(&format!("vit-{size}"), part, change);
+        let Err(error) = Model::open(&path, Precision::F32) else { panic!("{part} of {size} was accepted") };
+        std::fs::remove_file(path).unwrap();
+        assert!(error.to_string().contains(reason), "{error}");
     }
     // tensors without values, or without sides
     for (name, shape) in [("empty", vec![0, 6]), ("scalar", vec![])] {
