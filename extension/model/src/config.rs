@@ -95,6 +95,15 @@ pub(crate) fn pixel_std() -> [f32; 3] {
     [58.395, 57.12, 57.375]
 }
 
+/// Widest layer: what no published model comes near.
+const MAX_WIDTH: usize = 1 << 16;
+
+/// Widest window in tokens. One of 256 x 256 has 65,536 keys for each query.
+const MAX_WINDOW: usize = 256;
+
+/// Largest patch in pixels: what the convolution over patches is made for.
+const MAX_PATCH: usize = 16;
+
 impl EncoderConfig {
     /// Side of the square input in pixels.
     pub(crate) fn img_size(&self) -> usize {
@@ -179,12 +188,21 @@ impl Config {
         config.validate(checkpoint)
     }
 
-    /// Relations between sizes that the network relies on (divisibility, equal widths, plausible magnitudes).
+    /// Relations between sizes that the network relies on (divisibility, equal widths, plausible magnitudes). What is
+    /// accepted here, and has tensors of these sizes, runs: the kernels have no limits of their own beyond these.
     fn validate(self, checkpoint: &Checkpoint) -> Result<Self> {
         let require = |holds: bool, what: &str| {
             if holds { Ok(()) } else { Err(checkpoint.architecture_error(format!("its sizes do not fit: {what}"))) }
         };
         let divides = |divisor: usize, value: usize| divisor > 0 && value > 0 && value.is_multiple_of(divisor);
+        let width = |width: usize, whose: &str| {
+            let what = format!("{whose} has {width} channels, and 1 to {MAX_WIDTH} are supported");
+            require((1..=MAX_WIDTH).contains(&width), &what)
+        };
+        let window = |side: usize| {
+            let what = format!("a window is {side} tokens wide, and 1 to {MAX_WINDOW} are supported");
+            require((1..=MAX_WINDOW).contains(&side), &what)
+        };
         let img_size = self.image_encoder.img_size();
         require((16..=8192).contains(&img_size), "the input side must lie between 16 and 8192 pixels")?;
         let grid = self.image_encoder.grid();
@@ -206,12 +224,15 @@ impl Config {
                         && encoder.merge_strides.len() == stages - 1,
                     "every stage needs a width, depth, head count and window, and a merge stride between two stages",
                 )?;
+                for stage in 0..stages {
+                    width(encoder.embed_dims[stage], "a stage of the image encoder")?;
+                }
                 for stage in 1..stages {
                     require(
                         divides(encoder.num_heads[stage], encoder.embed_dims[stage]),
                         "heads must divide the width",
                     )?;
-                    require(encoder.window_sizes[stage] > 0, "a window must have at least one token")?;
+                    window(encoder.window_sizes[stage])?;
                 }
                 require(divides(2, encoder.embed_dims[0]), "the first width must be even")?;
                 require(
@@ -220,16 +241,30 @@ impl Config {
                 )?;
             }
             EncoderConfig::Vit(encoder) => {
+                width(encoder.embed_dim, "the image encoder")?;
+                width(encoder.mlp_dim, "the image encoder's perceptron")?;
                 require(divides(encoder.num_heads, encoder.embed_dim), "heads must divide the width")?;
                 require(divides(encoder.patch_size, encoder.img_size), "patches must divide the input")?;
                 require(
-                    encoder.windows.iter().all(|window| *window != Some(0)),
-                    "a window must have at least one token",
+                    encoder.patch_size <= MAX_PATCH,
+                    &format!("patches are {} pixels wide, and at most {MAX_PATCH} are supported", encoder.patch_size),
                 )?;
+                for side in encoder.windows.iter().flatten() {
+                    window(*side)?;
+                }
             }
         }
+        // Masks have four times the embedding's side, and are enlarged to the input.
+        let grid = self.image_encoder.grid();
+        require(
+            4 * grid <= img_size,
+            &format!("masks would be {} pixels wide, more than the input's {img_size}", 4 * grid),
+        )?;
         let decoder = &self.mask_decoder;
         require(self.image_encoder.out_chans() == decoder.transformer_dim, "encoder and decoder widths differ")?;
+        width(decoder.transformer_dim, "the decoder")?;
+        width(decoder.mlp_dim, "the decoder's perceptron")?;
+        width(decoder.iou_head_hidden_dim, "the head of predicted IoUs")?;
         require(divides(8, decoder.transformer_dim), "the decoder's width must be a multiple of 8")?;
         require(
             divides(decoder.attention_downsample_rate, decoder.transformer_dim)
@@ -238,7 +273,10 @@ impl Config {
         )?;
         require(decoder.num_heads <= 16, "the decoder can have at most 16 heads")?;
         require((1..=16).contains(&decoder.num_multimask_outputs), "1 to 16 multimask outputs are supported")?;
-        require(decoder.iou_head_depth >= 1 && decoder.depth >= 1, "the decoder needs at least one layer")?;
+        require(
+            (1..=64).contains(&decoder.iou_head_depth) && (1..=64).contains(&decoder.depth),
+            "the decoder and its head of predicted IoUs need 1 to 64 layers",
+        )?;
         Ok(self)
     }
 }

@@ -53,6 +53,9 @@ impl<'a> Weights<'a> {
     /// The values of the tensor `name`, row-major.
     pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let name = format!("{}{name}", self.prefix);
+        if shape.contains(&0) && self.checkpoint.shape(&name) == Some(shape) {
+            return Err(self.checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}: no values")));
+        }
         let values = self.checkpoint.load(&name, shape)?;
         self.taken.borrow_mut().insert(name);
         Ok(values)
@@ -81,9 +84,9 @@ impl<'a> Weights<'a> {
         Ok((weight, bias))
     }
 
-    /// The shape of the tensor `name`, if there is one.
-    pub(crate) fn shape(&self, name: &str) -> Option<&'a [usize]> {
-        self.checkpoint.shape(&format!("{}{name}", self.prefix))
+    /// Side `axis` of the tensor `name`, if there is such a tensor with so many sides.
+    pub(crate) fn side(&self, name: &str, axis: usize) -> Option<usize> {
+        self.checkpoint.shape(&format!("{}{name}", self.prefix))?.get(axis).copied()
     }
 }
 
@@ -103,7 +106,7 @@ pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>
 /// Takes the weights for mask prompts, which are part of every checkpoint but not offered: they are checked like all
 /// others. `weights` are those below `mask_downscaling`.
 pub(crate) fn take_mask_downscaling(weights: &Weights, width: usize) -> Result<()> {
-    let hidden = weights.shape("3.weight").map_or(16, |shape| shape[0]);
+    let hidden = weights.side("3.weight", 0).unwrap_or(16);
     for (name, shape) in [
         ("0.weight", vec![hidden / 4, 1, 2, 2]),
         ("0.bias", vec![hidden / 4]),

@@ -10,7 +10,7 @@ mod damage;
 
 use damage::{Random, damage};
 use sam_imaging::{ImageError, Limits, Rle};
-use sam_model::{BlobType, Model, ModelError, Precision, Team};
+use sam_model::{BlobType, Model, ModelError, Precision, Prompt, Team};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -177,7 +177,12 @@ fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
 fn opened(path: &Path, bytes: &[u8]) -> bool {
     fs::write(path, bytes).unwrap();
     match Model::open(path, Precision::F32) {
-        Ok(model) => model.info().parameters > 0,
+        // What is accepted runs.
+        Ok(model) => {
+            let embedding = model.embed(&sam_imaging::RgbImage::new(40, 30), Team::ALONE).unwrap();
+            let prediction = model.predict(&embedding, &Prompt::point(0.5, 0.5).unwrap(), Team::ALONE).unwrap();
+            prediction.low_res_logits(0).len() == model.info().mask_size.pow(2)
+        }
         Err(error) => {
             assert!(!error.to_string().is_empty());
             false

@@ -1,13 +1,11 @@
 //! Checkpoint files: formats, naming conventions, and what is said of files that cannot be run.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::{records, seeded};
+use crate::records;
+use crate::seeded::{self, Tensors};
 use sam_imaging::RgbImage;
 use sam_model::{Model, Precision, Prompt, Team};
-
-pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 pub fn tiny() -> Tensors {
     seeded::tensors("vit_tiny")

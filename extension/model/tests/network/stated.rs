@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::checkpoints::{Tensors, logits, refusal, tiny, written};
+use crate::checkpoints::{logits, refusal, tiny, written};
+use crate::seeded::Tensors;
 use crate::{records, seeded};
 use sam_model::{Model, Precision};
 
