@@ -1,283 +1,357 @@
-//! Reading arguments of any type: what the engine passes is looked at when the call runs.
+//! Arguments of any type. What they are is looked up in each call, so that structs may have their fields in any order,
+//! and more of them, and numbers may be of any type: the engine's own casts between structs differ from release to
+//! release, and go by position in some.
 
+use super::types::LogicalType;
 use super::{Column, Type, ffi};
 use crate::failure::{Failure, Result};
-use std::ffi::{CStr, c_char, c_void};
-use std::marker::PhantomData;
+use std::borrow::Cow;
+use std::ffi::CStr;
 use std::ops::Range;
 
-/// A vector of values of a type that is known when the call runs.
-pub struct AnyColumn<'a> {
-    vector: ffi::duckdb_vector,
-    kind: Kind,
-    rows: usize,
-    data: *const c_void,
-    validity: *const u64,
-    engine: PhantomData<&'a ()>,
+/// A column of a type that only the call knows.
+pub struct Any<'a> {
+    column: Column<'a>,
+    kind: Kind<'a>,
 }
 
-/// What is read differently.
-#[derive(Debug, Clone, PartialEq)]
-enum Kind {
-    /// `NULL` without a type.
+/// What the values of a column are.
+pub enum Kind<'a> {
+    /// Nothing: all are NULL.
     Null,
+    /// Numbers of any type.
     Number(Number),
-    List,
-    /// With the length of each.
-    Array(usize),
-    /// With the names of the fields.
-    Struct(Vec<String>),
-    /// Anything else, by the engine's number of the type.
-    Other(u32),
+    /// `VARCHAR`, `JSON`
+    Text,
+    /// `BLOB`
+    Bytes,
+    /// Lists; here are the elements of all, one after the other.
+    List(Box<Any<'a>>),
+    /// Lists of so many elements each.
+    Array(usize, Box<Any<'a>>),
+    /// Structs: names and fields.
+    Struct(Vec<(String, Any<'a>)>),
+    /// A type that is nothing to us, with what it is called.
+    Other(&'static str),
 }
 
-/// How numbers are stored.
+/// Numbers as the engine keeps them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Number {
+pub enum Number {
+    /// 0 and 1
     Boolean,
-    I8,
-    I16,
-    I32,
-    I64,
-    I128,
-    U8,
-    U16,
-    U32,
-    U64,
-    F32,
-    F64,
-    /// A whole number, and what it is divided by.
-    Decimal(Whole, f64),
+    Tinyint,
+    Smallint,
+    Integer,
+    Bigint,
+    Hugeint,
+    Utinyint,
+    Usmallint,
+    Uinteger,
+    Ubigint,
+    Float,
+    Double,
+    /// The integers of a `DECIMAL`, and the power of ten that divides them.
+    Decimal(Integer, u8),
 }
 
-/// How the whole number of a decimal is stored.
+/// The integer of a `DECIMAL`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Whole {
-    I16,
-    I32,
-    I64,
-    I128,
+pub enum Integer {
+    Two,
+    Four,
+    Eight,
+    Sixteen,
 }
 
-impl<'a> Column<'a> {
-    /// The values of an argument that may have any type.
-    pub fn any(&self) -> Result<AnyColumn<'a>> {
-        self.expect(self.kind() == Type::Any);
-        // SAFETY: the vector lives as long as the column.
-        unsafe { AnyColumn::new(self.vector(), self.rows()) }
+impl<'a> Any<'a> {
+    /// The values of an argument that was registered as [`Type::Any`].
+    pub fn new(column: Column<'a>) -> Result<Self> {
+        if column.kind() != Type::Any {
+            return Err(Failure::internal("this argument has a type"));
+        }
+        // SAFETY: the vector of a column lives as long as it, and has so many rows.
+        unsafe { Self::of(column.vector(), column.rows()) }
     }
-}
 
-impl<'a> AnyColumn<'a> {
     /// # Safety
-    /// `vector` is a vector with `rows` rows that outlives `'a` unchanged.
-    unsafe fn new(vector: ffi::duckdb_vector, rows: usize) -> Result<Self> {
-        // SAFETY: the caller vouches for the vector; the handle of the type is destroyed once.
+    /// As [`Column::of`].
+    unsafe fn of(vector: ffi::duckdb_vector, rows: usize) -> Result<Self> {
+        // SAFETY: the caller vouches for the vector.
+        let logical = unsafe { LogicalType::of_vector(vector) };
+        // SAFETY: the type is live.
+        let id = unsafe { ffi::duckdb_get_type_id(logical.raw()) };
+        let (kind, data) = match id {
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR | ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => (Type::Blob, true),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_LIST => (Type::Any, true),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_STRUCT | ffi::DUCKDB_TYPE_DUCKDB_TYPE_ARRAY => (Type::Any, false),
+            _ => (Type::Any, number(id, &logical).is_some()),
+        };
+        // SAFETY: the caller vouches for the vector, whose type has data of its own where it says so.
+        let column = unsafe { Column::of(vector, kind, rows, data) }?;
+        // Where all rows are NULL the children may be missing, see `Column::is_empty`.
+        if column.is_empty() {
+            return Ok(Self { column, kind: Kind::Null });
+        }
+        // SAFETY: as above; the children live as long as their parents, and have the sizes that are given.
         let kind = unsafe {
-            let mut handle = ffi::duckdb_vector_get_column_type(vector);
-            let kind = Kind::of(handle);
-            ffi::duckdb_destroy_logical_type(&mut handle);
-            kind
-        };
-        // SAFETY: the caller vouches for the vector. A column of the same validity is asked, which knows the engine's pitfalls.
-        let (data, validity) = unsafe { Column::parts(vector, matches!(kind, Kind::Number(_) | Kind::List)) }?;
-        Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
-    }
-
-    /// Whether the value of `row` is NULL; a row outside the vector counts as NULL.
-    pub fn is_null(&self, row: usize) -> bool {
-        if row >= self.rows || self.kind == Kind::Null {
-            return true;
-        }
-        // SAFETY: a validity mask, where there is one, has one bit for each row, in words of 64.
-        !self.validity.is_null() && unsafe { *self.validity.add(row / 64) } >> (row % 64) & 1 == 0
-    }
-
-    /// Whether the values are lists or arrays. `NULL` without a type may be one.
-    pub fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::List | Kind::Array(_) | Kind::Null)
-    }
-
-    /// The names of the fields, where the values are structs.
-    pub fn fields(&self) -> Option<&[String]> {
-        match &self.kind {
-            Kind::Struct(names) => Some(names),
-            _ => None,
-        }
-    }
-
-    /// Where in [`AnyColumn::elements`] the list of `row` lies.
-    pub fn range(&self, row: usize) -> Option<Range<usize>> {
-        if self.is_null(row) {
-            return None;
-        }
-        match self.kind {
-            Kind::Array(length) => Some(row * length..(row + 1) * length),
-            Kind::List => {
-                // SAFETY: the vector holds one entry for each list, and `row` is one of them and not NULL.
-                let entry = unsafe { *self.data.cast::<ffi::duckdb_list_entry>().add(row) };
-                Some(entry.offset as usize..entry.offset as usize + entry.length as usize)
-            }
-            _ => None,
-        }
-    }
-
-    /// The elements of all lists or arrays, one after the other; `None` where there are none.
-    pub fn elements(&self) -> Result<Option<AnyColumn<'a>>> {
-        // Where all is NULL there may be no child, and DuckDB 1.2 throws when asked for one.
-        if (0..self.rows).all(|row| self.is_null(row)) {
-            return Ok(None);
-        }
-        // SAFETY: the vector holds lists or arrays; its child lives as long as it does.
-        unsafe {
-            match self.kind {
-                Kind::List => {
-                    let elements = ffi::duckdb_list_vector_get_size(self.vector) as usize;
-                    Self::new(ffi::duckdb_list_vector_get_child(self.vector), elements).map(Some)
+            match id {
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => Kind::Text,
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => Kind::Bytes,
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_LIST => {
+                    let elements = ffi::duckdb_list_vector_get_size(vector) as usize;
+                    Kind::List(Box::new(Self::of(ffi::duckdb_list_vector_get_child(vector), elements)?))
                 }
-                Kind::Array(length) => {
-                    Self::new(ffi::duckdb_array_vector_get_child(self.vector), self.rows * length).map(Some)
-                }
-                _ => Ok(None),
-            }
-        }
-    }
-
-    /// The field of this name, in any case; `None` where there is none.
-    pub fn field(&self, name: &str) -> Result<Option<AnyColumn<'a>>> {
-        let names = self.fields().unwrap_or_default();
-        let Some(index) = names.iter().position(|field| field.eq_ignore_ascii_case(name)) else { return Ok(None) };
-        if (0..self.rows).all(|row| self.is_null(row)) {
-            return Ok(None);
-        }
-        // SAFETY: the vector holds structs with this field, which has as many rows and lives as long.
-        unsafe { Self::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), self.rows).map(Some) }
-    }
-
-    /// The number in `row`, of whatever numeric type; `None` for NULL.
-    ///
-    /// # Errors
-    /// The values are no numbers.
-    pub fn number(&self, row: usize) -> Result<Option<f64>> {
-        let Kind::Number(number) = self.kind else {
-            return match self.is_null(row) {
-                true => Ok(None),
-                false => Err(Failure::new(format!("{} where a number is wanted", self.describe(row)))),
-            };
-        };
-        if self.is_null(row) {
-            return Ok(None);
-        }
-        // SAFETY: the vector holds values stored so, and `row` is one of them and not NULL.
-        let value = unsafe {
-            match number {
-                Number::Boolean | Number::U8 => f64::from(self.at::<u8>(row)),
-                Number::I8 => f64::from(self.at::<i8>(row)),
-                Number::I16 => f64::from(self.at::<i16>(row)),
-                Number::I32 => f64::from(self.at::<i32>(row)),
-                Number::I64 => self.at::<i64>(row) as f64,
-                Number::I128 => self.huge(row),
-                Number::U16 => f64::from(self.at::<u16>(row)),
-                Number::U32 => f64::from(self.at::<u32>(row)),
-                Number::U64 => self.at::<u64>(row) as f64,
-                Number::F32 => f64::from(self.at::<f32>(row)),
-                Number::F64 => self.at::<f64>(row),
-                Number::Decimal(Whole::I16, scale) => f64::from(self.at::<i16>(row)) / scale,
-                Number::Decimal(Whole::I32, scale) => f64::from(self.at::<i32>(row)) / scale,
-                Number::Decimal(Whole::I64, scale) => self.at::<i64>(row) as f64 / scale,
-                Number::Decimal(Whole::I128, scale) => self.huge(row) / scale,
-            }
-        };
-        Ok(Some(value))
-    }
-
-    /// What the value of `row` is, for an error message.
-    pub fn describe(&self, row: usize) -> String {
-        match &self.kind {
-            Kind::Null => "NULL".into(),
-            Kind::Number(_) => match self.number(row) {
-                Ok(Some(number)) => format!("the number {number}"),
-                _ => "NULL".into(),
-            },
-            Kind::List | Kind::Array(_) => "a list".into(),
-            Kind::Struct(names) => format!("a struct with the fields {}", names.join(", ")),
-            Kind::Other(ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR) => "a text".into(),
-            Kind::Other(ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB) => "a BLOB".into(),
-            Kind::Other(_) => "a value of another type".into(),
-        }
-    }
-
-    /// # Safety
-    /// The vector holds values of type `T`, and `row` is one of them.
-    unsafe fn at<T: Copy>(&self, row: usize) -> T {
-        // SAFETY: the caller vouches for it.
-        unsafe { *self.data.cast::<T>().add(row) }
-    }
-
-    /// # Safety
-    /// The vector holds numbers of 128 bits, and `row` is one of them.
-    unsafe fn huge(&self, row: usize) -> f64 {
-        // SAFETY: the caller vouches for it.
-        let value = unsafe { self.at::<ffi::duckdb_hugeint>(row) };
-        value.upper as f64 * 2_f64.powi(64) + value.lower as f64
-    }
-}
-
-impl Kind {
-    /// # Safety
-    /// `handle` is a live type.
-    unsafe fn of(handle: ffi::duckdb_logical_type) -> Self {
-        // SAFETY: the handle is live, and each function is called for the types it is for.
-        unsafe {
-            match ffi::duckdb_get_type_id(handle) {
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_SQLNULL => Self::Null,
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => Self::Number(Number::Boolean),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => Self::Number(Number::I8),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => Self::Number(Number::I16),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => Self::Number(Number::I32),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => Self::Number(Number::I64),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT => Self::Number(Number::I128),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT => Self::Number(Number::U8),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_USMALLINT => Self::Number(Number::U16),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER => Self::Number(Number::U32),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT => Self::Number(Number::U64),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => Self::Number(Number::F32),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => Self::Number(Number::F64),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL => {
-                    let whole = match ffi::duckdb_decimal_internal_type(handle) {
-                        ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => Whole::I16,
-                        ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => Whole::I32,
-                        ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => Whole::I64,
-                        _ => Whole::I128,
-                    };
-                    Self::Number(Number::Decimal(whole, 10_f64.powi(ffi::duckdb_decimal_scale(handle).into())))
-                }
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_LIST => Self::List,
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_ARRAY => Self::Array(ffi::duckdb_array_type_array_size(handle) as usize),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_STRUCT => {
-                    let count = ffi::duckdb_struct_type_child_count(handle);
-                    Self::Struct(
-                        (0..count).map(|index| taken(ffi::duckdb_struct_type_child_name(handle, index))).collect(),
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_ARRAY => {
+                    let size = ffi::duckdb_array_type_array_size(logical.raw()) as usize;
+                    Kind::Array(
+                        size,
+                        Box::new(Self::of(ffi::duckdb_array_vector_get_child(vector), rows.saturating_mul(size))?),
                     )
                 }
-                other => Self::Other(other),
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_STRUCT => {
+                    let count = ffi::duckdb_struct_type_child_count(logical.raw());
+                    let field = |index| {
+                        let child = ffi::duckdb_struct_vector_get_child(vector, index);
+                        Ok((field_name(&logical, index), Self::of(child, rows)?))
+                    };
+                    Kind::Struct((0..count).map(field).collect::<Result<_>>()?)
+                }
+                _ => number(id, &logical).map_or(Kind::Other(name(id)), Kind::Number),
             }
+        };
+        Ok(Self { column, kind })
+    }
+
+    /// What the values are.
+    pub fn kind(&self) -> &Kind<'a> {
+        &self.kind
+    }
+
+    /// Whether the value of `row` is NULL.
+    pub fn is_null(&self, row: usize) -> bool {
+        matches!(self.kind, Kind::Null) || self.column.is_null(row)
+    }
+
+    /// The bytes of a text or a `BLOB`.
+    pub fn bytes(&self, row: usize) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::Text | Kind::Bytes => self.column.bytes(row),
+            _ => None,
+        }
+    }
+
+    /// The elements of all lists.
+    pub fn elements(&self) -> Option<&Any<'a>> {
+        match &self.kind {
+            Kind::List(elements) | Kind::Array(_, elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// Which of [`Any::elements`] the list of `row` has.
+    pub fn range(&self, row: usize) -> Option<Range<usize>> {
+        match self.kind {
+            // SAFETY: the vector holds one `duckdb_list_entry` for each list.
+            Kind::List(_) => unsafe { self.column.value::<ffi::duckdb_list_entry>(row) }
+                .map(|entry| entry.offset as usize..(entry.offset + entry.length) as usize),
+            Kind::Array(size, _) => (!self.is_null(row)).then(|| row * size..(row + 1) * size),
+            _ => None,
+        }
+    }
+
+    /// The field of this name, in lower case: names have no case in SQL.
+    pub fn field(&self, name: &str) -> Option<&Any<'a>> {
+        match &self.kind {
+            Kind::Struct(fields) => {
+                fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, any)| any)
+            }
+            _ => None,
+        }
+    }
+
+    /// The field at `index` of a struct without names, which `ROW` makes.
+    pub fn unnamed(&self, index: usize) -> Option<&Any<'a>> {
+        match &self.kind {
+            Kind::Struct(fields) => fields.get(index).filter(|(name, _)| name.is_empty()).map(|(_, any)| any),
+            _ => None,
+        }
+    }
+
+    /// The number in `row`, rounded to double precision as a cast to `DOUBLE` does.
+    pub fn number(&self, row: usize) -> Option<f64> {
+        let Kind::Number(number) = self.kind else { return None };
+        // SAFETY: the vector holds such numbers.
+        unsafe {
+            match number {
+                Number::Boolean => self.column.value::<u8>(row).map(f64::from),
+                Number::Tinyint => self.column.value::<i8>(row).map(f64::from),
+                Number::Smallint => self.column.value::<i16>(row).map(f64::from),
+                Number::Integer => self.column.value::<i32>(row).map(f64::from),
+                Number::Bigint => self.column.value::<i64>(row).map(|value| value as f64),
+                Number::Hugeint => self.huge(row).map(|value| value as f64),
+                Number::Utinyint => self.column.value::<u8>(row).map(f64::from),
+                Number::Usmallint => self.column.value::<u16>(row).map(f64::from),
+                Number::Uinteger => self.column.value::<u32>(row).map(f64::from),
+                Number::Ubigint => self.column.value::<u64>(row).map(|value| value as f64),
+                Number::Float => self.column.value::<f32>(row).map(f64::from),
+                Number::Double => self.column.value::<f64>(row),
+                Number::Decimal(_, scale) => self.whole(row).map(|value| value as f64 / 10f64.powi(i32::from(scale))),
+            }
+        }
+    }
+
+    /// The integer in `row`: of a `DECIMAL` the one that is divided, of other numbers with a fraction none.
+    fn whole(&self, row: usize) -> Option<i128> {
+        let Kind::Number(number) = self.kind else { return None };
+        // SAFETY: the vector holds such numbers.
+        unsafe {
+            match number {
+                Number::Tinyint => self.column.value::<i8>(row).map(i128::from),
+                Number::Smallint | Number::Decimal(Integer::Two, _) => self.column.value::<i16>(row).map(i128::from),
+                Number::Integer | Number::Decimal(Integer::Four, _) => self.column.value::<i32>(row).map(i128::from),
+                Number::Bigint | Number::Decimal(Integer::Eight, _) => self.column.value::<i64>(row).map(i128::from),
+                Number::Hugeint | Number::Decimal(Integer::Sixteen, _) => self.huge(row),
+                Number::Boolean | Number::Utinyint => self.column.value::<u8>(row).map(i128::from),
+                Number::Usmallint => self.column.value::<u16>(row).map(i128::from),
+                Number::Uinteger => self.column.value::<u32>(row).map(i128::from),
+                Number::Ubigint => self.column.value::<u64>(row).map(i128::from),
+                Number::Float | Number::Double => {
+                    self.number(row).filter(|value| value.fract() == 0.0).map(|value| value as i128)
+                }
+            }
+        }
+    }
+
+    /// The integer in `row`; of a number with a fraction, or beyond 64 bits, none.
+    pub fn integer(&self, row: usize) -> Option<i64> {
+        match self.kind {
+            Kind::Number(Number::Decimal(..)) => {
+                self.number(row).filter(|value| value.fract() == 0.0).map(|value| value as i64)
+            }
+            _ => self.whole(row).and_then(|value| i64::try_from(value).ok()),
+        }
+    }
+
+    /// The numbers of `rows`; `None` if one of them is NULL, or they are no numbers.
+    pub fn numbers(&self, rows: Range<usize>) -> Option<Cow<'a, [f64]>> {
+        if rows.is_empty() {
+            return Some(Cow::Borrowed(&[]));
+        }
+        match self.kind {
+            // SAFETY: the vector holds `f64`.
+            Kind::Number(Number::Double) => unsafe { self.column.values(rows) }.map(Cow::Borrowed),
+            _ => rows.map(|row| self.number(row)).collect::<Option<Vec<_>>>().map(Cow::Owned),
+        }
+    }
+
+    /// Looks at the integers of `rows`, from the first on; `None` is a NULL or no integer.
+    pub fn integers(&self, rows: Range<usize>) -> impl Iterator<Item = Option<i64>> {
+        // The usual types at once, the others one by one.
+        // SAFETY: the vector holds such numbers.
+        let (small, large) = unsafe {
+            match self.kind {
+                Kind::Number(Number::Integer) => (self.column.values::<i32>(rows.clone()), None),
+                Kind::Number(Number::Bigint) => (None, self.column.values::<i64>(rows.clone())),
+                _ => (None, None),
+            }
+        };
+        let rest = if small.is_some() || large.is_some() { 0..0 } else { rows };
+        let small = small.unwrap_or_default().iter().map(|&value| Some(i64::from(value)));
+        let large = large.unwrap_or_default().iter().map(|&value| Some(value));
+        small.chain(large).chain(rest.map(|row| self.integer(row)))
+    }
+
+    /// # Safety
+    /// The vector holds integers of 128 bits.
+    unsafe fn huge(&self, row: usize) -> Option<i128> {
+        // SAFETY: the caller vouches for it.
+        let value = unsafe { self.column.value::<ffi::duckdb_hugeint>(row) }?;
+        Some(i128::from(value.upper) << 64 | i128::from(value.lower))
+    }
+
+    /// The type as it is written in SQL, as far as it matters here.
+    pub fn name(&self) -> String {
+        match &self.kind {
+            Kind::Null => "NULL".into(),
+            Kind::Number(Number::Decimal(..)) => "DECIMAL".into(),
+            Kind::Number(number) => format!("{number:?}").to_uppercase(),
+            Kind::Text => "VARCHAR".into(),
+            Kind::Bytes => "BLOB".into(),
+            Kind::List(elements) => format!("{}[]", elements.name()),
+            Kind::Array(size, elements) => format!("{}[{size}]", elements.name()),
+            Kind::Struct(fields) => {
+                let fields: Vec<_> = fields.iter().map(|(name, field)| format!("{name} {}", field.name())).collect();
+                format!("STRUCT({})", fields.join(", "))
+            }
+            Kind::Other(name) => (*name).into(),
         }
     }
 }
 
-/// A text of the engine's that is the caller's to free.
+/// The name of a field.
 ///
 /// # Safety
-/// `text` is NULL or such a text.
-unsafe fn taken(text: *mut c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: the caller vouches for the text, which is freed once.
+/// `logical` is a struct with more than `index` fields.
+unsafe fn field_name(logical: &LogicalType, index: u64) -> String {
+    // SAFETY: the engine makes a text, or NULL, that is freed once.
     unsafe {
-        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
-        ffi::duckdb_free(text.cast::<c_void>());
-        copy
+        let text = ffi::duckdb_struct_type_child_name(logical.raw(), index);
+        if text.is_null() {
+            return String::new();
+        }
+        let name = CStr::from_ptr(text).to_string_lossy().into_owned();
+        ffi::duckdb_free(text.cast());
+        name
+    }
+}
+
+/// How numbers of this type are kept, if they are numbers.
+fn number(id: ffi::duckdb_type, logical: &LogicalType) -> Option<Number> {
+    Some(match id {
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => Number::Boolean,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => Number::Tinyint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => Number::Smallint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => Number::Integer,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => Number::Bigint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT => Number::Hugeint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT => Number::Utinyint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_USMALLINT => Number::Usmallint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER => Number::Uinteger,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT => Number::Ubigint,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => Number::Float,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => Number::Double,
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL => {
+            // SAFETY: the type is live, and a decimal.
+            let (scale, integer) =
+                unsafe { (ffi::duckdb_decimal_scale(logical.raw()), ffi::duckdb_decimal_internal_type(logical.raw())) };
+            let integer = match integer {
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => Integer::Two,
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => Integer::Four,
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => Integer::Eight,
+                _ => Integer::Sixteen,
+            };
+            Number::Decimal(integer, scale)
+        }
+        _ => return None,
+    })
+}
+
+/// What a type is called that is nothing to us.
+fn name(id: ffi::duckdb_type) -> &'static str {
+    match id {
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE => "DATE",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => "TIMESTAMP",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME => "TIME",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL => "INTERVAL",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_ENUM => "ENUM",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_MAP => "MAP",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID => "UUID",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_UNION => "UNION",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIT => "BIT",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_GEOMETRY => "GEOMETRY",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARIANT => "VARIANT",
+        ffi::DUCKDB_TYPE_DUCKDB_TYPE_UHUGEINT => "UHUGEINT",
+        _ => "value of this type",
     }
 }

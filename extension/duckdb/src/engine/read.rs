@@ -73,37 +73,28 @@ impl<'a> Column<'a> {
     /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what DuckDB
     /// 1.2 leaves: see [`is_flat`].
     unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Result<Self> {
-        // SAFETY: the caller vouches for the vector. A struct has no data of its own.
-        let (data, validity) = unsafe { Self::parts(vector, !matches!(kind, Type::Struct(_) | Type::Any)) }?;
-        Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
+        // SAFETY: the caller vouches for the vector. What an argument of any type has is looked up later.
+        unsafe { Self::of(vector, kind, rows, !matches!(kind, Type::Struct(_) | Type::Any)) }
     }
 
-    /// Where the values, if `has_data`, and the validity of a vector lie.
+    /// The same with whether the vector has data of its own, which structs and arrays have not.
     ///
     /// # Safety
-    /// As of [`Column::new`].
-    pub(super) unsafe fn parts(vector: ffi::duckdb_vector, has_data: bool) -> Result<(*const c_void, *const u64)> {
+    /// As [`Column::new`].
+    pub(super) unsafe fn of(vector: ffi::duckdb_vector, kind: Type, rows: usize, data: bool) -> Result<Self> {
         // SAFETY: the caller vouches for the vector.
-        unsafe {
-            if !is_flat(vector) {
-                return Err(Failure::new(
-                    "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
-                     store the value in a table first, or use DuckDB 1.3 or newer",
-                ));
-            }
-            let data = if has_data { ffi::duckdb_vector_get_data(vector) } else { std::ptr::null_mut() };
-            Ok((data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const()))
+        if !unsafe { is_flat(vector) } {
+            return Err(Failure::new(
+                "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
+                 store the value in a table first, or use DuckDB 1.3 or newer",
+            ));
         }
-    }
-
-    /// The engine's handle.
-    pub(super) fn vector(&self) -> ffi::duckdb_vector {
-        self.vector
-    }
-
-    /// How many values there are.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
+        // SAFETY: the caller vouches for the vector, and that it has data where it says so.
+        let (data, validity) = unsafe {
+            let data = if data { ffi::duckdb_vector_get_data(vector) } else { std::ptr::null_mut() };
+            (data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const())
+        };
+        Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
     }
 
     /// A column without rows.
@@ -114,8 +105,18 @@ impl<'a> Column<'a> {
 
     /// Whether all rows are NULL. Then the vector may have no children at all, and DuckDB 1.2 throws when asked
     /// for them.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         (0..self.rows).all(|row| self.is_null(row))
+    }
+
+    /// The vector.
+    pub(super) fn vector(&self) -> ffi::duckdb_vector {
+        self.vector
+    }
+
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The type of the values.
@@ -175,15 +176,6 @@ impl<'a> Column<'a> {
         self.expect(self.kind == Type::Bigint);
         // SAFETY: the vector holds `i64`.
         unsafe { self.value(row) }
-    }
-
-    /// The value of an `INTEGER` or a `BIGINT`.
-    pub fn whole(&self, row: usize) -> Option<i64> {
-        match self.kind {
-            // SAFETY: the vector holds `i32`.
-            Type::Integer => unsafe { self.value::<i32>(row) }.map(i64::from),
-            _ => self.bigint(row),
-        }
     }
 
     /// The values of `rows` of a `FLOAT` column; `None` if one of them is NULL.
@@ -249,14 +241,14 @@ impl<'a> Column<'a> {
 
     /// # Safety
     /// The vector holds values of type `T`.
-    unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
+    pub(super) unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
         // SAFETY: `row` is inside the vector (or it would count as NULL) and its value is defined.
         (!self.is_null(row)).then(|| unsafe { *self.data.cast::<T>().add(row) })
     }
 
     /// # Safety
     /// The vector holds values of type `T`, for which all bit patterns are valid.
-    unsafe fn values<T>(&self, rows: Range<usize>) -> Option<&'a [T]> {
+    pub(super) unsafe fn values<T>(&self, rows: Range<usize>) -> Option<&'a [T]> {
         if rows.is_empty() {
             return Some(&[]);
         }

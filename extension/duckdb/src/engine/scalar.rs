@@ -38,8 +38,8 @@ pub struct Parameter {
     pub types: &'static [Type],
     /// Types that are accepted for no other purpose than to say what to give instead.
     pub refused: &'static [Type],
-    /// Whether the engine is told `ANY`: for structs, which it casts only where they have the very fields. Then `types` are
-    /// what the reference says.
+    /// Whether the engine is told that it may be of any type: for structs, which it casts only where they have the very
+    /// fields. Then `types` are what the reference says.
     pub any: bool,
 }
 
@@ -47,6 +47,17 @@ impl Parameter {
     /// An argument that may have any of `types`.
     pub const fn new(name: &'static str, types: &'static [Type]) -> Self {
         Self { name, types, refused: &[], any: false }
+    }
+
+    /// An argument that is read by [`super::Any`], as one of `types` or what is near to them.
+    pub const fn any(name: &'static str, types: &'static [Type]) -> Self {
+        Self { name, types, refused: &[], any: true }
+    }
+
+    /// The types that the engine is told.
+    fn told(&self) -> impl Iterator<Item = &Type> {
+        let types = if self.any { &[Type::Any] } else { self.types };
+        types.iter().chain(self.refused)
     }
 }
 
@@ -65,12 +76,9 @@ impl Overload {
     /// All combinations of the types of its arguments.
     fn signatures(&self) -> Vec<Vec<Type>> {
         self.parameters.iter().fold(vec![Vec::new()], |signatures, parameter| {
-            let (types, refused) =
-                if parameter.any { (&[Type::Any][..], &[][..]) } else { (parameter.types, parameter.refused) };
-            let types = || types.iter().chain(refused);
             let extended = |signature: &Vec<Type>| {
                 let signature = signature.clone();
-                types().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()
+                parameter.told().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()
             };
             signatures.iter().flat_map(extended).collect()
         })

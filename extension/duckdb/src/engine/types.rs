@@ -33,7 +33,7 @@ pub enum Type {
     Map(&'static [(&'static CStr, Type); 2]),
     /// `STRUCT(name T, ...)`
     Struct(&'static [(&'static CStr, Type)]),
-    /// Any type, of an argument: what it is shows when the call runs
+    /// Any type, as an argument: [`super::Any`] tells which.
     Any,
 }
 
@@ -120,6 +120,15 @@ impl fmt::Display for Type {
 }
 
 impl LogicalType {
+    /// The type of a vector.
+    ///
+    /// # Safety
+    /// `vector` is a live vector.
+    pub(super) unsafe fn of_vector(vector: ffi::duckdb_vector) -> Self {
+        // SAFETY: the caller vouches for the vector; the engine makes a handle that is ours.
+        LogicalType(unsafe { ffi::duckdb_vector_get_column_type(vector) })
+    }
+
     /// The handle, valid as long as `self` lives.
     pub(super) fn raw(&self) -> ffi::duckdb_logical_type {
         self.0

@@ -5,7 +5,7 @@
 //! that is not one already or a literal.
 
 use crate::batch::{Request, Tolerance};
-use crate::engine::{AnyColumn, Column, Input, Parameter, Type};
+use crate::engine::{Any, Column, Input, Kind, Parameter, Type};
 use crate::failure::{Failure, Result};
 use sam_model::Prompt;
 use std::ffi::CStr;
@@ -24,18 +24,15 @@ const BOX: (&CStr, Type) = (c"box", NUMBERS);
 pub const MANY: &[Parameter] = &[
     MODEL,
     IMAGE,
-    Parameter {
-        any: true,
-        ..Parameter::new(
-            "prompts",
-            &[
-                Type::List(&Type::Struct(&[POINTS, LABELS, BOX])),
-                Type::List(&Type::Struct(&[POINTS, LABELS])),
-                Type::List(&Type::Struct(&[POINTS])),
-                Type::List(&Type::Struct(&[BOX])),
-            ],
-        )
-    },
+    Parameter::any(
+        "prompts",
+        &[
+            Type::List(&Type::Struct(&[POINTS, LABELS, BOX])),
+            Type::List(&Type::Struct(&[POINTS, LABELS])),
+            Type::List(&Type::Struct(&[POINTS])),
+            Type::List(&Type::Struct(&[BOX])),
+        ],
+    ),
 ];
 
 /// A picture: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
@@ -142,83 +139,62 @@ pub fn many<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<(Vec<Option<
 }
 
 /// Lists of prompts, structs of whatever fields and types of numbers.
-struct ManyPrompts<'a> {
-    lists: AnyColumn<'a>,
-    prompts: Option<AnyColumn<'a>>,
-    points: Option<AnyLists<'a>>,
-    coordinates: Option<AnyLists<'a>>,
-    labels: Option<AnyLists<'a>>,
-    boxes: Option<AnyLists<'a>>,
-    /// Whether the structs have any of the fields.
-    known: bool,
-}
+struct ManyPrompts<'a>(Any<'a>);
 
 impl<'a> ManyPrompts<'a> {
     fn new(column: Column<'a>) -> Result<Self> {
-        let lists = column.any()?;
-        let prompts = lists.elements()?;
-        let names = [POINTS, LABELS, BOX].map(|(name, _)| name.to_string_lossy());
-        let field = |name: &str| prompts.as_ref().map_or(Ok(None), |prompts| prompts.field(name));
-        let [points, labels, boxes] = [&names[0], &names[1], &names[2]].map(|name| field(name));
-        let points = points?.map(AnyLists::new).transpose()?;
-        let coordinates = match &points {
-            Some(points) => points.lists.elements()?.map(AnyLists::new).transpose()?,
-            None => None,
-        };
-        let fields = prompts.as_ref().and_then(AnyColumn::fields).unwrap_or_default();
-        let known = fields.iter().any(|field| names.iter().any(|name| field.eq_ignore_ascii_case(name)));
-        let (labels, boxes) = (labels?.map(AnyLists::new).transpose()?, boxes?.map(AnyLists::new).transpose()?);
-        Ok(Self { lists, points, coordinates, labels, boxes, known, prompts })
+        Any::new(column).map(Self)
     }
 
     /// Which elements the prompts of `row` are.
     fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
-        match self.lists.is_null(row) || self.lists.is_list() {
-            true => Ok(self.lists.range(row)),
-            false => Err(no_prompt(format_args!("prompts are {}", self.lists.describe(row)))),
-        }
+        list(&self.0, row, "prompts are")
     }
 
     fn get(&self, index: usize) -> Result<Option<Prompt>> {
-        let Some(prompts) = self.prompts.as_ref().filter(|prompts| !prompts.is_null(index)) else { return Ok(None) };
-        if !self.known {
-            return Err(no_prompt(format_args!("a prompt is {}", prompts.describe(index))));
+        let Some(prompts) = self.0.elements().filter(|prompts| !prompts.is_null(index)) else { return Ok(None) };
+        let field = |(name, _): (&CStr, Type)| name.to_str().ok().and_then(|name| prompts.field(name));
+        let [points, labels, boxes] = [POINTS, LABELS, BOX].map(field);
+        if points.is_none() && labels.is_none() && boxes.is_none() {
+            return Err(no_prompt(format_args!("a prompt is {}", described(prompts, index))));
         }
-        let numbers = |lists: &Option<AnyLists<'a>>| lists.as_ref().map_or(Ok(None), |lists| lists.numbers(index));
-        let points = self.points.as_ref().map_or(Ok(None), |points| points.range(index))?;
-        let point = |index| self.coordinates.as_ref().map_or(Ok(None), |points| points.numbers(index));
-        let parts = Parts {
-            points: points.map(|range| range.map(point).collect::<Result<_>>()).transpose()?,
-            labels: numbers(&self.labels)?,
-            bbox: numbers(&self.boxes)?,
-        };
-        parts.prompt().transpose()
+        let flat = |lists: Option<&Any<'a>>| lists.map_or(Ok(None), |lists| numbers(lists, index));
+        let points = points.map_or(Ok(None), |points| {
+            let Some(range) = list(points, index, "the points of a prompt are")? else { return Ok(None) };
+            let point = |index| points.elements().map_or(Ok(None), |points| numbers(points, index));
+            range.map(point).collect::<Result<_>>().map(Some)
+        })?;
+        Parts { points, labels: flat(labels)?, bbox: flat(boxes)? }.prompt().transpose()
     }
 }
 
-/// Lists of whatever type, together with their elements, which are fetched once.
-struct AnyLists<'a> {
-    lists: AnyColumn<'a>,
-    elements: Option<AnyColumn<'a>>,
+/// Which elements the list of `row` has.
+fn list(lists: &Any<'_>, row: usize, subject: &str) -> Result<Option<Range<usize>>> {
+    match lists.is_null(row) || lists.elements().is_some() {
+        true => Ok(lists.range(row)),
+        false => Err(no_prompt(format_args!("{subject} {}", described(lists, row)))),
+    }
 }
 
-impl<'a> AnyLists<'a> {
-    fn new(lists: AnyColumn<'a>) -> Result<Self> {
-        Ok(Self { elements: lists.elements()?, lists })
-    }
-
-    /// Which elements the list of `row` has.
-    fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
-        match self.lists.is_null(row) || self.lists.is_list() {
-            true => Ok(self.lists.range(row)),
-            false => Err(no_prompt(format_args!("a prompt has {} where a list is wanted", self.lists.describe(row)))),
+/// The numbers of the list of `row`.
+fn numbers(lists: &Any<'_>, row: usize) -> Result<Option<Numbers>> {
+    let Some(range) = list(lists, row, "where numbers are wanted in a list, a prompt has")? else { return Ok(None) };
+    let Some(elements) = lists.elements() else { return Ok(Some(Vec::new())) };
+    let number = |index| match elements.number(index) {
+        None if !elements.is_null(index) => {
+            Err(no_prompt(format_args!("where a number is wanted, a prompt has {}", described(elements, index))))
         }
-    }
+        number => Ok(number),
+    };
+    range.map(number).collect::<Result<_>>().map(Some)
+}
 
-    /// The numbers of the list of `row`.
-    fn numbers(&self, row: usize) -> Result<Option<Numbers>> {
-        let number = |index| self.elements.as_ref().map_or(Ok(None), |elements| elements.number(index));
-        self.range(row)?.map(|range| range.map(number).collect()).transpose()
+/// A value, for an error message.
+fn described(values: &Any<'_>, row: usize) -> String {
+    match (values.kind(), values.number(row), values.bytes(row)) {
+        (_, Some(number), _) => format!("the number {number}"),
+        (Kind::Text, _, Some(text)) => format!("the text '{}'", shorten(&String::from_utf8_lossy(text))),
+        _ => format!("a {}", values.name()),
     }
 }
 

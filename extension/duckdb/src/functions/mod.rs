@@ -28,6 +28,8 @@ static SCALARS: &[&ScalarFunction] = &[
     &embed::EMBED,
     &mask::TO_RLE,
     &mask::FROM_RLE,
+    &mask::FROM_POLYGONS,
+    &mask::FROM_COCO,
     &mask::TO_PNG,
     &mask::TO_WKB,
     &mask::TO_WKT,

@@ -11,12 +11,14 @@ mod columns;
 mod combine;
 mod geometry;
 mod outline;
+mod polygon;
 mod regions;
 mod rle;
 mod simplify;
 
 pub use geometry::{wkb, wkt};
 pub use outline::{Point, Polygon, Ring};
+pub use polygon::PolygonError;
 pub use rle::{Rle, RleError};
 
 /// A binary mask of `height` x `width` pixels.

@@ -164,10 +164,15 @@ impl Rle {
     /// Any text is safe: characters, the range of every count and their sum are checked, and the counts
     /// take no more memory than four bytes per character.
     pub fn from_counts_string(height: u32, width: u32, counts: &str) -> Result<Rle, RleError> {
+        Rle::from_counts_bytes(height, width, counts.as_bytes())
+    }
+
+    /// The same for the characters as bytes, which is what pycocotools returns.
+    pub fn from_counts_bytes(height: u32, width: u32, counts: &[u8]) -> Result<Rle, RleError> {
         let expected = pixels(height, width)?;
         let mut found = 0u64;
         let mut decoded: Vec<u32> = Vec::with_capacity(counts.len().min(1 << 16));
-        let mut numbers = Numbers { bytes: counts.as_bytes(), position: 0 };
+        let mut numbers = Numbers { bytes: counts, position: 0 };
         while let Some(number) = numbers.next(decoded.len())? {
             let index = decoded.len();
             let value = if index > 2 { number + i64::from(decoded[index - 2]) } else { number };
@@ -251,7 +256,7 @@ impl Rle {
 }
 
 /// `height * width`, if counts of 32 bits can describe that many.
-fn pixels(height: u32, width: u32) -> Result<u64, RleError> {
+pub(super) fn pixels(height: u32, width: u32) -> Result<u64, RleError> {
     height.checked_mul(width).map(u64::from).ok_or(RleError::TooLarge { height, width })
 }
 

@@ -65,7 +65,7 @@ fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 
 /// The mask, if it is one, which must then be of the picture's size.
 fn fitting(picture: &Picture, mask: &Encoded<'_>) -> Result<Option<Rle>> {
-    let Ok(mask) = mask.decode() else { return Ok(None) };
+    let Some(mask) = mask.decode()? else { return Ok(None) };
     let [width, height] = picture.size();
     match [mask.height, mask.width] == [height, width] {
         true => Ok(Some(mask)),

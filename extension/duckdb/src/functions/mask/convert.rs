@@ -1,5 +1,6 @@
 //! `mask_to_rle`, `mask_from_rle`, `mask_to_png`, `mask_to_wkb`, `mask_to_wkt`: masks in other forms.
 
+use super::read::sides;
 use super::{MASK, ONE, TOGETHER, each, with, write};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
@@ -174,15 +175,11 @@ fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 
 /// Height and width, which must be those of a mask with so many values.
 fn size(height: i64, width: i64, values: usize) -> Result<[u32; 2]> {
-    let sides = [height, width].map(|side| u32::try_from(side).ok().filter(|&side| i64::from(side) <= super::MAX_SIDE));
-    match sides {
-        [Some(height), Some(width)] if u64::from(height) * u64::from(width) == values as u64 => Ok([height, width]),
-        [Some(_), Some(_)] => Err(Failure::new(format!(
+    let sides = sides(height, width)?;
+    match sides.map(u64::from).iter().product::<u64>() == values as u64 {
+        true => Ok(sides),
+        false => Err(Failure::new(format!(
             "the mask has {values} values, which are not height {height} times width {width}; give the height and width of its picture"
-        ))),
-        _ => Err(Failure::new(format!(
-            "height {height} and width {width} are no size of a mask; a side has 0 to {} pixels",
-            super::MAX_SIDE
         ))),
     }
 }
@@ -229,7 +226,7 @@ fn outlines<T: AsRef<[u8]> + Send>(
             tolerance => Ok(tolerance),
         })?;
     let outlines = rows.compute(&arguments, TOGETHER, |(mask, tolerance)| {
-        Ok(mask.decode().ok().map(|mask| text(&mask.polygons(*tolerance))))
+        Ok(mask.decode()?.map(|mask| text(&mask.polygons(*tolerance))))
     })?;
     write_bytes(&outlines, output)
 }
