@@ -85,6 +85,9 @@ pub(crate) struct DecoderConfig {
 /// Most rows of an image embedding: four times those of SAM.
 const MAX_GRID: usize = 256;
 
+/// Most channels, tokens of a window's side and the like: far beyond any network, and their products fit.
+const MAX_WIDTH: usize = 1 << 16;
+
 /// The mean of SAM's colours.
 pub(crate) fn pixel_mean() -> [f32; 3] {
     [123.675, 116.28, 103.53]
@@ -187,12 +190,6 @@ impl Config {
         let divides = |divisor: usize, value: usize| divisor > 0 && value > 0 && value.is_multiple_of(divisor);
         let img_size = self.image_encoder.img_size();
         require((16..=8192).contains(&img_size), "the input side must lie between 16 and 8192 pixels")?;
-        let grid = self.image_encoder.grid();
-        require((1..=MAX_GRID).contains(&grid), "the image embedding must have between 1 and 256 rows")?;
-        require(
-            4 * grid <= img_size,
-            "a mask, of 4 x 4 pixels for each row of the embedding, must not exceed the input",
-        )?;
         let is_number = |value: &f32| value.is_finite();
         require(self.pixel_mean.iter().all(is_number), "the mean of the colours must be finite")?;
         let is_scale = |value: &f32| value.is_finite() && *value > 0.0;
@@ -213,6 +210,8 @@ impl Config {
                     )?;
                     require(encoder.window_sizes[stage] > 0, "a window must have at least one token")?;
                 }
+                let widths = encoder.embed_dims.iter().chain(&encoder.window_sizes);
+                require(widths.into_iter().all(|width| *width <= MAX_WIDTH), "a stage is too wide")?;
                 require(divides(2, encoder.embed_dims[0]), "the first width must be even")?;
                 require(
                     encoder.merge_strides.iter().all(|stride| (1..=2).contains(stride)),
@@ -220,6 +219,9 @@ impl Config {
                 )?;
             }
             EncoderConfig::Vit(encoder) => {
+                let widths =
+                    [encoder.embed_dim, encoder.mlp_dim].into_iter().chain(encoder.windows.iter().copied().flatten());
+                require(widths.into_iter().all(|width| width <= MAX_WIDTH), "a block is too wide")?;
                 require(divides(encoder.num_heads, encoder.embed_dim), "heads must divide the width")?;
                 require(divides(encoder.patch_size, encoder.img_size), "patches must divide the input")?;
                 require(
@@ -228,6 +230,12 @@ impl Config {
                 )?;
             }
         }
+        let grid = self.image_encoder.grid();
+        require((1..=MAX_GRID).contains(&grid), "the image embedding must have between 1 and 256 rows")?;
+        require(
+            4 * grid <= img_size,
+            "a mask, of 4 x 4 pixels for each row of the embedding, must not exceed the input",
+        )?;
         let decoder = &self.mask_decoder;
         require(self.image_encoder.out_chans() == decoder.transformer_dim, "encoder and decoder widths differ")?;
         require(divides(8, decoder.transformer_dim), "the decoder's width must be a multiple of 8")?;
@@ -236,6 +244,9 @@ impl Config {
                 && divides(decoder.num_heads, decoder.transformer_dim / decoder.attention_downsample_rate),
             "the decoder's heads must divide its width",
         )?;
+        let widths = [decoder.transformer_dim, decoder.mlp_dim, decoder.iou_head_hidden_dim];
+        require(widths.iter().all(|width| *width <= MAX_WIDTH), "the decoder is too wide")?;
+        require(decoder.iou_head_depth <= 64, "the head of predicted IoUs has too many layers")?;
         require(decoder.num_heads <= 16, "the decoder can have at most 16 heads")?;
         require((1..=16).contains(&decoder.num_multimask_outputs), "1 to 16 multimask outputs are supported")?;
         require(decoder.iou_head_depth >= 1 && decoder.depth >= 1, "the decoder needs at least one layer")?;
@@ -281,9 +292,10 @@ fn refuse_integers(checkpoint: &Checkpoint) -> Result<()> {
 /// The three values of a colour constant that a file holds as a tensor, which `transformers` and some trainers write.
 fn pixel_values(checkpoint: &Checkpoint, name: &str) -> Result<Option<[f32; 3]>> {
     let Some(shape) = checkpoint.shape(name).map(<[usize]>::to_vec) else { return Ok(None) };
-    let values = checkpoint.load(name, &shape)?;
-    let wrong = |_| checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected 3 values"));
-    <[f32; 3]>::try_from(values).map(Some).map_err(wrong)
+    if shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side)) != Some(3) {
+        return Err(checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected 3 values")));
+    }
+    Ok(<[f32; 3]>::try_from(checkpoint.load(name, &shape)?).ok())
 }
 
 /// Keys of `config` by section. Those that the network does not read describe what is the same in all networks that can be

@@ -1,6 +1,7 @@
 //! Whole models: checkpoint files of every kind, and the networks against the original PyTorch code.
 
 mod checkpoints;
+mod configurations;
 mod engines;
 mod generate;
 mod records;
