@@ -85,6 +85,9 @@ pub(crate) struct DecoderConfig {
 /// Most rows of an image embedding: four times those of SAM.
 const MAX_GRID: usize = 256;
 
+/// Most channels, tokens of a window's side and the like: far beyond any network, and their products fit.
+const MAX_WIDTH: usize = 1 << 16;
+
 /// The mean of SAM's colours.
 pub(crate) fn pixel_mean() -> [f32; 3] {
     [123.675, 116.28, 103.53]
@@ -205,12 +208,6 @@ impl Config {
         };
         let img_size = self.image_encoder.img_size();
         require((16..=8192).contains(&img_size), "the input side must lie between 16 and 8192 pixels")?;
-        let grid = self.image_encoder.grid();
-        require((1..=MAX_GRID).contains(&grid), "the image embedding must have between 1 and 256 rows")?;
-        require(
-            4 * grid <= img_size,
-            "a mask, of 4 x 4 pixels for each row of the embedding, must not exceed the input",
-        )?;
         let is_number = |value: &f32| value.is_finite();
         require(self.pixel_mean.iter().all(is_number), "the mean of the colours must be finite")?;
         let is_scale = |value: &f32| value.is_finite() && *value > 0.0;
@@ -256,6 +253,7 @@ impl Config {
         }
         // Masks have four times the embedding's side, and are enlarged to the input.
         let grid = self.image_encoder.grid();
+        require((1..=MAX_GRID).contains(&grid), "the image embedding must have between 1 and 256 rows")?;
         require(
             4 * grid <= img_size,
             &format!("masks would be {} pixels wide, more than the input's {img_size}", 4 * grid),
@@ -271,6 +269,8 @@ impl Config {
                 && divides(decoder.num_heads, decoder.transformer_dim / decoder.attention_downsample_rate),
             "the decoder's heads must divide its width",
         )?;
+        let widths = [decoder.transformer_dim, decoder.mlp_dim, decoder.iou_head_hidden_dim];
+        require(widths.iter().all(|width| *width <= MAX_WIDTH), "the decoder is too wide")?;
         require(decoder.num_heads <= 16, "the decoder can have at most 16 heads")?;
         require((1..=16).contains(&decoder.num_multimask_outputs), "1 to 16 multimask outputs are supported")?;
         require(
@@ -319,9 +319,10 @@ fn refuse_integers(checkpoint: &Checkpoint) -> Result<()> {
 /// The three values of a colour constant that a file holds as a tensor, which `transformers` and some trainers write.
 fn pixel_values(checkpoint: &Checkpoint, name: &str) -> Result<Option<[f32; 3]>> {
     let Some(shape) = checkpoint.shape(name).map(<[usize]>::to_vec) else { return Ok(None) };
-    let values = checkpoint.load(name, &shape)?;
-    let wrong = |_| checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected 3 values"));
-    <[f32; 3]>::try_from(values).map(Some).map_err(wrong)
+    if shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side)) != Some(3) {
+        return Err(checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected 3 values")));
+    }
+    Ok(<[f32; 3]>::try_from(checkpoint.load(name, &shape)?).ok())
 }
 
 /// Keys of `config` by section. Those that the network does not read describe what is the same in all networks that can be

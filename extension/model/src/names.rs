@@ -57,7 +57,7 @@ pub(crate) struct Network {
 }
 
 /// A name without what wrappers add to it.
-fn unwrapped(name: &str) -> String {
+pub(crate) fn unwrapped(name: &str) -> String {
     name.split('.').filter(|part| !WRAPPERS.contains(part)).collect::<Vec<_>>().join(".")
 }
 

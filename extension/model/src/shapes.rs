@@ -63,7 +63,9 @@ pub(crate) fn config(checkpoint: &Checkpoint) -> Result<Config> {
             checkpoint.stated_path().display()
         )));
     };
-    if let (EncoderConfig::TinyVit(encoder), Some(side)) = (&mut config.image_encoder, checkpoint.stated().image_size) {
+    // Stated beside the weights, or an attribute of a module that was saved whole.
+    let side = checkpoint.stated().image_size.or(checkpoint.module_size());
+    if let (EncoderConfig::TinyVit(encoder), Some(side)) = (&mut config.image_encoder, side) {
         encoder.img_size = side;
     }
     config.license = license;

@@ -39,6 +39,10 @@ pub(crate) struct Checkpoint {
     /// Canonical name -> place in `stored`.
     tensors: BTreeMap<String, usize>,
     metadata: HashMap<String, String>,
+    /// Attributes `img_size` of modules that were saved whole, by their path.
+    sizes: Vec<(String, usize)>,
+    /// The side of the input that the image encoder says it is for, where it was saved as a whole module.
+    module_size: Option<usize>,
     stated: Stated,
     /// The index of weights in several files.
     index: Option<PathBuf>,
@@ -127,6 +131,8 @@ impl Checkpoint {
             stored: Vec::new(),
             tensors: BTreeMap::new(),
             metadata: HashMap::new(),
+            sizes: Vec::new(),
+            module_size: None,
             stated: Stated::default(),
             index: None,
             notes: Vec::new(),
@@ -138,7 +144,8 @@ impl Checkpoint {
         let (source, number) = (Arc::new(source), self.sources.len());
         let head = source.head(content::HEAD)?;
         let (archive, tensors) = if head.starts_with(b"PK\x03\x04") {
-            let (archive, tensors) = Archive::open(source.clone())?;
+            let (archive, tensors, sizes) = Archive::open(source.clone())?;
+            self.sizes.extend(sizes);
             (Some(archive), tensors)
         } else if safetensors::is_safetensors(&head) {
             let (tensors, metadata) = safetensors::open(&source, number)?;
@@ -188,6 +195,9 @@ impl Checkpoint {
             let place = if below.is_empty() { "outside the network".into() } else { format!("outside '{below}'") };
             self.notes.push(format!("{count} tensors {place} were left out (the first is '{first}')"));
         }
+        let encoder = format!("{}image_encoder.img_size", network.prefix);
+        let size = self.sizes.iter().find(|(name, _)| names::unwrapped(name) == encoder);
+        self.module_size = size.map(|(_, size)| *size);
         self.tensors = network.tensors.into_iter().collect();
         Ok(())
     }
@@ -225,6 +235,11 @@ impl Checkpoint {
     /// A text of the file's own metadata, such as `config`.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    /// The side of the input, in pixels, where the image encoder was saved as a whole module and says so.
+    pub(crate) fn module_size(&self) -> Option<usize> {
+        self.module_size
     }
 
     /// What files beside the weights state.
@@ -275,6 +290,11 @@ impl Checkpoint {
                 tensor.name, tensor.shape
             )));
         }
+        if shape.contains(&0) {
+            return Err(
+                self.architecture_error(format!("tensor '{}' has shape {shape:?}, which holds no values", tensor.name))
+            );
+        }
         let source = &self.sources[*file];
         let damaged = |reason: String| source.format_error(format!("tensor '{}': {reason}", tensor.name));
         let Some(values) = self.read(*file, tensor)? else {
@@ -314,18 +334,20 @@ impl Checkpoint {
         self.sources.iter().try_for_each(|source| source.check_unchanged())
     }
 
-    /// Fails if the memory that the network is going to take cannot be had, about its weights once more.
+    /// Fails if the memory that the network is going to take cannot be had: its weights once more, and the largest of them
+    /// in the forms that it takes on the way.
     pub(crate) fn check_memory(&self) -> Result<()> {
         let count =
-            |place: &usize| self.stored[*place].1.shape.iter().fold(1usize, |count, side| count.saturating_mul(*side));
-        let bytes = self.tensors.values().map(count).fold(0usize, usize::saturating_add).saturating_mul(4);
+            |place: &usize| self.stored[*place].1.shape.iter().fold(4usize, |count, side| count.saturating_mul(*side));
+        let bytes = self.tensors.values().map(count).fold(0, usize::saturating_add);
         // A view may repeat values, but a network's tensors are not much more than what its file has.
         if bytes as u64 > self.bytes().saturating_mul(8).saturating_add(1 << 20) {
-            return Err(
-                self.architecture_error(format!("its tensors repeat the values of its files: {bytes} bytes of them"))
-            );
+            let reason = format!("its tensors repeat the values of its files: {bytes} bytes of them");
+            return Err(self.architecture_error(reason));
         }
-        Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| no_memory(&self.path, bytes))
+        let largest = self.tensors.values().map(count).max().unwrap_or(0);
+        let needed = bytes.saturating_add(largest.saturating_mul(3));
+        Vec::<u8>::new().try_reserve_exact(needed).map_err(|_| no_memory(&self.path, needed))
     }
 
     pub(crate) fn architecture_error(&self, reason: String) -> ModelError {

@@ -128,8 +128,10 @@ impl Stated {
             if let Some(kind) = config.model_type.as_deref()
                 && kind != "sam"
             {
-                let reason =
-                    format!("it is a model of the type '{kind}'; use 'sam' (SAM B, L, H), MobileSAM or TinySAM");
+                let reason = format!(
+                    "it is a model of the type '{kind}'; use 'sam' (SAM B, L, H), MobileSAM or TinySAM; if its \
+                             config.json is not about its weights, give the file of weights"
+                );
                 return Err(ModelError::Architecture { path: folder.to_owned(), reason });
             }
             self.hugging_face = Some(config);

@@ -17,14 +17,14 @@ use super::{Location, Stored};
 use crate::error::Result;
 
 /// Containers in one another that tensors are looked for in.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 64;
 
 /// Longest name of a tensor that is looked at; a network's are below 100 bytes.
 const MAX_NAME: usize = 512;
 
 /// Most tensors, and most ways to a value, of a file. A network has some hundreds.
 const MAX_TENSORS: usize = 100_000;
-const MAX_PLACES: usize = 1 << 21;
+const MAX_WAYS: usize = 1 << 21;
 
 /// A tensor may repeat values of its storage (as `expand` does) up to this many.
 const MAX_REPEATED: usize = 1 << 16;
@@ -51,11 +51,11 @@ pub(super) struct View {
 }
 
 impl Archive {
-    /// Opens an archive and lists its tensors.
+    /// Opens an archive and lists its tensors, and the attributes `img_size` of modules that were saved whole.
     ///
     /// # Errors
     /// What the archive is, if it is none of `torch.save`, and what is damaged.
-    pub(super) fn open(source: Arc<Source>) -> Result<(Self, Vec<Stored>)> {
+    pub(super) fn open(source: Arc<Source>) -> Result<(Self, Vec<Stored>, Vec<(String, usize)>)> {
         let damaged = |error: zip::result::ZipError| {
             source.format_error(format!(
                 "it begins like a zip archive, but is truncated or damaged ({error}); download or copy it again"
@@ -69,8 +69,9 @@ impl Archive {
         let refused =
             |reason: String| source.format_error(format!("{reason}; it is damaged, or not made by torch.save"));
         let pickle = Pickle::parse(&bytes).map_err(refused)?;
-        let tensors = tensors(&pickle).map_err(|reason| source.format_error(reason))?;
-        Ok((Self { source, zip: RefCell::new(zip), folder, big_endian: order.starts_with(b"big") }, tensors))
+        let (tensors, sizes) = tensors(&pickle).map_err(|reason| source.format_error(reason))?;
+        let big_endian = order.starts_with(b"big");
+        Ok((Self { source, zip: RefCell::new(zip), folder, big_endian }, tensors, sizes))
     }
 
     /// The values of a view as `f32`, row-major; `None` if their type is not read.
@@ -166,7 +167,9 @@ fn folder_of(names: &[String]) -> std::result::Result<String, String> {
     if let Some(folder) = folder {
         return Ok(folder.to_owned());
     }
-    let what = if has(&|name| name.ends_with(".npy")) {
+    let what = if has(&|name| name.ends_with("archive_format")) {
+        "it is a program (torch.export)"
+    } else if has(&|name| name.ends_with(".npy")) {
         "it is an archive of NumPy arrays (.npz)"
     } else if has(&|name| name.ends_with("model.weights.h5")) {
         "it is a Keras model"
@@ -194,45 +197,58 @@ fn read_entry(zip: &mut ZipArchive<BufReader<Stream>>, source: &Source, name: &s
     Ok(bytes)
 }
 
-/// All tensors that the root leads to, in the order in which they are met, each container once.
-fn tensors(pickle: &Pickle<'_>) -> std::result::Result<Vec<Stored>, String> {
-    /// A container on the way: the one it lies in, and under what key.
-    struct Place<'a> {
-        above: usize,
-        key: Key<'a>,
-        depth: usize,
+/// The ways that lead to values: each ends at one, and goes on from another.
+struct Ways<'a>(Vec<Way<'a>>);
+
+struct Way<'a> {
+    before: usize,
+    key: Key<'a>,
+    depth: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Key<'a> {
+    /// A step that is not part of a name.
+    Unnamed,
+    Name(&'a str),
+    Index(usize),
+}
+
+impl Ways<'_> {
+    /// The keys of a way, joined by dots; `None` if that is longer than the name of any tensor.
+    fn name(&self, mut way: usize) -> Option<String> {
+        let (mut parts, mut length) = (Vec::new(), 0);
+        while way != 0 {
+            let part = match self.0[way].key {
+                Key::Unnamed => None,
+                Key::Name(name) if name.len() > MAX_NAME => return None,
+                Key::Name(name) => Some(name.to_owned()),
+                Key::Index(index) => Some(index.to_string()),
+            };
+            length += part.as_ref().map_or(0, |part| part.len() + 1);
+            parts.extend(part);
+            way = self.0[way].before;
+        }
+        parts.reverse();
+        (length <= MAX_NAME).then(|| parts.join("."))
     }
-    enum Key<'a> {
-        None,
-        Name(&'a str),
-        Index(usize),
-    }
-    let mut places = vec![Place { above: 0, key: Key::None, depth: 0 }];
+}
+
+/// All tensors that the root leads to, in the order in which they are met, each container once; and numbers called
+/// `img_size`.
+fn tensors(pickle: &Pickle<'_>) -> std::result::Result<(Vec<Stored>, Vec<(String, usize)>), String> {
+    let mut ways = Ways(vec![Way { before: 0, key: Key::Unnamed, depth: 0 }]);
     let mut waiting = vec![(pickle.root(), 0)];
     let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    while let Some((id, place)) = waiting.pop() {
-        let depth = places[place].depth;
+    let (mut found, mut sizes) = (Vec::new(), Vec::new());
+    while let Some((id, way)) = waiting.pop() {
+        let depth = ways.0[way].depth;
         let (items, elements, state): (&[(Id, Id)], &[Id], Option<Id>) = match resolve(pickle, id) {
+            Met::Tensor(_) if found.len() >= MAX_TENSORS => {
+                return Err(format!("it holds more than {MAX_TENSORS} tensors"));
+            }
             Met::Tensor(tensor) => {
-                let mut parts = Vec::new();
-                let mut at = place;
-                while at != 0 {
-                    match places[at].key {
-                        Key::None => {}
-                        Key::Name(name) => parts.push(name.to_owned()),
-                        Key::Index(index) => parts.push(index.to_string()),
-                    }
-                    at = places[at].above;
-                }
-                parts.reverse();
-                let name = parts.join(".");
-                if found.len() >= MAX_TENSORS {
-                    return Err(format!("it holds more than {MAX_TENSORS} tensors"));
-                }
-                if name.len() <= MAX_NAME {
-                    found.push(Stored { name, ..tensor });
-                }
+                found.extend(ways.name(way).map(|name| Stored { name, ..tensor }));
                 continue;
             }
             _ if depth >= MAX_DEPTH || !seen.insert(id) => continue,
@@ -244,27 +260,30 @@ fn tensors(pickle: &Pickle<'_>) -> std::result::Result<Vec<Stored>, String> {
         for (key, value) in items {
             let key = match pickle.get(*key) {
                 // What torch.nn.Module keeps its parts in, where a whole module was saved.
-                Value::Text("_modules" | "_parameters" | "_buffers") => Key::None,
+                Value::Text("_modules" | "_parameters" | "_buffers") => Key::Unnamed,
                 Value::Text(text) => Key::Name(text),
                 Value::Int(index) => usize::try_from(*index).map_or(Key::Name("?"), Key::Index),
                 _ => continue,
             };
+            if let (Key::Name("img_size"), Some(size), true) = (key, pickle.size(*value), sizes.len() < MAX_TENSORS) {
+                sizes.extend(ways.name(way).map(|name| (format!("{name}.img_size"), size)));
+            }
             inside.push((*value, key));
         }
         inside.extend(elements.iter().enumerate().map(|(index, element)| (*element, Key::Index(index))));
-        inside.extend(state.map(|state| (state, Key::None)));
+        inside.extend(state.map(|state| (state, Key::Unnamed)));
         for (id, key) in inside.into_iter().rev() {
             if matches!(pickle.get(id), Value::Other | Value::Int(_) | Value::Text(_)) {
                 continue;
             }
-            if places.len() >= MAX_PLACES {
-                return Err(format!("it holds more than {MAX_PLACES} values"));
+            if ways.0.len() >= MAX_WAYS {
+                return Err(format!("it holds more than {MAX_WAYS} values"));
             }
-            places.push(Place { above: place, key, depth: depth + 1 });
-            waiting.push((id, places.len() - 1));
+            ways.0.push(Way { before: way, key, depth: depth + 1 });
+            waiting.push((id, ways.0.len() - 1));
         }
     }
-    Ok(found)
+    Ok((found, sizes))
 }
 
 /// What a value is to the search.

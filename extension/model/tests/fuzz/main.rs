@@ -164,13 +164,14 @@ fn checkpoints() {
 /// The files of an archive, whole.
 fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let count = archive.len();
     let read = |index| {
         let mut entry = archive.by_index(index).unwrap();
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
         (entry.name().unwrap().into_owned(), bytes)
     };
-    (0..archive.len()).map(read).collect::<Vec<_>>()
+    (0..count).map(read).collect()
 }
 
 /// Opens a checkpoint of these bytes.
