@@ -6,8 +6,8 @@ The steps are those of SAM's mask generator without crops: a grid of clicks, thr
 does not trust or that change much with the threshold go, then boxes that overlap a better one. Masks are judged at a
 quarter of the input's area.
 
-`precision` counts every mask without an annotated object as wrong. COCO annotates 80 classes, so a tree or a window counts
-too: it compares thresholds, it does not say how many masks make sense.
+`precision` counts every mask without an annotated object as wrong. COCO annotates 80 classes, so a tree or a
+window counts too: it compares thresholds, it does not say how many masks make sense.
 """
 
 import argparse

@@ -49,9 +49,10 @@ class Guide:
         inverse += [rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg]
         self.inverse = [value / determinant for value in inverse]
 
-    def refine(self, logits: np.ndarray) -> np.ndarray:
-        """Logits at the guide's size (h, w) -> at the picture's own, float32 (H, W)."""
-        p = np.clip(logits, -CLIP, CLIP)
+    def refine(self, low: np.ndarray, side: int) -> np.ndarray:
+        """Low-resolution logits, float32 (S / 4, S / 4), of an input of side S -> at the picture's size (H, W)."""
+        p = cv2.resize(low, (side // REDUCTION, side // REDUCTION), interpolation=cv2.INTER_LINEAR)
+        p = np.clip(p[: self.size[0], : self.size[1]], -CLIP, CLIP)
         mean_p = mean(p)
         c = np.moveaxis(mean(self.guide * p[..., None]) - self.mean * mean_p[..., None], -1, 0)
         rr, rg, rb, gg, gb, bb = self.inverse
@@ -77,11 +78,9 @@ def measure(predictor: Predictor, pack: Path, limit: int | None) -> dict[str, fl
         for truth in masks:
             for kind in found:
                 click, box = ([central_click(truth)], None) if kind == "click" else (None, exact_box(truth))
-                logits, _, iou = predictor.predict_logits(click, [1] if click else None, box)
-                plain = logits[1 + int(iou[1:].argmax()) if click else 0].numpy()
-                # clipped before they are made smaller: far values must not outweigh near ones
-                small = cv2.resize(np.clip(plain, -CLIP, CLIP), size[::-1], interpolation=cv2.INTER_AREA)
-                both = plain > 0, guide.refine(small) > 0
+                logits, low, iou = predictor.predict_logits(click, [1] if click else None, box)
+                token = 1 + int(iou[1:].argmax()) if click else 0
+                both = logits[token].numpy() > 0, guide.refine(low[token].numpy(), predictor.size) > 0
                 found[kind].append([(m & truth).sum() / max(1, (m | truth).sum()) for m in both])
     return {
         f"{kind} {name}": round(float(np.mean(rows, 0)[column]), 4)
