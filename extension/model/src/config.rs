@@ -85,9 +85,6 @@ pub(crate) struct DecoderConfig {
 /// Most rows of an image embedding: four times those of SAM.
 const MAX_GRID: usize = 256;
 
-/// Most channels, tokens of a window's side and the like: far beyond any network, and their products fit.
-const MAX_WIDTH: usize = 1 << 16;
-
 /// The mean of SAM's colours.
 pub(crate) fn pixel_mean() -> [f32; 3] {
     [123.675, 116.28, 103.53]
@@ -269,8 +266,6 @@ impl Config {
                 && divides(decoder.num_heads, decoder.transformer_dim / decoder.attention_downsample_rate),
             "the decoder's heads must divide its width",
         )?;
-        let widths = [decoder.transformer_dim, decoder.mlp_dim, decoder.iou_head_hidden_dim];
-        require(widths.iter().all(|width| *width <= MAX_WIDTH), "the decoder is too wide")?;
         require(decoder.num_heads <= 16, "the decoder can have at most 16 heads")?;
         require((1..=16).contains(&decoder.num_multimask_outputs), "1 to 16 multimask outputs are supported")?;
         require(

@@ -105,15 +105,10 @@ fn published() -> Vec<Config> {
     };
     let mobile = tiny(1024, [64, 128, 160, 320], [2, 2, 6, 2], vec![1, 4, 5, 10], vec![1, 7, 14, 7], 256);
     let first = tiny(512, [32, 64, 128, 128], [1, 2, 3, 1], vec![1, 2, 4, 4], vec![1, 8, 16, 8], 128);
-    let second = tiny(512, [32, 64, 128, 160], [1, 2, 6, 2], vec![1, 2, 4, 5], vec![1, 8, 16, 32], 128);
-    let nano = Thresholds { pred_iou_thresh: 0.45, stability_score_thresh: 0.7 };
-    // MobileSAM and TinySAM; nano as of 0.1, and the one after it. The built-in model comes first: its file knows best.
+    let nano = Thresholds { pred_iou_thresh: 0.45, stability_score_thresh: 0.7, ..Thresholds::default() };
+    // The built-in model; MobileSAM and TinySAM; nano as of 0.1.
     let mut all: Vec<Config> = crate::model::built_in_config().into_iter().collect();
-    all.extend([
-        config(mobile, 256, 2048, Thresholds::default()),
-        config(first, 128, 512, nano.clone()),
-        config(second, 128, 512, nano),
-    ]);
+    all.extend([config(mobile, 256, 2048, Thresholds::default()), config(first, 128, 512, nano)]);
     all
 }
 
