@@ -7,7 +7,7 @@ use super::Session;
 use super::resolve::{self, BUILT_IN, Source};
 use super::shelf::Shelf;
 use crate::failure::{Failure, Result};
-use sam_model::{Model, ModelError, ModelInfo, Precision};
+use sam_model::{Model, ModelError, ModelInfo, NoMemory, Precision};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,6 +113,10 @@ impl Models {
         let origin = Origin::of(resolve::resolve(name, settings.model_folder.as_deref())?)?;
         let key = Key { origin, precision };
         self.loaded.get_or_make(&key, || {
+            // The tensors as they are read, and packed.
+            if let Origin::File { length, .. } = key.origin {
+                NoMemory::check(usize::try_from(length).unwrap_or(usize::MAX).saturating_mul(2));
+            }
             let model = session.stats.seconds_load.time(|| {
                 session.pool().run(|| match key.origin.path() {
                     None => Model::nano(precision),
