@@ -6,6 +6,7 @@
 # make build        the wheel, into dist/
 # make fuzz         damaged pictures, run lengths, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
 # make soak         16 threads on one database, SECONDS=300: answers, deadlocks, memory
+# make torture      memory that runs out, forks, signals, two engines, a full disk: each in a process of its own
 # make bench        side by side with PyTorch, ONNX Runtime and OpenVINO (bench/README.md); ARGS="--quick" to try it
 #
 # Needed: Python 3.10 or newer, a Rust toolchain, CMake. Everything else goes into .venv, target/ and build/.
@@ -21,7 +22,7 @@ RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.to
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
   $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*.json)
 
-.PHONY: demo docs test test-rust test-python test-matrix fuzz soak lint format build clean
+.PHONY: demo docs test test-rust test-python test-matrix fuzz soak torture lint format build clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -50,6 +51,15 @@ soak: SECONDS ?= 300
 soak: .venv/.installed
 	$(BIN)/python test/soak/soak.py --seconds $(SECONDS)
 	$(BIN)/python test/soak/memory.py
+
+torture: .venv/.installed build/duckdb-1.4.4/.stamp
+	$(BIN)/python test/torture/memory.py duckdb
+	$(BIN)/python test/torture/memory.py system
+	$(BIN)/python test/torture/signals.py
+	$(BIN)/python test/torture/disk.py
+	$(BIN)/python test/torture/engines.py build/duckdb-1.4.4
+	$(BIN)/python test/torture/engines.py build/duckdb-1.4.4 copy
+	$(BIN)/python -m pytest python/tests/test_fork.py
 
 lint: .venv/.tools
 	cargo fmt --all --check

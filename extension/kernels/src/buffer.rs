@@ -1,5 +1,6 @@
 //! Memory for packed weights and activations: aligned to a cache line, zeroed, of fixed length.
 
+use crate::memory::{NoMemory, filled};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
@@ -31,7 +32,7 @@ impl<T: Plain> AlignedVec<T> {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
         let lines = (len * size_of::<T>()).div_ceil(64);
-        Self { lines: vec![Line([0; 64]); lines], len, item: PhantomData }
+        Self { lines: filled(Line([0; 64]), lines), len, item: PhantomData }
     }
 
     /// A copy of `items`.
@@ -74,6 +75,9 @@ impl Scratch {
         let lines = [n[0] * size_of::<A>(), n[1] * size_of::<B>(), n[2] * size_of::<C>()].map(|b| b.div_ceil(64));
         let total: usize = lines.iter().sum();
         if self.lines.len() < total {
+            if self.lines.try_reserve_exact(total - self.lines.len()).is_err() {
+                NoMemory::raise(total * size_of::<Line>());
+            }
             self.lines.resize(total, Line([0; 64]));
         }
         let (a, rest) = self.lines.split_at_mut(lines[0]);

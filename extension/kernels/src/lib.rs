@@ -24,6 +24,7 @@ mod gemm;
 mod isa;
 mod masks;
 pub mod math;
+mod memory;
 mod norm;
 mod pixels;
 mod simd;
@@ -42,6 +43,7 @@ pub use gemm::{
 };
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use masks::mask_logits;
+pub use memory::{NoMemory, filled};
 pub use norm::LayerNorm;
 pub use pixels::Normalise;
 pub use upsample::Upsample;

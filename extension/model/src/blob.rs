@@ -20,6 +20,7 @@ use std::str::FromStr;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use sam_kernels::NoMemory;
 
 use crate::error::{ModelError, Result};
 use crate::model::{Embedding, Model};
@@ -165,6 +166,7 @@ impl Embedding {
     /// The model's file can no longer be read for its fingerprint; values beyond the range of `f16`.
     pub fn to_bytes(&self, model: &Model, kind: BlobType) -> Result<Vec<u8>> {
         let (info, frame) = (model.info(), self.frame());
+        NoMemory::check(2 * model.blob_bytes(kind));
         let mut bytes = Vec::with_capacity(model.blob_bytes(kind));
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());

@@ -25,6 +25,7 @@ pub use model::{Embedding, Engine, Model, ModelInfo};
 pub use precision::Precision;
 pub use prediction::Prediction;
 pub use prompt::Prompt;
+pub use sam_kernels::NoMemory;
 pub use team::Team;
 
 /// Looks at the processor, which the first model otherwise does: for who has to know when it happens.

@@ -28,7 +28,7 @@ impl Tolerance {
 
     /// The model that the user calls `name`, if the caller may open it; loaded if need be.
     pub fn model(&self, name: &str) -> Result<Arc<Loaded>> {
-        self.session.model(name, self.caller.external_access)
+        self.session.model(name, self.caller.terms.external_access)
     }
 
     /// Whether the first row that fails stops the query.

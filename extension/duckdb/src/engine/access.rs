@@ -1,32 +1,91 @@
-//! What the caller of a function may do: `enable_external_access` of its connection, as far as the engine tells.
+//! What the caller of a function may do and take: `enable_external_access` and `memory_limit` of its connection, as far as
+//! the engine tells.
 //!
 //! It does from DuckDB 1.5.6 on, to a function whose call is being planned. Holding on to the connection until the
-//! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; the setting
-//! can be switched off while a database is open, but never on.
+//! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; external
+//! access can be switched off while a database is open, but never on.
 
 use super::guard::callback;
 use super::{ffi, version};
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Who calls a function.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     /// The function.
     pub function: &'static str,
-    /// Whether files may be opened; where the engine does not tell, they may.
-    pub external_access: bool,
+    /// What it may do.
+    pub terms: Terms,
 }
 
-/// What a planned call carries. Of each there is one, so that the engine takes equal calls for equal.
-static ALLOWED: bool = true;
-static DENIED: bool = false;
+/// What a caller may do and take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether files may be opened; where the engine does not tell, they may.
+    pub external_access: bool,
+    /// The bytes that the engine keeps to; `None` where it does not tell, or has no limit.
+    pub memory_limit: Option<u64>,
+}
+
+impl Terms {
+    /// Where the engine does not tell.
+    const UNKNOWN: Self = Self { external_access: true, memory_limit: None };
+
+    /// If in doubt.
+    const DENIED: Self = Self { external_access: false, memory_limit: None };
+
+    /// The bytes that the results of one vector may take of `setting`: with a memory limit at most half of it, for the
+    /// engine has to put them somewhere too.
+    pub fn room(&self, setting: u64) -> u64 {
+        self.memory_limit.map_or(setting, |limit| setting.min(limit / 2))
+    }
+}
+
+/// Terms that planned calls carry. Of equal ones there is one, so that the engine takes equal calls for equal. They are
+/// never freed: there are as many as a process has different settings. No lock is needed, which a forked child might
+/// find taken.
+static KNOWN: AtomicPtr<Known> = AtomicPtr::new(std::ptr::null_mut());
+
+struct Known {
+    terms: Terms,
+    next: *mut Known,
+}
+
+/// The one place of equal terms.
+fn place_of(terms: Terms) -> &'static Terms {
+    let mut made: Option<Box<Known>> = None;
+    let mut first = KNOWN.load(Ordering::Acquire);
+    loop {
+        let mut next = first;
+        // SAFETY: NULL, or something that is never freed or changed.
+        while let Some(known) = unsafe { next.as_ref() } {
+            if known.terms == terms {
+                return &known.terms;
+            }
+            next = known.next;
+        }
+        let mut new = made.take().unwrap_or_else(|| Box::new(Known { terms, next: first }));
+        new.next = first;
+        let new = Box::into_raw(new);
+        match KNOWN.compare_exchange(first, new, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: it came from a box, and is never freed from now on.
+            Ok(_) => return unsafe { &(*new).terms },
+            Err(now) => {
+                first = now;
+                // SAFETY: it came from a box and nobody else has seen it.
+                made = Some(unsafe { Box::from_raw(new) });
+            }
+        }
+    }
+}
 
 /// Whether the engine tells.
 pub(super) fn is_told() -> bool {
     version::of_engine().band() == version::NEW_BAND
 }
 
-/// Has `handle` ask for the setting when a call is planned, where the engine tells.
+/// Has `handle` ask for the terms when a call is planned, where the engine tells.
 ///
 /// # Safety
 /// `handle` is a live scalar function that is not yet registered.
@@ -37,28 +96,33 @@ pub(super) unsafe fn ask(handle: ffi::duckdb_scalar_function) {
     }
 }
 
-/// The answer that a planned call of a scalar function carries.
+/// The terms that a planned call of a scalar function carries.
 ///
 /// # Safety
 /// `info` is that of a call of a function that was given to [`ask`].
-pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> bool {
-    // SAFETY: the bind data is NULL or one of the statics.
-    !is_told() || unsafe { ffi::duckdb_scalar_function_get_bind_data(info).cast::<bool>().as_ref() } == Some(&true)
+pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> Terms {
+    if !is_told() {
+        return Terms::UNKNOWN;
+    }
+    // SAFETY: the bind data is NULL or came from `place_of`.
+    unsafe { ffi::duckdb_scalar_function_get_bind_data(info).cast::<Terms>().as_ref() }
+        .copied()
+        .unwrap_or(Terms::DENIED)
 }
 
-/// The answer for a table function whose call is being planned.
+/// The terms of a table function whose call is being planned.
 ///
 /// # Safety
 /// `info` is the engine's.
-pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> bool {
+pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Terms {
     if !is_told() {
-        return true;
+        return Terms::UNKNOWN;
     }
     let mut context = std::ptr::null_mut();
-    // SAFETY: the entries exist in engines that tell; the context is destroyed by `setting`.
+    // SAFETY: the entries exist in engines that tell; the context is destroyed by `terms`.
     unsafe {
         ffi::duckdb_table_function_get_client_context(info, &mut context);
-        setting(context)
+        terms(context)
     }
 }
 
@@ -67,16 +131,16 @@ pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> bool {
 unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
     let body = |_: &mut &'static str| {
         let mut context = std::ptr::null_mut();
-        // SAFETY: the entries exist in engines that tell. The bind data is a static, which nobody writes or frees.
+        // SAFETY: the entries exist in engines that tell. Nobody writes or frees the bind data.
         unsafe {
             ffi::duckdb_scalar_function_get_client_context(info, &mut context);
-            let answer = if setting(context) { &raw const ALLOWED } else { &raw const DENIED };
-            ffi::duckdb_scalar_function_set_bind_data(info, answer.cast_mut().cast::<c_void>(), None);
+            let terms = std::ptr::from_ref(place_of(terms(context)));
+            ffi::duckdb_scalar_function_set_bind_data(info, terms.cast_mut().cast::<c_void>(), None);
             ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
         }
         Ok(())
     };
-    // Should it fail, there is no answer, and the call may open no files.
+    // Should it fail, there are no terms, and the call may open no files.
     callback(body, |_| ());
 }
 
@@ -86,24 +150,79 @@ unsafe extern "C" fn copy(data: *mut c_void) -> *mut c_void {
     data
 }
 
-/// Whether a connection's `enable_external_access` is on, and destroys the handle. If in doubt it is off.
+/// The terms of a connection; destroys the handle.
 ///
 /// # Safety
 /// `context` is NULL or a live handle that nobody else destroys.
-unsafe fn setting(mut context: ffi::duckdb_client_context) -> bool {
+unsafe fn terms(mut context: ffi::duckdb_client_context) -> Terms {
     if context.is_null() {
-        return false;
+        return Terms::DENIED;
     }
-    let mut scope = 0;
-    // SAFETY: the handles are live and destroyed once; the engine makes a value or NULL.
+    // SAFETY: the handle is live and destroyed once.
     unsafe {
-        let name = c"enable_external_access".as_ptr();
-        let mut value = ffi::duckdb_client_context_get_config_option(context, name, &mut scope);
-        let on = !value.is_null() && ffi::duckdb_get_bool(value);
-        if !value.is_null() {
-            ffi::duckdb_destroy_value(&mut value);
-        }
+        let external_access = setting(context, c"enable_external_access", |value| ffi::duckdb_get_bool(value));
+        let memory_limit = setting(context, c"memory_limit", |value| super::table::text(value));
         ffi::duckdb_destroy_client_context(&mut context);
-        on
+        Terms {
+            external_access: external_access.unwrap_or(false),
+            memory_limit: memory_limit.flatten().and_then(|text| bytes(&text)),
+        }
+    }
+}
+
+/// What `read` makes of the value of a setting, if there is such a setting.
+///
+/// # Safety
+/// The handle is live.
+unsafe fn setting<T>(
+    context: ffi::duckdb_client_context,
+    name: &CStr,
+    read: impl FnOnce(ffi::duckdb_value) -> T,
+) -> Option<T> {
+    let mut scope = 0;
+    // SAFETY: the caller vouches for the handle; the engine makes a value, which is destroyed once, or NULL.
+    unsafe {
+        let mut value = ffi::duckdb_client_context_get_config_option(context, name.as_ptr(), &mut scope);
+        if value.is_null() {
+            return None;
+        }
+        let result = read(value);
+        ffi::duckdb_destroy_value(&mut value);
+        Some(result)
+    }
+}
+
+/// Bytes as the engine writes them, such as `953.6 MiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_once(' ')?;
+    let power = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"].iter().position(|known| *known == unit)?;
+    let number: f64 = number.parse().ok()?;
+    (number >= 0.0).then(|| (number * 1024_f64.powi(power as i32)) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_limit_bounds_results() {
+        assert_eq!(bytes("953.6 MiB"), Some(999_922_073));
+        assert_eq!(bytes("0 bytes"), Some(0));
+        assert_eq!(bytes("2.0 GiB"), Some(2 << 30));
+        assert!(["", "12", "-1 KiB", "3 apples"].iter().all(|text| bytes(text).is_none()));
+        let terms = Terms { external_access: true, memory_limit: Some(100) };
+        assert_eq!((terms.room(30), terms.room(70), Terms::UNKNOWN.room(70)), (30, 50, 70));
+    }
+
+    #[test]
+    fn equal_terms_have_one_place() {
+        let places = |limit| place_of(Terms { external_access: true, memory_limit: Some(limit) });
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..100).for_each(|limit| assert_eq!(places(limit).memory_limit, Some(limit))));
+            }
+        });
+        assert!((0..100).all(|limit| std::ptr::eq(places(limit), places(limit))));
+        assert!(!std::ptr::eq(places(1), places(2)));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::exception;
 use crate::failure::{Failure, Result};
+use sam_model::NoMemory;
 use std::any::Any;
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(super) fn guard<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // What `body` touched is not used after a panic: the engine drops the vector with the failed query, and
     // the shared state of the session is behind locks that ignore poisoning.
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Failure::internal(message(&*panic))))
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(failure(&*panic)))
 }
 
 /// Runs the body of a callback, which is told where to leave the name of its function once it knows it. What the body
@@ -46,9 +47,16 @@ fn c_string(text: String) -> CString {
     CString::new(text.replace('\0', " ")).unwrap_or_default()
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
+fn failure(panic: &(dyn Any + Send)) -> Failure {
+    if let Some(NoMemory { bytes }) = panic.downcast_ref() {
+        return Failure::query(format!(
+            "no memory: {bytes} bytes more were needed, which the system refuses; use fewer threads (CALL \
+             sam_configure(threads := 1)), a smaller memo (memo_mb) or model, or let the process have more memory"
+        ));
+    }
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown panic")
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Failure::internal(text.unwrap_or("unknown panic"))
 }
 
 #[cfg(test)]
@@ -60,6 +68,13 @@ mod tests {
         let failure = guard::<()>(|| panic!("boom {}", 1)).unwrap_err();
         assert_eq!(failure.to_string(), "internal error: boom 1");
         assert_eq!(guard(|| Ok(7)), Ok(7));
+    }
+
+    #[test]
+    fn a_refusal_of_memory_becomes_a_failure() {
+        let failure = guard::<()>(|| NoMemory::raise(1234)).unwrap_err();
+        assert!(failure.to_string().starts_with("no memory: 1234 bytes more were needed"));
+        assert!(!failure.is_about_a_row());
     }
 
     #[test]

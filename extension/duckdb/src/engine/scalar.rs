@@ -167,7 +167,7 @@ unsafe extern "C-unwind" fn call(
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let caller = Caller { function: name, external_access: access::of_call(info) };
+            let caller = Caller { function: name, terms: access::of_call(info) };
             let input = Input::new(caller, chunk, signature)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)

@@ -1,7 +1,7 @@
 //! Table functions whose result fits in memory: they list what the session knows, or change it.
 
 use super::guard::callback;
-use super::{Help, Output, Registry, Type, access, ffi};
+use super::{Help, Output, Registry, Terms, Type, access, ffi};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::Mutex;
@@ -23,14 +23,14 @@ pub struct TableFunction {
 }
 
 /// The arguments of a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {
     /// In their order; `None` is NULL.
     pub positional: Vec<Option<String>>,
     /// Those that are given.
     pub named: Vec<(&'static CStr, Option<String>)>,
-    /// Whether files may be opened: see [`super::Caller`].
-    pub external_access: bool,
+    /// What the caller may do.
+    pub terms: Terms,
 }
 
 /// One cell.
@@ -121,35 +121,46 @@ fn known(function: Option<&'static TableFunction>, name: &mut &'static str) -> R
 /// # Safety
 /// `info` is that of a call of `function`.
 unsafe fn arguments(info: ffi::duckdb_bind_info, function: &TableFunction) -> Arguments {
-    // SAFETY: the values are the caller's, which `text` frees.
-    let positional =
-        (0..function.positional.len()).map(|index| unsafe { text(ffi::duckdb_bind_get_parameter(info, index as u64)) });
+    // SAFETY: the values are the caller's, which `take_text` frees.
+    let positional = (0..function.positional.len())
+        .map(|index| unsafe { take_text(ffi::duckdb_bind_get_parameter(info, index as u64)) });
     let named = function.named.iter().filter_map(|name| {
         // SAFETY: as above; NULL stands for an argument that is not given.
         let value = unsafe { ffi::duckdb_bind_get_named_parameter(info, name.as_ptr()) };
         // SAFETY: as above.
-        (!value.is_null()).then(|| (*name, unsafe { text(value) }))
+        (!value.is_null()).then(|| (*name, unsafe { take_text(value) }))
     });
     // SAFETY: the engine's handle.
-    let external_access = unsafe { access::of_bind(info) };
-    Arguments { positional: positional.collect(), named: named.collect(), external_access }
+    let terms = unsafe { access::of_bind(info) };
+    Arguments { positional: positional.collect(), named: named.collect(), terms }
 }
 
-/// The text of a value of type `VARCHAR`, which is freed.
+/// The text of an argument, which is freed.
 ///
 /// # Safety
 /// `value` is a live value that nobody else frees.
-unsafe fn text(mut value: ffi::duckdb_value) -> Option<String> {
-    // SAFETY: the value lives until it is destroyed, once; its text is the caller's to free.
+unsafe fn take_text(mut value: ffi::duckdb_value) -> Option<String> {
+    // SAFETY: the value lives until it is destroyed, once.
     unsafe {
-        let text = (!ffi::duckdb_is_null_value(value)).then(|| {
+        let text = text(value);
+        ffi::duckdb_destroy_value(&mut value);
+        text
+    }
+}
+
+/// The text of a value of type `VARCHAR`; `None` for NULL.
+///
+/// # Safety
+/// `value` is a live value.
+pub(super) unsafe fn text(value: ffi::duckdb_value) -> Option<String> {
+    // SAFETY: the caller vouches for the value; its text is the caller's to free.
+    unsafe {
+        (!ffi::duckdb_is_null_value(value)).then(|| {
             let start = ffi::duckdb_get_varchar(value);
             let text = CStr::from_ptr(start).to_string_lossy().into_owned();
             ffi::duckdb_free(start.cast::<c_void>());
             text
-        });
-        ffi::duckdb_destroy_value(&mut value);
-        text
+        })
     }
 }
 

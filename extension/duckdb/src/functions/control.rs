@@ -122,7 +122,7 @@ fn model_name(arguments: &Arguments) -> Result<&str> {
 }
 
 fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let model = Session::get()?.model(model_name(arguments)?, arguments.external_access)?;
+    let model = Session::get()?.model(model_name(arguments)?, arguments.terms.external_access)?;
     let info = model.info();
     let path = info.path.as_ref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
     Ok(vec![vec![
@@ -135,7 +135,7 @@ fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    Ok(vec![vec![Value::Boolean(Session::get()?.unload(model_name(arguments)?, arguments.external_access)?)]])
+    Ok(vec![vec![Value::Boolean(Session::get()?.unload(model_name(arguments)?, arguments.terms.external_access)?)]])
 }
 
 fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {

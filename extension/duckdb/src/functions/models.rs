@@ -70,7 +70,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         };
         let model = match models.get(name) {
             Some(model) => model,
-            None => models.entry(name).or_insert(session.model(name, input.caller().external_access)?),
+            None => models.entry(name).or_insert(session.model(name, input.caller().terms.external_access)?),
         };
         write(model, row, output)?;
     }
@@ -97,7 +97,7 @@ fn write(model: &Loaded, row: usize, output: &mut Output<'_>) -> Result<()> {
 fn list(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let session = Session::get()?;
     let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
-    let listings = session.list(arguments.external_access).into_iter().map(|listing| {
+    let listings = session.list(arguments.terms.external_access).into_iter().map(|listing| {
         let info = listing.info();
         let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
         let size = |info: &ModelInfo| i32::try_from(info.image_size).map_or(Value::Null, Value::Integer);

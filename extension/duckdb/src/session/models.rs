@@ -8,12 +8,12 @@ use super::Session;
 use super::resolve::{self, BUILT_IN, Source};
 use super::shelf::Shelf;
 use crate::failure::{Failure, Result};
-use sam_model::{Model, ModelError, ModelInfo, Precision};
+use sam_model::{Model, ModelError, ModelInfo, NoMemory, Precision};
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::SystemTime;
 
 /// Names of one model that are remembered; the rest can be told by its path.
@@ -65,14 +65,28 @@ impl Loaded {
     }
 
     fn remember(&self, name: &str) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() < MAX_NAMES && !names.contains(name) {
+        if let Some(mut names) = self.names()
+            && names.len() < MAX_NAMES
+            && !names.contains(name)
+        {
             names.insert(name.to_owned());
         }
     }
 
     fn is_called(&self, name: &str) -> bool {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+        self.names().is_some_and(|names| names.contains(name))
+    }
+
+    /// The names. They are inherited by a forked child, in which the lock may be held for ever: it is not waited for.
+    fn names(&self) -> Option<MutexGuard<'_, BTreeSet<String>>> {
+        for _ in 0..1000 {
+            match self.names.try_lock() {
+                Ok(names) => return Some(names),
+                Err(TryLockError::Poisoned(names)) => return Some(names.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
+        None
     }
 }
 
@@ -152,6 +166,9 @@ impl Models {
         let source = resolve::resolve(name, settings.model_folder.as_deref())?;
         let key = Key { origin: Origin::of(&source)?, precision };
         let model = self.loaded.get_or_make(&key, || {
+            // The tensors as they are read, and packed.
+            let bytes = key.origin.bytes().unwrap_or(0);
+            NoMemory::check(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2));
             let model = session.stats.seconds_load.time(|| {
                 session.pool().run(|| match &source {
                     Source::BuiltIn => Model::nano(precision),

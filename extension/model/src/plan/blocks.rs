@@ -3,7 +3,7 @@
 use sam_imaging::RgbImage;
 use sam_kernels::{
     Act, AlignedVec, Conv3x3, Depthwise, Epilogue, Isa, LayerNorm, Mat, MatMut, Normalise, Out, Packed, Residual, Rows,
-    gemm, good_stride,
+    filled, gemm, good_stride,
 };
 
 use super::arena::Tiles;
@@ -254,7 +254,7 @@ impl<E: Element> Neck<E> {
         team: Team,
     ) -> Vec<f32> {
         let (inputs, outputs) = (self.conv1.k(), self.conv1.n());
-        let mut embedding = vec![0.0; grid * grid * outputs];
+        let mut embedding = filled(0.0, grid * grid * outputs);
         team.both_rows(&mut embedding, outputs, between, outputs, GRAIN, |rows, values, between| {
             tiles.with(|tile| {
                 let x = &x[rows.start * inputs..rows.end * inputs];

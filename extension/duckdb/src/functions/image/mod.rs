@@ -29,7 +29,7 @@ struct Pictures {
 impl Pictures {
     fn new(input: &Input<'_>) -> Result<Self> {
         let settings = Session::get()?.settings();
-        let room = Room { limit: settings.mask_bytes, taken: AtomicU64::new(0) };
+        let room = Room { limit: input.caller().terms.room(settings.mask_bytes), taken: AtomicU64::new(0) };
         Ok(Self { rows: Rows::new(input)?, limits: settings.images, room })
     }
 

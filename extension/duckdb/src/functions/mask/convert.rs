@@ -189,7 +189,7 @@ fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let masks = each(input, TOGETHER, |mask| Ok(Some(mask)))?;
     let pixels = |mask: &Option<Rle>| mask.as_ref().map_or(0, |mask| mask.height as usize * mask.width as usize);
     let lengths: Vec<usize> = masks.iter().map(pixels).collect();
-    dense::check(&lengths, session.settings().mask_bytes, "")?;
+    dense::check(&lengths, input.caller().terms.room(session.settings().mask_bytes), "")?;
     let mut all = output.lists(&lengths)?;
     let pieces = dense::split(all.reborrow().floats(), &lengths)?;
     session.pool().run(|| {

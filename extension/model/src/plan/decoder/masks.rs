@@ -1,6 +1,6 @@
 //! From the image's rows and a filter for each mask to low-resolution logits.
 
-use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, gemm, mask_logits};
+use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, filled, gemm, mask_logits};
 
 use super::super::arena::Kept;
 use super::super::blocks::layer_norm;
@@ -41,7 +41,7 @@ impl Upscaling {
         let masks = filters.len() / eighth;
         let side = 4 * grid;
         // Row by row of the grid; each gives four rows of every mask.
-        let mut rows_first = vec![0.0; side * masks * side];
+        let mut rows_first = filled(0.0, side * masks * side);
         team.rows(&mut rows_first, 4 * masks * side, 1, |rows, out| {
             self.lines.with(Line::default, |Line { once, twice, logits }| {
                 once.resize(grid * width, 0.0);
@@ -65,7 +65,7 @@ impl Upscaling {
                 }
             });
         });
-        let mut planes = vec![0.0; masks * side * side];
+        let mut planes = filled(0.0, masks * side * side);
         for (y, row) in rows_first.chunks_exact(masks * side).enumerate() {
             for (mask, row) in row.chunks_exact(side).enumerate() {
                 planes[(mask * side + y) * side..][..side].copy_from_slice(row);

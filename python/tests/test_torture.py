@@ -1,0 +1,55 @@
+"""A short part of `make torture`: what could take the process down, each in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from conftest import ROOT
+from processes import run
+
+TORTURE = ROOT / "test" / "torture"
+OTHER = ROOT / "build" / "duckdb-1.4.4"
+
+
+def torture(name: str, *arguments: object) -> str:
+    return run(f"import runpy; runpy.run_path({str(TORTURE / name)!r}, run_name='__main__')", *arguments, timeout=300)
+
+
+@pytest.mark.parametrize("limit", [30, 150])
+def test_duckdb_has_no_memory_left(limit: int) -> None:
+    assert "failed" in torture("memory.py", "duckdb", limit)
+
+
+def test_the_exception_of_the_engine_arrives_as_it_is() -> None:
+    output = run(f"""
+        import duckdb, duckdb_sam
+        con = duckdb_sam.connect(threads=2, memory_limit="1GB")
+        photo = open({str(ROOT / "demo/photos/coffee.jpg")!r}, "rb").read()
+        con.execute("CALL sam_configure(mask_limit_mb := 100000)")
+        try:
+            con.execute("CREATE TABLE x AS SELECT sam_segment('nano', $1::BLOB, [.5, j / 2000]) FROM range(1500) AS r(j)",
+                        [photo])
+        except duckdb.Error as error:
+            print(type(error).__name__, error)
+        print(con.execute("SELECT sam_annotate('nano', $1::BLOB, [.5, .5]).area > 0", [photo]).fetchone())
+    """)
+    print(output)
+    assert output.endswith("(True,)\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of the process is read from /proc")
+def test_the_system_has_no_memory_left() -> None:
+    assert "failed" in torture("memory.py", "system", 200)
+
+
+def test_signals() -> None:
+    assert "round 1 of 1" in torture("signals.py", 1)
+
+
+@pytest.mark.skipif(not OTHER.is_dir(), reason="make build/duckdb-1.4.4/.stamp installs another release")
+@pytest.mark.parametrize("copy", [[], ["copy"]])
+def test_two_engines(copy: list[str]) -> None:
+    output = torture("engines.py", OTHER, *copy)
+    assert ("both work" if copy else "use one of them in each process") in output
