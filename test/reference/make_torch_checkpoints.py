@@ -166,7 +166,10 @@ def variants(weights: dict[str, torch.Tensor]) -> dict[str, tuple[object, dict]]
         for n, v in weights.items()
     }
     return {
-        "model_state_dict": ({"epoch": 3, "model_state_dict": state, "optimizer_state_dict": optimizer, "loss": 0.5}, {}),
+        "model_state_dict": (
+            {"epoch": 3, "model_state_dict": state, "optimizer_state_dict": optimizer, "loss": 0.5},
+            {},
+        ),
         "other_key": ({"model_state": state, "optimizer_state": {}, "iteration": 7}, {}),
         "rng_state_beside": ({"model": state, "rng_state": torch.arange(16, dtype=torch.uint8), "epoch": 1}, {}),
         "numpy_beside": (
