@@ -126,10 +126,7 @@ impl Model {
         let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
         let network = match engine {
             Engine::Graph => Network::Graph(Box::new(Graph::new(&config, &weights)?)),
-            Engine::Plan(precision) => {
-                Plan::check(&config).map_err(|reason| checkpoint.architecture_error(reason))?;
-                Network::Plan(Box::new(Plan::new(&config, &weights, precision, isa)?))
-            }
+            Engine::Plan(precision) => Network::Plan(Box::new(Plan::new(&config, &weights, precision, isa)?)),
         };
         let taken = taken.into_inner();
         refuse_leftovers(checkpoint, &taken)?;

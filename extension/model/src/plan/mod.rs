@@ -51,31 +51,7 @@ enum Network<E> {
     Vit(Vit<E>),
 }
 
-/// Largest side of a window, in tokens, that the kernels attend to, and of a patch, in pixels, that they embed.
-const MAX_WINDOW: usize = 16;
-const MAX_PATCH: usize = 16;
-
 impl Plan {
-    /// Says why a network that is sound cannot be run here. What passes runs: this is the one place where the limits of
-    /// the kernels are compared with a configuration.
-    pub(crate) fn check(config: &Config) -> std::result::Result<(), String> {
-        let (windows, patch): (Vec<usize>, usize) = match &config.image_encoder {
-            EncoderConfig::TinyVit(encoder) => (encoder.window_sizes[1..].to_vec(), 1),
-            EncoderConfig::Vit(encoder) => (encoder.windows.iter().copied().flatten().collect(), encoder.patch_size),
-        };
-        if let Some(window) = windows.iter().find(|window| **window > MAX_WINDOW) {
-            return Err(format!(
-                "its attention has windows of {window} x {window} tokens, and at most {MAX_WINDOW} x {MAX_WINDOW} are supported"
-            ));
-        }
-        if patch > MAX_PATCH {
-            return Err(format!(
-                "its patches have {patch} x {patch} pixels, at most {MAX_PATCH} x {MAX_PATCH} are supported"
-            ));
-        }
-        Ok(())
-    }
-
     /// Prepares the network for the processor, or for the instruction set that `SAM_ISA` names.
     pub(crate) fn new(config: &Config, weights: &Weights, precision: Precision, isa: Isa) -> Result<Self> {
         let encoder = if precision.is_bf16(isa) {
