@@ -24,8 +24,8 @@ pub static GENERATE: ScalarFunction = ScalarFunction {
             `crop_box`, both in pixels. `points_per_side` is 32 if not given: 1,024 prompts. The options are those of \
             `SamAutomaticMaskGenerator`: `points_per_side`, `pred_iou_thresh`, `stability_score_thresh`, \
             `stability_score_offset`, `box_nms_thresh`, `crop_n_layers`, `crop_nms_thresh`, `crop_overlap_ratio`, \
-            `crop_n_points_downscale_factor` and `min_mask_region_area`. The first two thresholds depend on the model, \
-            all other defaults are SAM's; NULL stands for the defaults.",
+            `crop_n_points_downscale_factor` and `min_mask_region_area`. `pred_iou_thresh`, `stability_score_thresh` and \
+            `box_nms_thresh` depend on the model, all other defaults are SAM's; NULL stands for the defaults.",
         example: "sam_generate('nano', image, MAP {'points_per_side': 16, 'min_mask_region_area': 100})",
     },
     overloads: &[

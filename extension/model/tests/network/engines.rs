@@ -40,8 +40,7 @@ fn threads_do_not_change_a_bit() {
     let path = seeded::checkpoint("vit_micro_512");
     let image = picture("coffee_600x400");
     for precision in [Precision::F32, Precision::Bf16] {
-        let large = Model::open(&records::nano_v2(), precision).unwrap();
-        for model in [Model::nano(precision).unwrap(), large, Model::open(&path, precision).unwrap()] {
+        for model in [Model::nano(precision).unwrap(), Model::open(&path, precision).unwrap()] {
             assert_eq!(model.precision(), precision);
             let alone = logits(&model, &image, Team::ALONE);
             for threads in [2, 3, 7] {
@@ -63,12 +62,7 @@ fn foreground(prediction: &Prediction) -> Vec<bool> {
 /// The masks of bf16 on photographs cover those of f32: IoU of 0.99 or more on average, and nowhere far below.
 #[test]
 fn bf16_masks_are_those_of_f32() {
-    check_bf16(Model::nano);
-    check_bf16(|precision| Model::open(&records::nano_v2(), precision));
-}
-
-fn check_bf16(model: impl Fn(Precision) -> sam_model::Result<Model>) {
-    let (exact, rounded) = (model(Precision::F32).unwrap(), model(Precision::Bf16).unwrap());
+    let (exact, rounded) = (Model::nano(Precision::F32).unwrap(), Model::nano(Precision::Bf16).unwrap());
     let rectangle = Prompt::new(vec![], None, Some([0.2, 0.25, 0.7, 0.8])).unwrap();
     let mut scores = Vec::new();
     for name in ["astronaut_512x512", "coffee_600x400", "chelsea_451x300", "rocket_1024x683"] {
@@ -109,12 +103,8 @@ fn plan_equals_graph() {
     let path: &Path = &records::folder().join("vit_tiny/plain.pt");
     let image = picture("chelsea_451x300");
     let values = |engine: Engine| {
-        [
-            Model::nano(engine).unwrap(),
-            Model::open(&records::nano_v2(), engine).unwrap(),
-            Model::open(path, engine).unwrap(),
-        ]
-        .map(|model| logits(&model, &image, Team::ALONE).into_iter().map(f32::from_bits).collect::<Vec<_>>())
+        [Model::nano(engine).unwrap(), Model::open(path, engine).unwrap()]
+            .map(|model| logits(&model, &image, Team::ALONE).into_iter().map(f32::from_bits).collect::<Vec<_>>())
     };
     let (plan, graph) = (values(Engine::Plan(Precision::F32)), values(Engine::Graph));
     for (plan, graph) in plan.iter().zip(&graph) {

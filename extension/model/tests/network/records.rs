@@ -9,11 +9,6 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/reference")
 }
 
-/// The weights of nano's second version: a window over the whole map in its last stage.
-pub fn nano_v2() -> PathBuf {
-    folder().join("nano_v2/weights/nano_v2.safetensors")
-}
-
 /// One picture through one model.
 pub struct Record {
     pub image: String,

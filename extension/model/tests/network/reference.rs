@@ -129,14 +129,6 @@ fn nano_equals_pytorch() {
 }
 
 #[test]
-fn nano_v2_equals_pytorch() {
-    for engine in ENGINES {
-        println!("{engine:?}");
-        check_model("nano_v2", &Model::open(&records::nano_v2(), engine).unwrap(), 5);
-    }
-}
-
-#[test]
 fn mobile_sam_equals_pytorch() {
     check_seeded("mobile_sam", 5);
 }
