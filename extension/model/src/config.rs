@@ -272,6 +272,11 @@ impl Config {
             (1..=64).contains(&decoder.iou_head_depth) && (1..=64).contains(&decoder.depth),
             "the decoder and its head of predicted IoUs need 1 to 64 layers",
         )?;
+        let Thresholds { pred_iou_thresh, stability_score_thresh, box_nms_thresh } = self.mask_generator;
+        require(
+            [pred_iou_thresh, stability_score_thresh, box_nms_thresh].iter().all(|least| (0.0..=1.0).contains(least)),
+            "thresholds of the mask generator lie between 0 and 1",
+        )?;
         Ok(self)
     }
 }
