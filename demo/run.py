@@ -34,7 +34,7 @@ FROM (SELECT *, sam_segment('nano', image, point) AS s
       FROM photos
       WHERE sensitivity >= 0.5
       LIMIT 3)
-WHERE s.iou_score > 0.5"""
+WHERE s.iou_score > 0.4"""
 
 PROMPT_QUERY = """\
 SELECT id, name, sensitivity, s.iou_score, s.mask
