@@ -49,6 +49,7 @@ static SCALARS: &[&ScalarFunction] = &[
     &image::OVERLAY,
     &image::CUTOUT,
     &image::TILE,
+    &image::PAGE,
     &image::IMAGE_HASH,
     &image::IMAGE_ERROR,
     &models::MODEL_INFO,

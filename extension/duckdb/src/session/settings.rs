@@ -66,7 +66,7 @@ pub struct Setting {
 }
 
 /// All settings, in the order they are listed.
-pub static SETTINGS: [Setting; 10] = [
+pub static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"threads",
         variable: "SAM_THREADS",
@@ -184,6 +184,17 @@ pub static SETTINGS: [Setting; 10] = [
             Ok(())
         },
         show: |settings| (settings.images.max_bytes / 1_000_000).to_string(),
+    },
+    Setting {
+        name: c"image_memory_mb",
+        variable: "SAM_IMAGE_MEMORY_MB",
+        meaning: "most megabytes that decoding a picture may take, or 100 times the length of its file where that is \
+            more: what is refused is small and unpacks to very much (400)",
+        set: |settings, name, text| {
+            settings.images.max_work = megabytes(name, text, 1)?;
+            Ok(())
+        },
+        show: |settings| (settings.images.max_work / 1_000_000).to_string(),
     },
 ];
 

@@ -1,9 +1,9 @@
 //! Masks on pictures.
 
-use image::RgbImage;
+use image::{GrayImage, Luma};
 
 use super::{Picture, times};
-use crate::decode::Format;
+use crate::format::Format;
 use crate::mask::{Mask, Rle};
 
 /// How much of the colour of a mask covers the picture inside it, of 255.
@@ -56,10 +56,10 @@ impl Picture {
         }
         let mask = rle.to_mask();
         let cut = self.crop([x, y], [width, height]);
-        let mut alpha = cut.alpha.unwrap_or_else(|| RgbImage::from_pixel(width, height, image::Rgb([255; 3])));
+        let mut alpha = cut.alpha.unwrap_or_else(|| GrayImage::from_pixel(width, height, Luma([255])));
         for (column, row, pixel) in alpha.enumerate_pixels_mut() {
             if !mask.get(x + column, y + row) {
-                *pixel = image::Rgb([0; 3]);
+                *pixel = Luma([0]);
             }
         }
         Some(Self { alpha: Some(alpha), format: Format::Png, ..cut })

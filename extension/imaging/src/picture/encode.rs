@@ -3,11 +3,11 @@
 use std::io::Cursor;
 
 use image::codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageResult, RgbImage};
+use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
 
 use super::Picture;
-use crate::decode::Format;
 use crate::error::{ImageError, Limits};
+use crate::format::Format;
 use crate::mask::Mask;
 
 /// Quality of JPEGs, of 100: no visible loss.
@@ -59,9 +59,9 @@ impl Picture {
     }
 }
 
-fn interleave(rgb: &RgbImage, alpha: &RgbImage) -> Vec<u8> {
-    let pixels = rgb.as_raw().as_chunks::<3>().0.iter().zip(alpha.as_raw().as_chunks::<3>().0);
-    pixels.flat_map(|(&[red, green, blue], &[alpha, ..])| [red, green, blue, alpha]).collect()
+fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Vec<u8> {
+    let pixels = rgb.as_raw().as_chunks::<3>().0.iter().zip(alpha.as_raw());
+    pixels.flat_map(|(&[red, green, blue], &alpha)| [red, green, blue, alpha]).collect()
 }
 
 /// A mask as a PNG with one channel of 8 bits, Pillow's mode "L": 255 in the mask, 0 outside.

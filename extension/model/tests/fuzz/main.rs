@@ -80,7 +80,7 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], count: u64, target: impl Fn(&[u8]) -> boo
 fn pictures() {
     let seeds = files(&["test/data", "extension/imaging/tests/data", "test/fuzz/pictures"]);
     // Small limits let the test see that they are kept.
-    let limits = Limits { max_pixels: 1 << 20, max_side: 2000, max_bytes: 1 << 20 };
+    let limits = Limits { max_pixels: 1 << 20, max_side: 2000, max_bytes: 1 << 20, ..Limits::default() };
     fuzz("pictures", &seeds, 2000, |bytes| {
         match (sam_imaging::info(bytes, &limits), sam_imaging::decode(bytes, &limits)) {
             (Ok(info), Ok(picture)) => {
