@@ -22,6 +22,6 @@ mod resize;
 pub use decode::{Format, ImageInfo, decode, info};
 pub use error::{ImageError, Limits};
 pub use image::{Rgb, RgbImage};
-pub use mask::{Mask, MaskBuilder, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
+pub use mask::{Mask, MaskBuilder, NoMemory, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use resize::resize_bilinear;
