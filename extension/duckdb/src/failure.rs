@@ -60,6 +60,12 @@ impl From<sam_model::ModelError> for Failure {
     }
 }
 
+impl From<sam_imaging::NoMemory> for Failure {
+    fn from(error: sam_imaging::NoMemory) -> Self {
+        Self::query(error.to_string())
+    }
+}
+
 impl From<sam_imaging::ImageError> for Failure {
     fn from(error: sam_imaging::ImageError) -> Self {
         Self::new(explain(&error))

@@ -32,7 +32,7 @@ pub use decode::{decode, info, info_of_any_size};
 pub use error::{ImageError, Limits};
 pub use format::{Format, ImageInfo, Numbers, SampleType};
 pub use image::{Rgb, RgbImage};
-pub use mask::{Mask, MaskBuilder, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
+pub use mask::{Mask, MaskBuilder, NoMemory, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
 pub use page::page;
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use recognise::Recognised;

@@ -36,7 +36,6 @@ const HDR: &str = "write it as TIFF of floats first, for example with ImageMagic
 const ARRAY: &str = "write its pixels as TIFF or PNG first";
 const FRAME: &str = "take pictures out of it first, for example with ffmpeg -i in.mp4 frame%04d.jpg";
 const UNPACK: &str = "unpack it first";
-const DECODE: &str = "decode it first";
 
 /// Recognises what no decoder takes. `is_format`: whether the first bytes are those of a format that is decoded, which
 /// may be wrong: others begin like it.

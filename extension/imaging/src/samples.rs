@@ -7,7 +7,7 @@
 use image::{GrayImage, RgbImage};
 
 use crate::convert::{self, Colours};
-use crate::error::{ImageError, Limits};
+use crate::error::ImageError;
 use crate::format::{Numbers, SampleType};
 
 /// Bytes of a pixel in RGB.
@@ -185,18 +185,4 @@ pub(crate) fn zeroed(bytes: usize) -> Result<Vec<u8>, ImageError> {
 pub(crate) fn expect_memory(bytes: u64) -> Result<(), ImageError> {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| ImageError::NoMemory { bytes })
-}
-
-/// Checks what `pixels` take before any of it is allocated.
-///
-/// # Errors
-/// As [`Limits::check_work`].
-pub(crate) fn check(
-    pixels: &Pixels,
-    orientation: u8,
-    format: &'static str,
-    bytes: &[u8],
-    limits: &Limits,
-) -> Result<(), ImageError> {
-    limits.check_work(format, bytes.len(), pixels.work(orientation))
 }

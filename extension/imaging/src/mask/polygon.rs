@@ -10,7 +10,7 @@
 //! with the same operations in the same order, so that the rounding is the same: the cost is that of the columns passed,
 //! however far outside the corners are.
 
-use super::{Rle, RleError};
+use super::{NoMemory, Rle, RleError};
 
 /// Grid lines in a pixel.
 const GRID: i64 = 5;
@@ -30,6 +30,9 @@ pub enum PolygonError {
     /// The picture is too large.
     #[error(transparent)]
     Size(#[from] RleError),
+    /// No memory for the columns that an outline passes.
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
     /// An x without its y.
     #[error("polygon {polygon} has {count} numbers, an odd count; a polygon is x, y, x, y, ... in pixels")]
     Odd {
@@ -106,7 +109,9 @@ fn one(height: u32, width: u32, polygon: usize, numbers: &[f64]) -> Result<Rle, 
     if passes > MAX_PASSES {
         return Err(PolygonError::Passes { polygon, passes });
     }
-    let mut changes = Vec::with_capacity(passes as usize);
+    let mut changes = Vec::new();
+    let bytes = passes as usize * size_of::<u32>();
+    changes.try_reserve_exact(passes as usize).map_err(|_| PolygonError::Memory(NoMemory { bytes }))?;
     for edge in edges() {
         edge.pass(height, width, &mut changes);
     }

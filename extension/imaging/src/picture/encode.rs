@@ -8,7 +8,7 @@ use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
 use super::Picture;
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
-use crate::mask::Mask;
+use crate::mask::{NoMemory, Rle};
 
 /// Quality of JPEGs, of 100: no visible loss.
 const JPEG_QUALITY: u8 = 90;
@@ -67,14 +67,16 @@ fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Vec<u8> {
 /// A mask as a PNG with one channel of 8 bits, Pillow's mode "L": 255 in the mask, 0 outside.
 ///
 /// # Errors
-/// [`ImageError::NoPixels`], [`ImageError::TooManyPixels`] and [`ImageError::SideTooLong`]: as for pictures.
-pub fn mask_png(mask: &Mask, limits: &Limits) -> Result<Vec<u8>, ImageError> {
-    limits.check_size(mask.width(), mask.height())?;
-    let mut pixels = mask.to_bytes();
+/// [`ImageError::NoPixels`], [`ImageError::TooManyPixels`] and [`ImageError::SideTooLong`]: as for pictures, before anything
+/// is decoded. [`ImageError::Encode`], without memory among others.
+pub fn mask_png(mask: &Rle, limits: &Limits) -> Result<Vec<u8>, ImageError> {
+    limits.check_size(mask.width, mask.height)?;
+    let no_memory = |error: NoMemory| ImageError::Encode { format: "PNG", reason: error.to_string() };
+    let mut pixels = mask.try_to_mask().and_then(|mask| mask.try_to_bytes()).map_err(no_memory)?;
     pixels.iter_mut().for_each(|pixel| *pixel *= 255);
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
-        .write_image(&pixels, mask.width(), mask.height(), ExtendedColorType::L8)
+        .write_image(&pixels, mask.width, mask.height, ExtendedColorType::L8)
         .map_err(|error| ImageError::Encode { format: "PNG", reason: error.to_string() })?;
     Ok(bytes)
 }
