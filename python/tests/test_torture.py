@@ -23,7 +23,7 @@ def test_duckdb_has_no_memory_left(limit: int) -> None:
 
 
 def test_the_exception_of_the_engine_arrives_as_it_is() -> None:
-    # Half of the limit is more than the masks need, but the limit is used up: DuckDB throws when their list is reserved.
+    # Half of the limit is more than the masks need, but it is used up: DuckDB throws when their list is reserved.
     output = run(f"""
         import duckdb, duckdb_sam
         con = duckdb_sam.connect(threads=1, memory_limit="600MB", temp_directory="")
@@ -31,8 +31,8 @@ def test_the_exception_of_the_engine_arrives_as_it_is() -> None:
         con.execute("CREATE TEMP TABLE used AS SELECT hash(range) AS h FROM range(50_000_000)")
         for _ in range(20):
             try:
-                con.execute("CREATE TABLE x AS SELECT sam_segment('nano', $1::BLOB, [.5, j / 2000]) FROM range(200) AS r(j)",
-                            [photo])
+                call = "sam_segment('nano', $1::BLOB, [.5, j / 2000])"
+                con.execute("CREATE TABLE x AS SELECT " + call + " FROM range(200) AS r(j)", [photo])
                 print("there was memory")
             except duckdb.OutOfMemoryException as error:
                 assert "failed to allocate data of size" in str(error), error

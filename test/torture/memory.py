@@ -3,8 +3,8 @@
     python test/torture/memory.py duckdb [MB ...]
     python test/torture/memory.py system [MB ...]
 
-``duckdb`` sets ``memory_limit``; ``system`` limits the address space (RLIMIT_AS) to so much more than the process has taken.
-A query may succeed or fail with an error; after each the connection must answer, and nothing may end the process.
+``duckdb`` sets ``memory_limit``; ``system`` limits the address space (RLIMIT_AS) to so much more than the process
+has taken. A query may succeed or fail with an error; after each the connection must answer, and nothing may end the process.
 Prints a line for each limit, with the number of queries that failed of those that ran.
 """
 
@@ -84,8 +84,8 @@ def connect() -> duckdb.DuckDBPyConnection:
         [image],
     )
     con.execute(
-        "CREATE TABLE masks AS SELECT i, sam_annotate('nano', $1::BLOB, [0.5, i % 20 / 20]).segmentation.counts AS counts "
-        "FROM range(1000) AS r(i)",
+        "CREATE TABLE masks AS SELECT i, sam_annotate('nano', $1::BLOB, [0.5, i % 20 / 20]).segmentation.counts "
+        "AS counts FROM range(1000) AS r(i)",
         [image],
     )
     return con

@@ -2,8 +2,8 @@
 
     python test/torture/signals.py [ROUNDS]
 
-Every round starts a process that loads the extension and works, and ends it at a random moment: SIGKILL and SIGTERM must
-end it at once, SIGINT must leave it with Python's KeyboardInterrupt.
+Every round starts a process that loads the extension and works, and ends it at a random moment: SIGKILL and SIGTERM
+must end it at once, SIGINT must leave it with Python's KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import duckdb_sam
 def work():
     con = duckdb_sam.connect(threads=2)
     for index in range(10 ** 9):
-        con.execute("SELECT sam_annotate('nano', content || $1::BLOB, [0.5, 0.5]) FROM read_blob('{ROOT}/test/data/disc.png')",
-                    [str(index).encode()]).fetchall()
+        call = "sam_annotate('nano', content || $1::BLOB, [0.5, 0.5])"
+        photo = "read_blob('{ROOT}/test/data/disc.png')"
+        con.execute(f"SELECT {{call}} FROM {{photo}}", [str(index).encode()]).fetchall()
 work()
 """
 EXPECTED = {

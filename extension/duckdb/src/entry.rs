@@ -7,7 +7,7 @@
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
 //! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, ffi, callback};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, callback, ffi};
 use crate::failure::{Failure, Result};
 use crate::functions;
 use std::ffi::{CStr, c_void};

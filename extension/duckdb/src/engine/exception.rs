@@ -99,10 +99,7 @@ mod clause {
 
     unsafe extern "C" {
         /// Calls `function` with `data`; returns NULL, or the exception that `function` ends with.
-        pub(super) fn sam_catch(
-            function: unsafe extern "C-unwind" fn(*mut c_void),
-            data: *mut c_void,
-        ) -> *mut c_void;
+        pub(super) fn sam_catch(function: unsafe extern "C-unwind" fn(*mut c_void), data: *mut c_void) -> *mut c_void;
         /// Where `sam_catch` goes on after an exception, which is then in the register of results.
         fn sam_caught();
         fn _Unwind_SetGR(context: *mut c_void, register: c_int, value: usize);

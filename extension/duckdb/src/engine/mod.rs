@@ -26,7 +26,7 @@ mod table;
 mod types;
 mod write;
 
-pub use access::{Caller, NEW_BAND, OLD_BAND, Terms, band};
+pub use access::{Caller, NEW_BAND, OLD_BAND, Room, Terms, band};
 pub use guard::callback;
 pub use help::{Category, Help};
 pub use read::{Column, Input};

@@ -122,8 +122,8 @@ fn known(function: Option<&'static TableFunction>, name: &mut &'static str) -> R
 /// `info` is that of a call of `function`.
 unsafe fn arguments(info: ffi::duckdb_bind_info, function: &TableFunction) -> Arguments {
     // SAFETY: the values are the caller's, which `take_text` frees.
-    let positional =
-        (0..function.positional.len()).map(|index| unsafe { take_text(ffi::duckdb_bind_get_parameter(info, index as u64)) });
+    let positional = (0..function.positional.len())
+        .map(|index| unsafe { take_text(ffi::duckdb_bind_get_parameter(info, index as u64)) });
     let named = function.named.iter().filter_map(|name| {
         // SAFETY: as above; NULL stands for an argument that is not given.
         let value = unsafe { ffi::duckdb_bind_get_named_parameter(info, name.as_ptr()) };

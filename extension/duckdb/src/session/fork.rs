@@ -35,7 +35,9 @@ thread_local! {
 /// The session of this process, made by `make` if there is none: of that of the parent, if it had one.
 ///
 /// Should several threads come first, each makes one and all get the same.
-pub fn session(make: impl FnOnce(Option<&'static Session>) -> Result<Session, Failure>) -> Result<&'static Session, Failure> {
+pub fn session(
+    make: impl FnOnce(Option<&'static Session>) -> Result<Session, Failure>,
+) -> Result<&'static Session, Failure> {
     // SAFETY: the pointer is NULL or came from `Box::leak`.
     if let Some(session) = unsafe { CURRENT.load(Ordering::Acquire).as_ref() } {
         return Ok(session);
