@@ -1,5 +1,5 @@
-"""A forked child works as its parent does, whatever the parent's threads were doing: pools of processes, data loaders and
-servers that load first and fork then. Nothing here may hang."""
+"""A forked child works as its parent does, whatever the parent's threads were doing: pools of processes, data loaders
+and servers that load first and fork then. Nothing here may hang."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def busy():
     while not over.is_set():
         index += 1
         if sys.argv[1] == "infer":  # never the same picture, so that there is always something to do
-            mine.execute("SELECT sam_annotate('nano', ?::BLOB, [0.5, 0.5])", [DISC + bytes([index % 256, index // 256])])
+            area(mine, DISC + bytes([index % 256, index // 256]))
         elif sys.argv[1] == "load":
             mine.execute("CALL sam_unload('nano')").fetchall()
             mine.execute("CALL sam_load('nano')").fetchall()

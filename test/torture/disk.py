@@ -1,6 +1,6 @@
 """Masks that are spilled to a folder for temporary files, with room and without.
 
-    python test/torture/disk.py
+python test/torture/disk.py
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def main() -> int:
                 outcome = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
                 assert not enough, outcome
             print(f"{room}: {outcome}", flush=True)
-            assert con.execute("SELECT sam_annotate('nano', image, [0.5, 0.5]).area > 0 FROM photos LIMIT 1").fetchone()[0]
+            assert con.execute(
+                "SELECT sam_annotate('nano', image, [0.5, 0.5]).area > 0 FROM photos LIMIT 1"
+            ).fetchone()[0]
             con.close()
     return 0
 

@@ -3,14 +3,17 @@
     python test/torture/memory.py duckdb [MB ...]
     python test/torture/memory.py system [MB ...]
 
-``duckdb`` sets ``memory_limit``; ``system`` limits the address space (RLIMIT_AS) to so much more than the process has taken.
-A query may succeed or fail with an error; after each the connection must answer, and nothing may end the process.
+``duckdb`` sets ``memory_limit``; ``system`` limits the address space (RLIMIT_AS) to so much more than the process
+has taken. A query may succeed or fail with an error; after each the connection must answer, and nothing may end the process.
 Prints a line for each limit, with the number of queries that failed of those that ran.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -54,6 +57,8 @@ CALLS = {
     "mask_error({mask})": "masks",
     "repeat(sam_version(), 10000)": "masks",
 }
+ONLY = os.environ.get("SAM_TORTURE_ONLY", "")  # names of functions begin with, all if empty
+VERBOSE = "SAM_TORTURE_VERBOSE" in os.environ
 TABLES = ["sam_stats()", "sam_functions()", "sam_models()", "sam_errors()", "sam_configure()", "sam_load('nano')"]
 
 
@@ -61,6 +66,8 @@ def queries() -> list[str]:
     """Return queries whose results stay in memory, and those that list."""
     made = []
     for call, table in CALLS.items():
+        if not call.startswith(tuple(ONLY.split(","))):
+            continue
         # The number of a row is part of the call, so that no two are equal; most pictures are.
         call = call.replace("{mask}", MASK)
         made.append(f"CREATE OR REPLACE TEMP TABLE x AS SELECT i, {call} AS v FROM {table}")
@@ -68,29 +75,34 @@ def queries() -> list[str]:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    con = duckdb_sam.connect(threads=2)
+    con = duckdb_sam.connect(threads=2, temp_directory=tempfile.mkdtemp())
     con.execute("CALL sam_load('nano')").fetchall()
     image = (ROOT / "demo/photos/coffee.jpg").read_bytes()
     con.execute(
-        "CREATE TABLE photos AS SELECT i, i AS j, $1::BLOB AS image, "
-        "sam_annotate('nano', $1::BLOB, [0.5, 0.5]).segmentation.counts AS counts FROM range(1500) AS r(i)",
+        "CREATE TABLE photos AS SELECT i, i * 6 AS j, $1::BLOB AS image, "
+        "sam_annotate('nano', $1::BLOB, [0.5, 0.5]).segmentation.counts AS counts FROM range(300) AS r(i)",
         [image],
     )
     con.execute(
-        "CREATE TABLE masks AS SELECT i, sam_annotate('nano', $1::BLOB, [0.5, i % 20 / 20]).segmentation.counts AS counts "
-        "FROM range(3000) AS r(i)",
+        "CREATE TABLE masks AS SELECT i, sam_annotate('nano', $1::BLOB, [0.5, i % 20 / 20]).segmentation.counts "
+        "AS counts FROM range(1000) AS r(i)",
         [image],
     )
     return con
 
 
 def attempt(con: duckdb.DuckDBPyConnection, query: str, failures: Counter[str]) -> None:
+    start = time.monotonic()
     try:
         con.execute(query).fetchall()
     except (duckdb.Error, MemoryError, RuntimeError) as error:
+        if VERBOSE:
+            print(f"{query[:90]}: {type(error).__name__}: {str(error).splitlines()[0][:140]}", flush=True)
         failures[type(error).__name__] += 1
         if "internal" in str(error).lower():
             raise AssertionError(f"{query}: {error}") from error
+    if VERBOSE and time.monotonic() - start > 2:
+        print(f"{query[:90]}: {time.monotonic() - start:.1f} s", flush=True)
     con.execute("DROP TABLE IF EXISTS temp.x").fetchall()
     assert con.execute("SELECT 42").fetchone() == (42,)
 
@@ -112,7 +124,7 @@ def main() -> int:
 
 def limited(con: duckdb.DuckDBPyConnection, kind: str, megabytes: int | None) -> None:
     if kind == "duckdb":
-        con.execute(f"SET memory_limit = '{megabytes} MB'" if megabytes else "RESET memory_limit")
+        con.execute(f"SET memory_limit = '{megabytes} MB'" if megabytes else "SET memory_limit = '8 GB'")
         return
     import resource
 

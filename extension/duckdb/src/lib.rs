@@ -8,7 +8,9 @@
 //! - [`record`]: a mask as run lengths with its scores;
 //! - [`session`]: what outlives a query: loaded models, what was computed before, threads,
 //!   counters, settings;
-//! - [`engine`]: the layer over DuckDB's C API. It and [`entry`] hold all the `unsafe` code of the crate.
+//! - [`reserve`]: what happens when no memory is left;
+//! - [`engine`]: the layer over DuckDB's C API. It, [`entry`], [`reserve`] and `session/fork.rs` hold all the `unsafe` code
+//!   of the crate.
 
 #![deny(unsafe_code)]
 
@@ -20,4 +22,6 @@ mod entry;
 mod failure;
 mod functions;
 mod record;
+#[allow(unsafe_code)]
+mod reserve;
 mod session;

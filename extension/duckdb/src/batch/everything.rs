@@ -21,23 +21,41 @@ impl Batch<'_> {
         let mut rows: Vec<_> =
             self.groups.iter().flat_map(|group| group.rows.iter().map(move |row| (*row, group))).collect();
         rows.sort_by_key(|(row, _)| *row);
+        let aftermath = &self.session.memo.aftermath;
+        if self.rows.len() > 1 {
+            aftermath.leave(std::iter::empty());
+        }
+        let mut found = Vec::new();
         for (row, group) in rows {
             if failures.before(row) {
                 break;
             }
-            let answer = options(row, &group.model).and_then(|options| self.find(group, &options, &failures));
+            let answer = options(row, &group.model).and_then(|options| {
+                let key = PromptKey { image: group.key, prompt: Digest::of_bytes(format!("{options:?}").as_bytes()) };
+                let answer = self.find(group, &options, key, &failures)?;
+                found.push((key, answer.clone()));
+                Ok(answer)
+            });
             if let Err(failure) = &answer {
                 failures.note(row, failure);
             }
             answers[row] = Some(answer);
         }
+        if failures.before(usize::MAX) {
+            aftermath.leave(found.into_iter());
+        }
         pass(&self.tolerance, &self.rows, answers)
     }
 
     /// From the memo, or made. Waits, while it holds no claim, for another call that makes the same.
-    fn find(&self, group: &Group<'_>, options: &GenerateOptions, failures: &FirstFailure) -> Result<Arc<Everything>> {
+    fn find(
+        &self,
+        group: &Group<'_>,
+        options: &GenerateOptions,
+        key: PromptKey,
+        failures: &FirstFailure,
+    ) -> Result<Arc<Everything>> {
         let memo = &self.session.memo;
-        let key = PromptKey { image: group.key, prompt: Digest::of_bytes(format!("{options:?}").as_bytes()) };
         loop {
             self.call.check()?;
             let claim = match memo.everything.look(&key) {
@@ -51,6 +69,10 @@ impl Batch<'_> {
                 }
                 Look::Mine(claim) => claim,
             };
+            if let Some(found) = memo.aftermath.take(&key) {
+                self.session.stats.memo_hits.count();
+                return Ok(found);
+            }
             match Source::of(self.session, group) {
                 Some(source) => return self.make(group, options, source, claim, failures),
                 None => {

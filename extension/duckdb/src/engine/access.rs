@@ -37,9 +37,21 @@ impl Terms {
 
     /// The bytes that the results of one vector may take of `setting`: with a memory limit at most half of it, for the
     /// engine has to put them somewhere too.
-    pub fn room(&self, setting: u64) -> u64 {
-        self.memory_limit.map_or(setting, |limit| setting.min(limit / 2))
+    pub fn room(&self, setting: u64) -> Room {
+        match self.memory_limit.map(|limit| limit / 2).filter(|half| *half < setting) {
+            Some(bytes) => Room { bytes, remedy: "SET memory_limit = ..., half of which it is" },
+            None => Room { bytes: setting, remedy: "CALL sam_configure(mask_limit_mb := ...)" },
+        }
     }
+}
+
+/// How much memory the results of one vector may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many bytes.
+    pub bytes: u64,
+    /// What makes it more.
+    pub remedy: &'static str,
 }
 
 /// Terms that planned calls carry. Of equal ones there is one, so that the engine takes equal calls for equal. They are
@@ -211,7 +223,9 @@ mod tests {
         assert_eq!(bytes("2.0 GiB"), Some(2 << 30));
         assert!(["", "12", "-1 KiB", "3 apples"].iter().all(|text| bytes(text).is_none()));
         let terms = Terms { external_access: true, memory_limit: Some(100) };
-        assert_eq!((terms.room(30), terms.room(70), Terms::UNKNOWN.room(70)), (30, 50, 70));
+        assert_eq!((terms.room(30).bytes, Terms::UNKNOWN.room(70).bytes), (30, 70));
+        let Room { bytes, remedy } = terms.room(70);
+        assert!(bytes == 50 && remedy.starts_with("SET memory_limit"));
     }
 
     #[test]

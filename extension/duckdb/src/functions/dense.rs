@@ -1,10 +1,12 @@
 //! Dense masks take 4 bytes for each pixel, embeddings megabytes, and the engine holds those of a whole vector at once.
 //! Their sum is checked before anything is computed or reserved.
 
+use crate::engine::Room;
 use crate::failure::{Failure, Result};
 
-/// Checks that masks with these numbers of pixels fit into `limit` bytes; `instead` is a remedy to name first.
-pub fn check(pixels: &[usize], limit: u64, instead: &str) -> Result<()> {
+/// Checks that masks with these numbers of pixels fit into `room`; `instead` is a remedy to name first.
+pub fn check(pixels: &[usize], room: Room, instead: &str) -> Result<()> {
+    let Room { bytes: limit, remedy } = room;
     let total = pixels.iter().fold(0_u64, |sum, &count| sum.saturating_add(count as u64));
     let masks = pixels.iter().filter(|&&count| count > 0).count();
     // The engine rounds the reservation up to a power of two.
@@ -14,12 +16,13 @@ pub fn check(pixels: &[usize], limit: u64, instead: &str) -> Result<()> {
     }
     Err(Failure::query(format!(
         "the {masks} dense masks of these rows need {needed} bytes at once, more than the limit of {limit}; \
-         use {instead}fewer rows at a time (LIMIT), or a higher limit: CALL sam_configure(mask_limit_mb := ...)"
+         use {instead}fewer rows at a time (LIMIT), or a higher limit: {remedy}"
     )))
 }
 
-/// Checks that embeddings with these numbers of bytes fit into `limit` bytes.
-pub fn check_embeddings(sizes: &[usize], limit: u64) -> Result<()> {
+/// Checks that embeddings with these numbers of bytes fit into `room`.
+pub fn check_embeddings(sizes: &[usize], room: Room) -> Result<()> {
+    let Room { bytes: limit, remedy } = room;
     let needed = sizes.iter().fold(0_u64, |sum, &bytes| sum.saturating_add(bytes as u64));
     let count = sizes.iter().filter(|&&bytes| bytes > 0).count();
     if needed <= limit {
@@ -27,7 +30,7 @@ pub fn check_embeddings(sizes: &[usize], limit: u64) -> Result<()> {
     }
     Err(Failure::query(format!(
         "the {count} embeddings of these rows need {needed} bytes at once, more than the limit of {limit}; use fewer \
-         rows at a time (LIMIT), the type 'f16', or a higher limit: CALL sam_configure(mask_limit_mb := ...)"
+         rows at a time (LIMIT), the type 'f16', or a higher limit: {remedy}"
     )))
 }
 
@@ -49,15 +52,16 @@ mod tests {
 
     #[test]
     fn names_need_limit_and_remedy() {
-        assert_eq!(check(&[0, 0], 0, ""), Ok(()));
-        assert_eq!(check(&[100, 0, 28], 512, ""), Ok(()));
-        let message = check(&[100, 0, 29], 512, "").unwrap_err().to_string();
+        let room = |bytes| Room { bytes, remedy: "more" };
+        assert_eq!(check(&[0, 0], room(0), ""), Ok(()));
+        assert_eq!(check(&[100, 0, 28], room(512), ""), Ok(()));
+        let message = check(&[100, 0, 29], room(512), "").unwrap_err().to_string();
         assert!(
             message.starts_with("the 2 dense masks of these rows need 1024 bytes at once, more than the limit of 512;")
         );
-        assert!(check(&[usize::MAX, usize::MAX], u64::MAX - 1, "").is_err());
-        assert_eq!(check_embeddings(&[100, 0, 28], 128), Ok(()));
-        let message = check_embeddings(&[100, 0, 29], 128).unwrap_err().to_string();
+        assert!(check(&[usize::MAX, usize::MAX], room(u64::MAX - 1), "").is_err());
+        assert_eq!(check_embeddings(&[100, 0, 28], room(128)), Ok(()));
+        let message = check_embeddings(&[100, 0, 29], room(128)).unwrap_err().to_string();
         assert!(
             message.starts_with("the 2 embeddings of these rows need 129 bytes at once, more than the limit of 128;")
         );

@@ -2,6 +2,7 @@
 //! our own: `sam_cancel()`, from another connection.
 
 use crate::failure::{Failure, Result};
+use crate::reserve;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -31,16 +32,16 @@ impl Running {
 }
 
 impl Call {
-    /// Whether the call was cancelled.
+    /// Whether the call has to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.check().is_err()
     }
 
-    /// Fails if the call was cancelled; asked before each picture and each prompt.
+    /// Fails if the call was cancelled, or no memory is left; asked before each picture and each prompt.
     pub fn check(&self) -> Result<()> {
-        match self.is_cancelled() {
+        match self.0.load(Ordering::Relaxed) {
             true => Err(Failure::query("cancelled by sam_cancel()")),
-            false => Ok(()),
+            false => reserve::hold(),
         }
     }
 }

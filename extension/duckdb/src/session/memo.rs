@@ -17,7 +17,8 @@ use super::store::{Held, Store};
 use crate::failure::Result;
 use crate::record::{Everything, Record};
 use sam_model::{Embedding, Prediction, Prompt};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells pictures, and prompts, apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,35 @@ pub struct Memo {
     pub records: Store<PromptKey, Arc<Record>>,
     /// All masks of a picture, for `sam_generate`; its options take the place of the prompt.
     pub everything: Store<PromptKey, Arc<Everything>>,
+    /// The same of a vector that has failed.
+    pub aftermath: Aftermath,
+}
+
+/// What was found for the rows of a vector before one of them failed. `TRY` evaluates each of its rows again, alone, and
+/// seconds of work stand in a row of `sam_generate`: this is for where the memo keeps nothing. It goes with the next
+/// vector of several rows.
+#[derive(Default)]
+pub struct Aftermath(Mutex<HashMap<PromptKey, Arc<Everything>>>);
+
+/// Most bytes that are left.
+const AFTERMATH_BYTES: usize = 64_000_000;
+
+impl Aftermath {
+    /// Leaves what was found, or nothing.
+    pub fn leave(&self, found: impl Iterator<Item = (PromptKey, Arc<Everything>)>) {
+        let mut room = AFTERMATH_BYTES;
+        let kept = found.map_while(|(key, found)| {
+            room = room.checked_sub(found.bytes())?;
+            Some((key, found))
+        });
+        let kept = kept.collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    /// What was found under `key`, for the only row that will ask.
+    pub fn take(&self, key: &PromptKey) -> Option<Arc<Everything>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
 }
 
 impl Digest {
@@ -92,6 +122,7 @@ impl Memo {
             masks: Store::new(masks),
             records: Store::new(records),
             everything: Store::new(everything),
+            aftermath: Aftermath::default(),
         }
     }
 

@@ -130,7 +130,8 @@ pub static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"mask_limit_mb",
         variable: "SAM_MASK_LIMIT_MB",
-        meaning: "most megabytes that the results of one vector (2,048 rows) may take (a quarter of the memory)",
+        meaning: "most megabytes that the results of one vector (2,048 rows) may take, and at most half of DuckDB's \
+            memory_limit (a quarter of the memory)",
         set: |settings, name, text| {
             settings.mask_bytes = megabytes(name, text, 1)?;
             Ok(())

@@ -14,7 +14,7 @@ pub use page::PAGE;
 pub use shape::{CONVERT, CROP, RESIZE, THUMBNAIL};
 pub use tile::TILE;
 
-use crate::engine::{Input, Output};
+use crate::engine::{self, Input, Output};
 use crate::failure::{Failure, Result};
 use crate::functions::arguments::Images;
 use crate::functions::rows::{Rows, write_bytes};
@@ -80,7 +80,7 @@ fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>) ->
 
 /// The memory that the results of one vector may take.
 struct Room {
-    limit: u64,
+    limit: engine::Room,
     taken: AtomicU64,
 }
 
@@ -88,12 +88,12 @@ impl Room {
     /// Counts the bytes of a result.
     fn hold(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
         let count = bytes.len() as u64;
-        match self.taken.fetch_add(count, Ordering::Relaxed) + count <= self.limit {
+        match self.taken.fetch_add(count, Ordering::Relaxed) + count <= self.limit.bytes {
             true => Ok(bytes),
             false => Err(Failure::query(format!(
                 "the pictures of these rows need more than the limit of {} bytes at once; use fewer rows at a time \
-                 (LIMIT), or a higher limit: CALL sam_configure(mask_limit_mb := ...)",
-                self.limit
+                 (LIMIT), or a higher limit: {}",
+                self.limit.bytes, self.limit.remedy
             ))),
         }
     }
