@@ -97,7 +97,7 @@ fn one(height: u32, width: u32, polygon: usize, numbers: &[f64]) -> Result<Rle, 
     if corners.len() < 3 {
         return Err(PolygonError::Few { polygon, corners: corners.len() });
     }
-    if let Some(&value) = numbers.iter().find(|value| !(value.abs() <= FAR)) {
+    if let Some(&value) = numbers.iter().find(|value| value.is_nan() || value.abs() > FAR) {
         return Err(PolygonError::Coordinate { polygon, value });
     }
     let grid = |corner: &[f64; 2]| corner.map(|value| (GRID as f64 * value + 0.5) as i64);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
 use zip::write::SimpleFileOptions;
@@ -74,8 +75,11 @@ fn put_together(name: &str, to: &str, method: CompressionMethod, change: impl Fn
     path
 }
 
+/// The file of this name, in a place of its own: tests run at the same time.
 fn whole(name: &str) -> PathBuf {
-    put_together(name, &format!("{name}.pt"), CompressionMethod::Stored, |_, bytes| bytes)
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let to = format!("{name}-{}.pt", COUNT.fetch_add(1, Ordering::Relaxed));
+    put_together(name, &to, CompressionMethod::Stored, |_, bytes| bytes)
 }
 
 fn notes(path: &Path) -> String {
