@@ -108,6 +108,7 @@ macro_rules! callbacks {
         ///
         /// # Safety
         /// The handle is live.
+        #[allow(clippy::missing_transmute_annotations, reason = "the compiler compares with the binding's signature")]
         pub unsafe fn $name(handle: $handle, callback: Option<$callback>) {
             // SAFETY: the engine calls C++ and Rust alike; neither marks its frames as ones that nothing passes.
             let callback = unsafe { std::mem::transmute::<Option<$callback>, _>(callback) };

@@ -187,7 +187,7 @@ mod tests {
     fn a_child_has_a_session_of_its_own_with_what_its_parent_had() {
         let session = Session::get().unwrap();
         let model = session.model("nano", true).unwrap();
-        assert_eq!(session.pool().run(|| rayon::current_num_threads()), Ok(session.settings().threads));
+        assert_eq!(session.pool().run(rayon::current_num_threads), Ok(session.settings().threads));
         let child = || {
             let own = Session::get().unwrap();
             let same = own.model("nano", true).unwrap().number() == model.number();

@@ -79,7 +79,7 @@ mod tests {
             for _ in 0..2 {
                 let work = || (sum(), rayon::current_num_threads(), std::thread::current().id());
                 assert_eq!(alone(work, &refusal), Ok((999_000, 1, here)));
-                assert_eq!(pool.run(|| rayon::current_num_threads()), Ok(3));
+                assert_eq!(pool.run(rayon::current_num_threads), Ok(3));
             }
         })
         .join()

@@ -16,6 +16,9 @@ use super::values::{Decoder, Encoding, Kind};
 use super::{Location, Stored};
 use crate::error::Result;
 
+/// Tensors that are none of the network's: below which name, and how many.
+type LeftOut = Vec<(String, usize)>;
+
 /// Containers in one another that tensors are looked for in.
 const MAX_DEPTH: usize = 64;
 
@@ -55,7 +58,7 @@ impl Archive {
     ///
     /// # Errors
     /// What the archive is, if it is none of `torch.save`, and what is damaged.
-    pub(super) fn open(source: Arc<Source>) -> Result<(Self, Vec<Stored>, Vec<(String, usize)>)> {
+    pub(super) fn open(source: Arc<Source>) -> Result<(Self, Vec<Stored>, LeftOut)> {
         let damaged = |error: zip::result::ZipError| {
             source.format_error(format!(
                 "it begins like a zip archive, but is truncated or damaged ({error}); download or copy it again"
@@ -236,7 +239,7 @@ impl Ways<'_> {
 
 /// All tensors that the root leads to, in the order in which they are met, each container once; and numbers called
 /// `img_size`.
-fn tensors(pickle: &Pickle<'_>) -> std::result::Result<(Vec<Stored>, Vec<(String, usize)>), String> {
+fn tensors(pickle: &Pickle<'_>) -> std::result::Result<(Vec<Stored>, LeftOut), String> {
     let mut ways = Ways(vec![Way { before: 0, key: Key::Unnamed, depth: 0 }]);
     let mut waiting = vec![(pickle.root(), 0)];
     let mut seen = HashSet::new();
