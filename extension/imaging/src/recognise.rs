@@ -281,11 +281,11 @@ mod tests {
         assert_eq!(name(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap().0, "HEIC (HEIF), as phones write it");
         assert_eq!(name(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf").unwrap(), ("AVIF", true));
         assert_eq!(name(b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2").unwrap(), ("a video (MP4, MOV)", false));
-        assert_eq!(name(b"version https://git-lfs.github.com/spec/v1\n").unwrap().1, false);
+        assert!(!name(b"version https://git-lfs.github.com/spec/v1\n").unwrap().1);
         assert_eq!(name(b"/9j/4AAQSkZJRg").unwrap(), ("a JPEG as base64 text", true));
-        assert_eq!(name(b" <!DOCTYPE html><p>").unwrap().1, false);
+        assert!(!name(b" <!DOCTYPE html><p>").unwrap().1);
         assert_eq!(name(b"<?xml version='1.0'?><svg xmlns=").unwrap(), ("SVG, a drawing", true));
-        assert_eq!(name(b"{\"error\": 404}").unwrap().1, false);
+        assert!(!name(b"{\"error\": 404}").unwrap().1);
         let mut dicom = b"II*\0".to_vec();
         dicom.resize(128, 0);
         dicom.extend(b"DICM\x02\0");
