@@ -4,8 +4,8 @@
     python test/torture/memory.py system [MB ...]
 
 ``duckdb`` sets ``memory_limit``; ``system`` limits the address space (RLIMIT_AS) to so much more than the process
-has taken. A query may succeed or fail with an error; after each the connection must answer, and nothing may end the process.
-Prints a line for each limit, with the number of queries that failed of those that ran.
+has taken. A query may succeed or fail with an error; after each the connection must answer, and nothing may end the
+process. Prints a line for each limit, with the number of queries that failed of those that ran.
 """
 
 from __future__ import annotations
