@@ -3,7 +3,8 @@
     python test/torture/engines.py FOLDER [copy]
 
 FOLDER holds another release of the package duckdb than the one that is installed (build/duckdb-1.4.4). The second
-engine is refused with a reason, and the first goes on; with ``copy`` the second loads a copy of the file, and both work.
+engine is refused with a reason, and the first goes on; with ``copy`` the second loads a copy of the file, and both
+work.
 """
 
 from __future__ import annotations
