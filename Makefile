@@ -4,7 +4,7 @@
 # make lint         formatters and linters of both languages
 # make docs         writes docs/functions.md and the list behind the Ibis expressions, from what the extension says
 # make build        the wheel, into dist/
-# make fuzz         damaged pictures, run lengths, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
+# make fuzz         damaged pictures, masks, polygons, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
 # make soak         16 threads on one database, SECONDS=300: answers, deadlocks, memory
 # make torture      memory that runs out, forks, signals, two engines, a full disk: each in a process of its own
 # make bench        side by side with PyTorch, ONNX Runtime and OpenVINO (bench/README.md); ARGS="--quick" to try it

@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 PHOTOS = [
     (1, "coins", 0.9, [0.555, 0.635], None, None, None),
     (2, "chelsea", 0.2, [0.50, 0.50], None, None, None),
-    (3, "coffee", 0.8, [0.55, 0.20], None, None, [0.27, 0.02, 0.62, 0.60]),
+    (3, "coffee", 0.8, [0.55, 0.25], None, None, [0.27, 0.02, 0.62, 0.60]),
     (4, "camera", 0.4, [0.20, 0.60], [[0.20, 0.60], [0.43, 0.20], [0.80, 0.80], [0.60, 0.05]], [1, 1, 0, 0], None),
     (5, "astronaut", 0.7, [0.48, 0.16], None, None, None),
     (6, "rocket", 0.6, [0.505, 0.55], [[0.505, 0.60]], [1], [0.48, 0.30, 0.54, 0.95]),
@@ -34,7 +34,7 @@ FROM (SELECT *, sam_segment('nano', image, point) AS s
       FROM photos
       WHERE sensitivity >= 0.5
       LIMIT 3)
-WHERE s.iou_score > 0.5"""
+WHERE s.iou_score > 0.4"""
 
 PROMPT_QUERY = """\
 SELECT id, name, sensitivity, s.iou_score, s.mask

@@ -34,8 +34,12 @@ datasets have it; its EXIF orientation is applied. Functions that take a model a
 A `MASK` is COCO's compressed run-length encoding, `STRUCT(size
 INTEGER[], counts VARCHAR)` with `size` height and width, as pycocotools reads it. A `SEG` is the record of SAM's own
 mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)`;
-a `FOUND` has `point_coords FLOAT[][], crop_box FLOAT[]` in addition. Functions that take a mask take such a record as
-well.
+a `FOUND` has `point_coords FLOAT[][], crop_box FLOAT[]` in addition.
+
+Where a function takes a `MASK`, it takes COCO's other forms as well: `counts` as a list of run lengths or as the bytes
+that pycocotools returns, the same as JSON or as text, and any record with a mask as its `segmentation`, such as a
+`SEG`, a `FOUND` or an annotation. Fields may stand in any order, among others. Polygons say no size: they become
+masks by `mask_from_polygons` or `mask_from_coco`.
 """
 
 # What the types of this project are called in the reference; later ones may be made of earlier ones.
@@ -50,8 +54,11 @@ NAMED_TYPES = [
         "point_coords FLOAT[][], crop_box FLOAT[])",
     ),
     # The head says it once.
-    ("MASK[]", "MASK[] | SEG[] | FOUND[]"),
-    ("MASK", "MASK | SEG | FOUND"),
+    ("RUNS", "STRUCT(size BIGINT[], counts BIGINT[])"),
+    ("BYTES", "STRUCT(size BIGINT[], counts BLOB)"),
+    ("MASK[]", "MASK[] | SEG[] | FOUND[] | RUNS[] | BYTES[] | VARCHAR[]"),
+    ("MASK", "MASK | SEG | FOUND | RUNS | BYTES | VARCHAR"),
+    ("MASK", "MASK | MASK | RUNS | BYTES"),
 ]
 
 

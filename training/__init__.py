@@ -1,1 +1,1 @@
-"""How the built-in `nano` model was made: assets, synthetic data, the model, training, evaluation. See README.md."""
+"""How the built-in `nano` model is made: pictures, network, training, calibration, scores. See README.md."""

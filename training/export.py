@@ -1,6 +1,6 @@
 """Write a training checkpoint as safetensors, with the whole configuration in the metadata.
 
-python -m training.export run512/last.pt nano.safetensors --dtype float16
+python -m training.export run/calibrated.pt nano.safetensors --dtype float16
 """
 
 import argparse
@@ -11,23 +11,29 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from training.model.config import NANO
+
 LICENSE = "Apache-2.0"
 TRAINED_ON = (
-    "synthetic composites: Fluent Emoji 3D (MIT), Noto Color Emoji (OFL-1.1), openclipart (public domain), "
-    "procedural shapes, CC0/CC-BY-4.0 photos, CC0 HDRIs and matcaps; see MODEL_CARD.md"
+    "photographs with masks that people drew: COCO in public subsets and VOC2007 (annotations CC BY 4.0), sets under "
+    "CC BY 4.0, Apache-2.0, CC0 and in the public domain; before that, synthetic composites; see MODEL_CARD.md"
 )
 
 
-def export(checkpoint: str, out: str, dtype: torch.dtype, img_size: int | None = None) -> dict:
-    """Write the averaged weights as `dtype`; returns the configuration that the metadata holds."""
-    ck = torch.load(checkpoint, weights_only=False, map_location="cpu")
-    config = copy.deepcopy(ck["config"])
-    config["image_encoder"]["img_size"] = img_size or ck["size"]
-    config.update(license=LICENSE, trained_on=TRAINED_ON)
+def export(checkpoint: Path | str, out: Path | str, dtype: torch.dtype = torch.float16) -> dict:
+    """Write the averaged weights as `dtype`; returns the configuration that the metadata holds.
+
+    The thresholds of everything mode are those of `NANO`, whatever the checkpoint says.
+    """
+    loaded = torch.load(checkpoint, weights_only=False, map_location="cpu")
+    config = copy.deepcopy(loaded["config"])
+    config["image_encoder"]["img_size"] = loaded["size"]
+    config.update(license=LICENSE, trained_on=TRAINED_ON, mask_generator=NANO["mask_generator"])
     counters = "num_batches_tracked"
-    state = {k: v.to(dtype).contiguous() for k, v in ck["ema"].items() if not k.endswith(counters)}
+    state = {k: v.to(dtype).contiguous() for k, v in loaded["ema"].items() if not k.endswith(counters)}
     bad = [k for k, v in state.items() if not torch.isfinite(v).all()]
-    assert not bad, f"not finite in {dtype}: {bad}"
+    if bad:
+        raise ValueError(f"not finite in {dtype}: {bad}")
     metadata = {
         "format": "sam",
         "config": json.dumps(config),
@@ -43,13 +49,12 @@ def export(checkpoint: str, out: str, dtype: torch.dtype, img_size: int | None =
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("checkpoint", help="last.pt of a training run")
+    ap.add_argument("checkpoint", help="checkpoint of a training run, or what `training.calibrate` made of it")
     ap.add_argument("out", help="the .safetensors file to write")
     ap.add_argument("--dtype", default="float16", choices=["float16", "float32"], help="type of the tensors")
-    ap.add_argument("--img-size", type=int, help="side of the input in pixels, if not that of the training")
     ap.add_argument("--config-out", type=Path, help="write the configuration to this JSON file, too")
     a = ap.parse_args()
-    config = export(a.checkpoint, a.out, getattr(torch, a.dtype), a.img_size)
+    config = export(a.checkpoint, a.out, getattr(torch, a.dtype))
     if a.config_out:
         a.config_out.write_text(json.dumps(config, indent=2) + "\n")
 

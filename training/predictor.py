@@ -25,9 +25,10 @@ class Predictor:
     def set_image(self, rgb: np.ndarray) -> None:
         """Encode an RGB image, uint8 (H, W, 3)."""
         h, w = rgb.shape[:2]
-        # antialiased bilinear resize of the longest side, as PIL's BILINEAR does
-        x = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None].float()
-        x = F.interpolate(x, self.resized_shape(h, w), mode="bilinear", align_corners=False, antialias=True).round()
+        x = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.model.pixel_mean.device).permute(2, 0, 1)[None].float()
+        if self.resized_shape(h, w) != (h, w):  # antialiased bilinear resize, as PIL's BILINEAR
+            resized = self.resized_shape(h, w)
+            x = F.interpolate(x, resized, mode="bilinear", align_corners=False, antialias=True).round()
         self.set_resized(x, (h, w))
 
     @torch.no_grad()
@@ -45,25 +46,45 @@ class Predictor:
         points: (x, y) pairs, and box: (x0, y0, x1, y1), in pixels of the original image; labels: 1 inside, 0 outside.
         Mask 0 is the single-mask token's, masks 1 to 3 are the multimask tokens'.
         """
-        sx, sy = self.resized[1] / self.original[1], self.resized[0] / self.original[0]
+        points = None if points is None else np.float32([points])
+        boxes = None if box is None else np.float32([box])
+        low, iou = self.decode_many(points, labels, boxes)
+        return self.upsampled(low)[0], low[0], iou[0]
+
+    @torch.no_grad()
+    def predict_many(self, points=None, labels=None, boxes=None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Full-size logits (R, 4, H, W) and predicted IoUs (R, 4) of R prompts with the same number of points.
+
+        points (R, N, 2) and boxes (R, 4), in pixels of the original image; labels (N,) for all, by default 1.
+        """
+        low, iou = self.decode_many(points, labels, boxes)
+        return self.upsampled(low), iou
+
+    def decode_many(self, points=None, labels=None, boxes=None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Low-resolution logits (R, 4, size / 4, size / 4) and predicted IoUs (R, 4); prompts as `predict_many`."""
+        scale = np.float32([self.resized[1] / self.original[1], self.resized[0] / self.original[0]])
+        rows = len(points if points is not None else boxes)
         coordinates, kinds = [], []
         if points is not None:
-            coordinates += [[x * sx, y * sy] for x, y in points]
-            kinds += list(labels)
-            if box is None:
-                coordinates.append([-0.5, -0.5])
+            coordinates.append(np.asarray(points, np.float32) * scale)
+            kinds += [1] * coordinates[0].shape[1] if labels is None else list(labels)
+            if boxes is None:
+                coordinates.append(np.full((rows, 1, 2), -0.5, np.float32))
                 kinds.append(-1)
-        if box is not None:
-            coordinates += [[box[0] * sx, box[1] * sy], [box[2] * sx, box[3] * sy]]
+        if boxes is not None:
+            coordinates.append(np.asarray(boxes, np.float32).reshape(rows, 2, 2) * scale)
             kinds += [2, 3]
-        xy = torch.tensor([coordinates], dtype=torch.float32)
-        low, iou = self.model.decode(self.embedding, xy, torch.tensor([kinds]), self.size)
-        up = F.interpolate(low, (self.size, self.size), mode="bilinear", align_corners=False)
+        device = self.embedding.device
+        xy = torch.from_numpy(np.concatenate(coordinates, 1)).to(device)
+        return self.model.decode(self.embedding, xy, torch.tensor([kinds] * rows, device=device), self.size, rows)
+
+    def upsampled(self, low: torch.Tensor) -> torch.Tensor:
+        """Low-resolution logits (R, M, h, w) at the image's own size: bilinear, crop, bilinear, as SAM does."""
+        up = F.interpolate(low.float(), (self.size, self.size), mode="bilinear", align_corners=False)
         up = up[..., : self.resized[0], : self.resized[1]]
-        up = F.interpolate(up, self.original, mode="bilinear", align_corners=False)
-        return up[0], low[0], iou[0]
+        return F.interpolate(up, self.original, mode="bilinear", align_corners=False)
 
     def predict(self, points=None, labels=None, box=None) -> tuple[np.ndarray, np.ndarray]:
         """All four masks, bool (4, H, W), with predicted IoUs (4,); prompts as for `predict_logits`."""
         logits, _, iou = self.predict_logits(points, labels, box)
-        return (logits > self.model.config["mask_threshold"]).numpy(), iou.numpy()
+        return (logits > self.model.config["mask_threshold"]).cpu().numpy(), iou.cpu().numpy()

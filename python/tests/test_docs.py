@@ -32,6 +32,11 @@ def code(page: str) -> str:
     return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    ")) + "\n"
 
 
+# A picture without masks, and with a name that has to be quoted.
+UNMASKED = "INSERT INTO photos SELECT 99, 'nobody''s', image, info FROM photos LIMIT 1;"
+NAMES = {"chelsea", "coffee", "coins", "nobody's"}
+
+
 @pytest.fixture(scope="module")
 def folder(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photographs (and a file that is none) in which both pages have been run."""
@@ -42,7 +47,7 @@ def folder(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos" / "broken.jpg").write_bytes(b"no picture")
     walk = code("walk.md").replace("/path/to/sam.duckdb_extension", str(extension))
     (folder / "walk.sql").write_text(walk)
-    (folder / "recipes.sql").write_text(f"LOAD '{extension}';\n" + code("recipes.md"))
+    (folder / "recipes.sql").write_text(f"LOAD '{extension}';\n{UNMASKED}\n" + code("recipes.md"))
     for page in ("walk", "recipes"):
         command = [CLI, "-unsigned", "-bail", "-csv", "masks.db", "-f", f"{page}.sql"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
@@ -115,12 +120,26 @@ def test_png_files(folder: Path, masks: list[dict[str, Any]]) -> None:
             assert (image.mode, (np.array(image)[..., 3] > 0).sum()) == ("RGBA", mask["area"])
 
 
+def test_coco_comes_back(folder: Path, masks: list[dict[str, Any]]) -> None:
+    with duckdb.connect(str(folder / "masks.db"), read_only=True) as con:
+        rows = con.execute("SELECT id, image_id, crowd, mask FROM coco ORDER BY id").fetchall()
+    assert rows == [(mask["row"] + 1, mask["id"], False, mask["segmentation"]) for mask in masks]
+
+
 def test_labelme(folder: Path, masks: list[dict[str, Any]]) -> None:
-    """As labelme reads it: the PNG of a shape covers the pixels from the first point to the second, both included."""
+    """As labelme reads it: the file is looked for beside the picture, by its name, and names it relative to itself; the
+    PNG of a shape covers the pixels from the first point to the second, both included."""
+    assert {path.stem for path in (folder / "photos").glob("*.json")} == NAMES
     found = []
-    for path in (folder / "labelme").glob("name=*/*.json"):
+    for path in (folder / "photos").glob("*.json"):
         record = json.loads(path.read_text())
-        assert (path.parent / record["imagePath"]).exists()
+        assert record.keys() >= {"version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"}
+        assert record["imagePath"] == f"{path.stem}.jpg"
+        if path.stem == "nobody's":
+            assert record["shapes"] == []
+        else:
+            with Image.open(path.parent / record["imagePath"]) as picture:
+                assert picture.size == (record["imageWidth"], record["imageHeight"])
         for shape in record["shapes"]:
             assert (shape["shape_type"], shape["label"], shape["flags"]) == ("mask", "object", {})
             with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as image:
@@ -164,10 +183,19 @@ def test_label_studio(folder: Path, masks: list[dict[str, Any]]) -> None:
 
 
 def test_yolo(folder: Path, masks: list[dict[str, Any]]) -> None:
-    names = {path.parent.name.removeprefix("name="): path for path in (folder / "labels").glob("name=*/*.txt")}
-    lines = [line.split() for path in names.values() for line in path.read_text().split("\n")]
+    """As ultralytics reads it: the labels of images/NAME.jpg are labels/NAME.txt, of pictures without objects empty."""
+    pictures = sorted((folder / "yolo" / "images").iterdir())
+    assert {path.stem for path in pictures} == NAMES
+    files = {path.stem: path.parents[1] / "labels" / f"{path.stem}.txt" for path in pictures}
+    assert files.pop("nobody's").read_bytes() == b""
+    for name, path in files.items():
+        assert path.read_text()
+        assert (folder / "yolo" / "images" / f"{name}.jpg").read_bytes() == (PHOTOS / f"{name}.jpg").read_bytes()
+    assert (folder / "yolo" / "data.yaml").read_text().splitlines()[0] == "train: images"
+    lines = [line.split() for path in files.values() for line in path.read_text().split("\n")]
     assert {line[0] for line in lines} == {"0"}
-    assert all((PHOTOS / f"{name}.jpg").exists() for name in names)
+    assert all(len(line) >= 7 and len(line) % 2 for line in lines)
+    assert all(0 <= float(number) <= 1 for line in lines for number in line[1:])
     got = sorted([float(number) for number in line[1:]] for line in lines)
     size = [mask["segmentation"]["size"][::-1] for mask in masks]
     expected = sorted(

@@ -261,3 +261,73 @@ def test_damaged_pictures_are_null_with_a_reason(con: duckdb.DuckDBPyConnection,
     assert "truncated" in reasons[1]
     assert "not a picture" in reasons[2]
     assert "empty" in reasons[3]
+
+
+def as_levels(samples: np.ndarray) -> np.ndarray:
+    """The rule for samples of more than 8 bits: from the lowest in the picture to the highest."""
+    values = samples.astype(np.float64)
+    return np.floor((values - values.min()) * 255 / (values.max() - values.min()) + 0.5).astype(np.uint8)
+
+
+def test_deep_samples_are_stretched_everywhere(con: duckdb.DuckDBPyConnection, photo: Any) -> None:
+    grey = np.asarray(photo.convert("L")).astype(np.uint16)
+    deep = encode(Image.fromarray(grey * 11 + 900), "PNG")
+    plain = encode(Image.fromarray(as_levels(grey)), "PNG")
+    ask = "SELECT {} FROM (SELECT unnest([?::BLOB, ?::BLOB]) AS x)"
+    for call in (
+        "image_hash(x)",
+        "image_convert(x, 'bmp')",
+        "image_thumbnail(image_convert(x, 'bmp'), 50)",
+        "image_tile(image_convert(x, 'png'), 128, 0)",
+        "sam_annotate('nano', x, [0.5, 0.5])",
+        "sam_embed('nano', x)",
+    ):
+        found = con.execute(ask.format(call), [deep, plain]).fetchall()
+        assert found[0] == found[1], call
+    info = con.execute("SELECT image_info(?::BLOB)", [deep]).fetchone()[0]
+    assert (info["sample"], info["pages"]) == ("uint16", 1)
+
+
+def test_the_plain_high_byte(call: Any, photo: Any) -> None:
+    grey = np.asarray(photo.convert("L")).astype(np.uint16) * 11 + 900
+    deep = encode(Image.fromarray(grey), "PNG")
+    assert np.array_equal(np.array(open_(call("convert", deep, "png"))), as_levels(grey))
+    assert np.array_equal(np.array(open_(call("convert", deep, "png", "own"))), as_levels(grey))
+    assert np.array_equal(np.array(open_(call("convert", deep, "png", "full"))), (grey >> 8).astype(np.uint8))
+    floats = encode(Image.fromarray((grey / 65535).astype(np.float32)), "TIFF")
+    expected = np.round((grey / 65535).astype(np.float32) * 255.0).astype(np.uint8)
+    assert np.array_equal(np.array(open_(call("convert", floats, "png", "full"))), expected)
+    assert np.array_equal(np.array(open_(call("convert", floats, "png"))), as_levels((grey / 65535).astype(np.float32)))
+
+
+def test_pages_of_a_tiff(con: duckdb.DuckDBPyConnection, call: Any, photo: Any) -> None:
+    grey = np.asarray(photo.convert("L"))
+    deep = grey.astype(np.uint16) * 200
+    pages = [photo, Image.fromarray(grey), Image.fromarray(deep), photo.convert("1")]
+    data = encode(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    assert con.execute("SELECT image_info(?::BLOB).pages", [data]).fetchone() == (4,)
+    got = [open_(call("page", data, number)) for number in (1, 2, 3, 4)]
+    assert [image.mode for image in got] == ["RGB", "L", "I;16", "L"]
+    assert np.array_equal(np.array(got[0]), np.array(photo))
+    assert np.array_equal(np.array(got[1]), grey)
+    assert np.array_equal(np.array(got[2]), deep)
+    assert np.array_equal(np.array(got[3]), np.array(pages[3].convert("L")))
+    with pytest.raises(duckdb.Error, match="no page 5: the TIFF has 4"):
+        call("page", data, 5)
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+def test_frames_of_a_gif(call: Any, disposal: int) -> None:
+    frames = [Image.new("RGBA", (40, 30), colour) for colour in ("red", "green", "blue", "white")]
+    for index, frame in enumerate(frames):
+        frame.paste((0, 0, 0, 0), (index * 5, index * 4, index * 5 + 12, index * 4 + 9))
+        frame.paste((index * 60, 90, 200, 255), (20, 3 * index, 30, 20))
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:], disposal=disposal, duration=100)
+    with Image.open(io.BytesIO(data)) as image:
+        for number in range(1, image.n_frames + 1):
+            image.seek(number - 1)
+            expected = np.array(image.convert("RGBA"))
+            got = np.array(open_(call("page", data, number)).convert("RGBA"))
+            assert np.array_equal(got[..., 3], expected[..., 3]), number
+            seen = expected[..., 3] > 0
+            assert np.array_equal(got[seen], expected[seen]), number

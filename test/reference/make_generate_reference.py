@@ -18,6 +18,7 @@ import types
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import safe_open
 from segment_anything import SamAutomaticMaskGenerator
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -26,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from training.model.sam import load  # noqa: E402
 from training.predictor import Predictor  # noqa: E402
 
-THRESHOLDS = {"pred_iou_thresh": 0.45, "stability_score_thresh": 0.7}
+# Beside these the thresholds that the file of the weights states.
 CASES = [
     ("astronaut_512x512", {"points_per_side": 16}),
     ("coffee_600x400", {"points_per_side": 16}),
@@ -35,6 +36,12 @@ CASES = [
     ("astronaut_512x512", {"points_per_side": 6, "pred_iou_thresh": 0, "stability_score_thresh": 0,
                            "stability_score_offset": 0.5}),
 ]  # fmt: skip
+
+
+def thresholds(weights: str) -> dict[str, float]:
+    """What the file says a mask is good enough from."""
+    with safe_open(weights, "pt") as file:
+        return json.loads(file.metadata()["config"])["mask_generator"]
 
 
 class Adapter:
@@ -72,7 +79,7 @@ def main() -> None:
     adapter = Adapter(load(str(arguments.model)))
     results = []
     for name, options in CASES:
-        options = THRESHOLDS | options
+        options = thresholds(str(arguments.model)) | options
         stand_in = types.SimpleNamespace(image_encoder=types.SimpleNamespace(img_size=512), device="cpu")
         generator = SamAutomaticMaskGenerator(stand_in, output_mode="coco_rle", **options)
         generator.predictor = adapter

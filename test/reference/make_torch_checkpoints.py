@@ -7,11 +7,21 @@ Writes `vit_tiny/shapes.json` and, with the weights of `seeded_weights.py`:
 - `vit_tiny/plain.pt`: a state dictionary in the zip format, one tensor of it transposed in memory and two of it views
   into one storage;
 - `vit_tiny/nested.pth`: the same in half precision below the key `model`, beside other things;
-- `vit_tiny/legacy.pth`: a single tensor in the format from before PyTorch 1.6, which must be refused by name.
+- `vit_tiny/legacy.pth`: a single tensor in the format from before PyTorch 1.6, which must be refused by name;
+- `vit_tiny/variants/NAME.zip`: what else people save (see `variants`), without the numbers: everything of the archive
+  but its storages, and `storages.json`, which says how each is made of the seeded weights. The tests put them together
+  again; byte for byte they are what PyTorch has written.
 """
 
+import argparse
+import collections
+import io
 import json
 import pathlib
+import pickle
+import sys
+import types
+import zipfile
 
 import numpy as np
 import torch
@@ -100,12 +110,148 @@ def shapes() -> dict[str, list[int]]:
     return result
 
 
+class Config(dict):
+    """A configuration object of a library that a reader does not have."""
+
+
+def as_module(weights: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Modules in one another with the weights as parameters and buffers."""
+    root = torch.nn.Module()
+    for name, value in weights.items():
+        *path, leaf = name.split(".")
+        module = root
+        for part in path:
+            if part not in module._modules:
+                module.add_module(part, torch.nn.Module())
+            module = module._modules[part]
+        if "gaussian" in leaf:
+            module.register_buffer(leaf, value)
+        else:
+            module.register_parameter(leaf, torch.nn.Parameter(value))
+    return root
+
+
+class Marked(torch.Tensor):
+    """A subclass of Tensor, as trackers of metadata use."""
+
+
+def prefixed(prefix: str, weights: dict) -> dict:
+    return {prefix + name: value for name, value in weights.items()}
+
+
+def variants(weights: dict[str, torch.Tensor]) -> dict[str, tuple[object, dict]]:
+    """Name -> object and arguments of `torch.save`. All hold the weights of `plain.pt`, but for those `refused_*`."""
+    state = collections.OrderedDict(weights)
+    encoder, parts = "image_encoder.", ("image_encoder", "prompt_encoder", "mask_decoder")
+    library = types.ModuleType("some_library")
+    library.Config = Config
+    Config.__module__ = "some_library"
+    sys.modules["some_library"] = library
+    Marked.__module__ = "some_library"
+    library.Marked = Marked
+    moments = {
+        index: {"step": torch.tensor(3.0), "exp_avg": torch.full((2, 2), float(index)), "exp_avg_sq": torch.ones(2, 2)}
+        for index in range(3)
+    }
+    optimizer = {"state": moments, "param_groups": [{"lr": 1e-4, "betas": (0.9, 0.999), "params": [0, 1, 2]}]}
+    averaged = {name: torch.zeros(1) for name in weights}
+    config = Config(lr=0.1)
+    config["model"] = Config(name="x")
+    components = {part: {n[len(part) + 1 :]: v for n, v in weights.items() if n.startswith(part)} for part in parts}
+    with_metadata = collections.OrderedDict(weights)
+    with_metadata._metadata = {"": {"version": 1}, "image_encoder": {"version": 2}}
+    quantised = {n: (v * 10).to(torch.int8) if n.endswith("lin1.weight") else v for n, v in weights.items()}
+    affine = {
+        n: torch.quantize_per_tensor(v, 0.1, 0, torch.qint8) if n.endswith("lin1.weight") else v
+        for n, v in weights.items()
+    }
+    return {
+        "model_state_dict": (
+            {"epoch": 3, "model_state_dict": state, "optimizer_state_dict": optimizer, "loss": 0.5},
+            {},
+        ),
+        "other_key": ({"model_state": state, "optimizer_state": {}, "iteration": 7}, {}),
+        "rng_state_beside": ({"model": state, "rng_state": torch.arange(16, dtype=torch.uint8), "epoch": 1}, {}),
+        "numpy_beside": (
+            {"best": np.float64(0.5), "rng": np.random.RandomState(1).get_state(), "step": np.int64(5), "model": state},
+            {},
+        ),
+        "tensor_beside": ({"best_loss": torch.tensor(0.25), "model": state, "losses": [torch.ones(2)]}, {}),
+        "config_beside": ({"model": state, "cfg": config, "args": argparse.Namespace(lr=0.1, data="x")}, {}),
+        "with_metadata": (with_metadata, {}),
+        "protocol_3": (state, {"pickle_protocol": 3}),
+        "protocol_4": (state, {"pickle_protocol": 4}),
+        "protocol_5": ({"model": state, "optimizer": optimizer}, {"pickle_protocol": 5}),
+        "compiled": (prefixed("_orig_mod.", weights), {}),
+        "compiled_encoder": (
+            {n.replace(encoder, encoder + "_orig_mod.") if n.startswith(encoder) else n: v for n, v in weights.items()},
+            {},
+        ),
+        "data_parallel": (prefixed("module.", weights), {}),
+        "data_parallel_encoder": (
+            {n.replace(encoder, encoder + "module.") if n.startswith(encoder) else n: v for n, v in weights.items()},
+            {},
+        ),
+        "deepspeed": ({"module": state, "optimizer": None, "rng": torch.zeros(4), "global_steps": 5}, {}),
+        "averaged_model": (prefixed("module.", weights) | {"n_averaged": torch.tensor(9)}, {}),
+        "lightning": (
+            {
+                "epoch": 1,
+                "pytorch-lightning_version": "2.2.0",
+                "state_dict": prefixed("model.", weights)
+                | {"criterion.weight": torch.ones(2), "train_iou.confmat": torch.zeros(2, 2, dtype=torch.int64)},
+                "optimizer_states": [optimizer],
+                "callbacks": {"ModelCheckpoint{}": {"best_model_score": torch.tensor(0.5)}},
+                "hyper_parameters": {"lr": 1e-4},
+            },
+            {},
+        ),
+        "lightning_net": ({"state_dict": prefixed("net.sam.", weights)}, {}),
+        "averages_beside": ({"model": state, "model_ema": prefixed("", averaged)}, {}),
+        "components": ({"epoch": 1, "sam": components}, {}),
+        "in_a_list": ([{"epoch": 1}, (state, optimizer)], {}),
+        "twice": ({"best": state, "last": collections.OrderedDict(weights)}, {}),
+        "parameters": ({name: torch.nn.Parameter(value) for name, value in weights.items()}, {}),
+        "subclass": ({name: value.as_subclass(Marked) for name, value in weights.items()}, {}),
+        "whole_module": (as_module(weights), {}),
+        "double": ({"model": {name: value.double() for name, value in weights.items()}}, {}),
+        "refused_two": ({"student": state, "other": {name: value.clone() for name, value in weights.items()}}, {}),
+        "refused_int8": (quantised, {}),
+        "refused_quantised": (affine, {}),
+        "refused_more": ({"model": dict(weights) | {"mask_decoder.extra.weight": torch.ones(2)}}, {}),
+    }
+
+
+def write_variant(path: pathlib.Path, value: object, arguments: dict, weights: dict[str, torch.Tensor]) -> None:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, pickle_module=pickle, **arguments)
+    known = {}
+    for name, tensor in weights.items():
+        known[tensor.numpy().tobytes()] = {"tensor": name, "type": "f32"}
+        known[tensor.double().numpy().tobytes()] = {"tensor": name, "type": "f64"}
+        known[(tensor * 10).to(torch.int8).numpy().tobytes()] = {"tensor": name, "type": "i8"}
+    storages = {}
+    with zipfile.ZipFile(buffer) as archive, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for entry in archive.infolist():
+            folder, name = entry.filename.split("/", 1)
+            data = archive.read(entry)
+            if name.startswith("data/"):
+                storages[entry.filename] = known.get(data) or {"hex": data.hex()}
+            elif not name.startswith("."):
+                out.writestr(zipfile.ZipInfo(entry.filename), data, zipfile.ZIP_DEFLATED)
+        text = json.dumps(storages, indent=0, sort_keys=True)
+        out.writestr(zipfile.ZipInfo("storages.json"), text, zipfile.ZIP_DEFLATED)
+
+
 def main() -> None:
     folder = pathlib.Path(__file__).parent / "vit_tiny"
     folder.mkdir(exist_ok=True)
     (folder / "shapes.json").write_text(json.dumps(shapes(), indent=0) + "\n")
     weights = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in build(shapes()).items()}
     half = {name: value.half() for name, value in weights.items()}
+    (folder / "variants").mkdir(exist_ok=True)
+    for name, (value, arguments) in variants(weights).items():
+        write_variant(folder / "variants" / f"{name}.zip", value, arguments, weights)
 
     name = "image_encoder.blocks.0.mlp.lin1.weight"
     weights[name] = weights[name].t().contiguous().t()

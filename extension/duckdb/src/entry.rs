@@ -7,7 +7,7 @@
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
 //! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
 
-use crate::engine::{NEW_BAND, OLD_BAND, Registry, band, callback, ffi};
+use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi, silence_panics};
 use crate::failure::{Failure, Result};
 use crate::functions;
 use std::ffi::{CStr, c_void};
@@ -32,6 +32,9 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_stream_fetch_chunk) == (BAND - 1) * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_is_null_value) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_union_type) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_array_vector_get_child) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_struct_type_child_name) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_client_context_get_config_option) == 431 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_scalar_function_set_bind_data_copy) == 519 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_table_function_get_client_context) == 531 * ENTRY);
@@ -51,6 +54,7 @@ pub unsafe extern "C-unwind" fn sam_init_c_api(
     let Some(access) = (unsafe { access.as_ref() }) else {
         return false;
     };
+    silence_panics();
     let mut loaded = false;
     callback(
         |_| {
@@ -103,7 +107,7 @@ unsafe fn copy_bands(table: *const c_void) -> Option<ffi::duckdb_ext_api_v1> {
     // SAFETY: the engine returns a constant text.
     let version = unsafe { CStr::from_ptr(copy.duckdb_library_version?()) };
     // SAFETY: an engine of this version has as many.
-    Some(unsafe { copy_entries(table, band(version.to_bytes())) })
+    Some(unsafe { copy_entries(table, Version::parse(version.to_bytes()).band()) })
 }
 
 /// A full-size table with the first `count` entries of `table` in it, and nothing else.

@@ -60,8 +60,28 @@ impl From<sam_model::ModelError> for Failure {
     }
 }
 
+impl From<sam_imaging::NoMemory> for Failure {
+    fn from(error: sam_imaging::NoMemory) -> Self {
+        Self::query(error.to_string())
+    }
+}
+
 impl From<sam_imaging::ImageError> for Failure {
     fn from(error: sam_imaging::ImageError) -> Self {
-        Self::new(error.to_string())
+        Self::new(explain(&error))
+    }
+}
+
+/// What is wrong with a picture, and which setting lifts a limit that it exceeds.
+pub fn explain(error: &sam_imaging::ImageError) -> String {
+    use sam_imaging::ImageError;
+    let lift =
+        |setting: &str, needed: u64| format!("{error}; for a higher one: CALL sam_configure({setting} := {needed})");
+    match error {
+        ImageError::TooManyPixels { pixels, .. } => lift("image_megapixels", pixels.div_ceil(1_000_000)),
+        ImageError::SideTooLong { width, height, .. } => lift("image_side", u64::from(*width.max(height))),
+        ImageError::TooManyBytes { found, .. } => lift("image_mb", (*found as u64).div_ceil(1_000_000)),
+        ImageError::TooMuchWork { work, .. } => lift("image_memory_mb", work.div_ceil(1_000_000)),
+        error => error.to_string(),
     }
 }

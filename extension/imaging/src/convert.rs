@@ -1,61 +1,386 @@
-//! Any colour type to RGB of 8 bits, as Pillow's `Image.convert("RGB")`.
+//! Samples of any type and colour to RGB of 8 bits.
 //!
-//! Alpha is dropped, not blended; grey is replicated; of 16 bits the upper 8 are kept. The last is what Pillow
-//! does for colour; its grey of 16 bits ("I;16") is clipped at 255 instead, which turns nearly every such
-//! picture white, so here grey follows the rule for colour.
+//! Of 8 bits, as Pillow's `Image.convert("RGB")`: alpha is dropped, not blended; grey is replicated. What has more is
+//! first brought to 8 bits, by [`Range`].
 
-use image::ColorType;
+use crate::error::ImageError;
+use crate::samples::{Pixels, RGB, Range, Stored};
 
-/// Pixels of `color` in native byte order, as decoders of the `image` crate give them, to RGB.
-///
-/// `None` for a colour type without a rule, which no enabled decoder produces.
-pub(crate) fn to_rgb(color: ColorType, pixels: Vec<u8>) -> Option<Vec<u8>> {
-    Some(match color {
-        ColorType::Rgb8 => pixels,
-        ColorType::L8 => grey::<1>(&pixels, |&[grey]| grey),
-        ColorType::La8 => grey::<2>(&pixels, |&[grey, _]| grey),
-        ColorType::L16 => grey::<2>(&pixels, |&grey| upper(grey)),
-        ColorType::La16 => grey::<4>(&pixels, |&[low, high, ..]| upper([low, high])),
-        ColorType::Rgba8 => colour::<4>(&pixels, |&[red, green, blue, _]| [red, green, blue]),
-        ColorType::Rgb16 => colour::<6>(&pixels, |p| [0, 2, 4].map(|at| upper([p[at], p[at + 1]]))),
-        ColorType::Rgba16 => colour::<8>(&pixels, |p| [0, 2, 4].map(|at| upper([p[at], p[at + 1]]))),
-        ColorType::Rgb32F => colour::<12>(&pixels, |p| [0, 4, 8].map(|at| unit(p, at))),
-        ColorType::Rgba32F => colour::<16>(&pixels, |p| [0, 4, 8].map(|at| unit(p, at))),
-        _ => return None,
-    })
+/// Pixels that are worked on at a time: what they become is written over where they were.
+const BLOCK: usize = 1024;
+
+/// What the channels of a pixel mean.
+#[derive(Clone, Debug)]
+pub(crate) enum Colours {
+    Grey,
+    Rgb,
+    /// How much of each ink.
+    Cmyk,
+    /// Luma and two differences of colour, of 8 bits.
+    YCbCr(Box<YCbCr>),
+    /// A number of a colour.
+    Palette(Box<[[u8; 3]; 256]>),
 }
 
-/// The alpha of pixels, in all three channels; `None` for a colour type without.
-pub(crate) fn alpha(color: ColorType, pixels: &[u8]) -> Option<Vec<u8>> {
-    Some(match color {
-        ColorType::La8 => grey::<2>(pixels, |&[_, alpha]| alpha),
-        ColorType::La16 => grey::<4>(pixels, |&[_, _, low, high]| upper([low, high])),
-        ColorType::Rgba8 => grey::<4>(pixels, |&[.., alpha]| alpha),
-        ColorType::Rgba16 => grey::<8>(pixels, |p| upper([p[6], p[7]])),
-        ColorType::Rgba32F => grey::<16>(pixels, |p| unit(p, 12)),
-        _ => return None,
-    })
-}
-
-fn grey<const N: usize>(pixels: &[u8], value: impl Fn(&[u8; N]) -> u8) -> Vec<u8> {
-    colour::<N>(pixels, |pixel| [value(pixel); 3])
-}
-
-fn colour<const N: usize>(pixels: &[u8], value: impl Fn(&[u8; N]) -> [u8; 3]) -> Vec<u8> {
-    let pixels = pixels.as_chunks::<N>().0;
-    let mut out = vec![0u8; pixels.len() * 3];
-    for (rgb, pixel) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
-        *rgb = value(pixel);
+impl Colours {
+    /// Channels without alpha.
+    pub(crate) fn channels(&self) -> usize {
+        match self {
+            Colours::Grey | Colours::Palette(_) => 1,
+            Colours::Rgb | Colours::YCbCr(_) => 3,
+            Colours::Cmyk => 4,
+        }
     }
-    out
 }
 
-fn upper(sample: [u8; 2]) -> u8 {
-    (u16::from_ne_bytes(sample) >> 8) as u8
+/// How luma and differences of colour make red, green and blue.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct YCbCr {
+    /// The parts of red, green and blue in luma.
+    pub luma: [f32; 3],
+    /// The values of black and white in each channel, of the differences those of none and most.
+    pub reference: [f32; 6],
 }
 
-/// A float sample to a byte: 0..1 is black to white, anything else is clamped. Pillow reads no such files.
-fn unit(pixel: &[u8], at: usize) -> u8 {
-    let sample = f32::from_ne_bytes([pixel[at], pixel[at + 1], pixel[at + 2], pixel[at + 3]]);
-    (sample.clamp(0.0, 1.0) * 255.0).round() as u8
+impl Default for YCbCr {
+    /// As in JPEG: ITU-R BT.601, the whole range of 8 bits.
+    fn default() -> Self {
+        Self { luma: [0.299, 0.587, 0.114], reference: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0] }
+    }
+}
+
+impl YCbCr {
+    fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
+        let [r, g, b] = self.luma;
+        let [black, white, no_cb, most_cb, no_cr, most_cr] = self.reference;
+        let scaled = |value: u8, least: f32, most: f32, range: f32| {
+            (f32::from(value) - least) * if most == least { 1.0 } else { range / (most - least) }
+        };
+        let y = scaled(y, black, white, 255.0);
+        let (cb, cr) = (scaled(cb, no_cb, most_cb, 127.0), scaled(cr, no_cr, most_cr, 127.0));
+        let (red, blue) = (y + cr * (2.0 - 2.0 * r), y + cb * (2.0 - 2.0 * b));
+        let green = (y - r * red - b * blue) / g;
+        [red, green, blue].map(|value| value.round() as u8)
+    }
+}
+
+/// Turns the samples at `start` of `buffer` into RGB at its beginning.
+pub(crate) fn to_rgb(pixels: &Pixels, range: Range, buffer: &mut [u8], start: usize) {
+    match (&pixels.colours, pixels.stored, pixels.channels()) {
+        (Colours::Rgb, Stored::U8, 3) if !pixels.inverted => (),
+        (Colours::Grey, Stored::U8, 1) if !pixels.inverted => {
+            in_place(pixels, buffer, start, |block, out| each::<1>(block, out, |&[grey]| [grey; 3]));
+        }
+        (Colours::Rgb, Stored::U8, 4) if !pixels.premultiplied && !pixels.inverted => {
+            in_place(pixels, buffer, start, |block, out| each::<4>(block, out, |&[r, g, b, _]| [r, g, b]));
+        }
+        (Colours::Cmyk, Stored::U8, 4) => {
+            in_place(pixels, buffer, start, |block, out| each::<4>(block, out, |&inks| cmyk(inks)));
+        }
+        (Colours::YCbCr(colours), Stored::U8, 3) => {
+            in_place(pixels, buffer, start, |block, out| each::<3>(block, out, |&pixel| colours.rgb(pixel)));
+        }
+        _ => match pixels.stored {
+            Stored::U8 => general(pixels, buffer, start, |&[byte]: &[u8; 1]| byte),
+            Stored::I8 => numbers(pixels, range, buffer, start, |&bytes| i8::from_ne_bytes(bytes)),
+            Stored::U16 => numbers(pixels, range, buffer, start, |&bytes| u16::from_ne_bytes(bytes)),
+            Stored::I16 => numbers(pixels, range, buffer, start, |&bytes| i16::from_ne_bytes(bytes)),
+            Stored::U32 => numbers(pixels, range, buffer, start, |&bytes| u32::from_ne_bytes(bytes)),
+            Stored::I32 => numbers(pixels, range, buffer, start, |&bytes| i32::from_ne_bytes(bytes)),
+            Stored::U64 => numbers(pixels, range, buffer, start, |&bytes| u64::from_ne_bytes(bytes)),
+            Stored::I64 => numbers(pixels, range, buffer, start, |&bytes| i64::from_ne_bytes(bytes)),
+            Stored::F32 => numbers(pixels, range, buffer, start, |&bytes| f32::from_ne_bytes(bytes)),
+            Stored::F64 => numbers(pixels, range, buffer, start, |&bytes| f64::from_ne_bytes(bytes)),
+        },
+    }
+}
+
+/// The alpha of each pixel of `samples`, in its full range.
+pub(crate) fn alpha(pixels: &Pixels, samples: &[u8], out: &mut [u8]) {
+    let (stride, size) = (pixels.stride(), pixels.stored.bytes());
+    for (alpha, pixel) in out.iter_mut().zip(samples.chunks_exact(stride)) {
+        *alpha = full(pixels, &pixel[stride - size..]);
+    }
+}
+
+/// Grey or colours, and alpha, as levels of 16 bits in the byte order of the machine: those of 9 to 16 bits as they are,
+/// others from the lowest to the highest.
+///
+/// # Errors
+/// [`ImageError::NoMemory`].
+pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, ImageError> {
+    fn levels<T: Number, const N: usize>(
+        pixels: &Pixels,
+        samples: &[u8],
+        read: impl Fn(&[u8; N]) -> T,
+    ) -> Result<Vec<u8>, ImageError> {
+        let (least, most) = match pixels.stored {
+            Stored::U16 => (0.0, 65535.0),
+            _ => extremes(pixels, samples, &read),
+        };
+        let level = Level::between(least, most, 65535.0);
+        let highest = if pixels.stored == Stored::U16 { u16::MAX >> (16 - pixels.bits) } else { u16::MAX };
+        let (channels, colours) = (pixels.channels(), pixels.colours.channels());
+        let mut out = crate::samples::zeroed(samples.len() / N * 2)?;
+        for (index, (out, sample)) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples.as_chunks::<N>().0).enumerate()
+        {
+            let value = read(sample).value();
+            *out = match (index % channels < colours, pixels.stored) {
+                (false, Stored::F32 | Stored::F64) => (value.clamp(0.0, 1.0) * 65535.0).round() as u16,
+                (true, _) if pixels.inverted => highest.saturating_sub(level.of(value) as u16),
+                _ => level.of(value) as u16,
+            }
+            .to_ne_bytes();
+        }
+        Ok(out)
+    }
+    match pixels.stored {
+        Stored::U8 => levels(pixels, samples, |&bytes| u8::from_ne_bytes(bytes)),
+        Stored::I8 => levels(pixels, samples, |&bytes| i8::from_ne_bytes(bytes)),
+        Stored::U16 => levels(pixels, samples, |&bytes| u16::from_ne_bytes(bytes)),
+        Stored::I16 => levels(pixels, samples, |&bytes| i16::from_ne_bytes(bytes)),
+        Stored::U32 => levels(pixels, samples, |&bytes| u32::from_ne_bytes(bytes)),
+        Stored::I32 => levels(pixels, samples, |&bytes| i32::from_ne_bytes(bytes)),
+        Stored::U64 => levels(pixels, samples, |&bytes| u64::from_ne_bytes(bytes)),
+        Stored::I64 => levels(pixels, samples, |&bytes| i64::from_ne_bytes(bytes)),
+        Stored::F32 => levels(pixels, samples, |&bytes| f32::from_ne_bytes(bytes)),
+        Stored::F64 => levels(pixels, samples, |&bytes| f64::from_ne_bytes(bytes)),
+    }
+}
+
+/// A number that samples are.
+trait Number: Copy {
+    /// The same, or nearly.
+    fn value(self) -> f64;
+}
+
+macro_rules! number {
+    ($($type:ty),*) => {
+        $(impl Number for $type {
+            #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "lossless for some")]
+            fn value(self) -> f64 {
+                self as f64
+            }
+        })*
+    };
+}
+
+number!(u8, u16, u32, u64, i8, i16, i32, i64, f32, f64);
+
+/// Levels by the range of the samples.
+fn numbers<T: Number, const N: usize>(
+    pixels: &Pixels,
+    range: Range,
+    buffer: &mut [u8],
+    start: usize,
+    read: impl Fn(&[u8; N]) -> T,
+) {
+    let own = range == Range::Own && matches!(pixels.colours, Colours::Grey | Colours::Rgb);
+    if !own {
+        return general(pixels, buffer, start, |bytes: &[u8; N]| full(pixels, bytes));
+    }
+    let samples = &buffer[start..][..pixels.count() * pixels.stride()];
+    let (least, most) = extremes(pixels, samples, &read);
+    let level = Level::between(least, most, 255.0);
+    // Of 16 bits there are fewer values than pixels, mostly.
+    let span = most - least;
+    if N <= 2 && span < pixels.count() as f64 && span > 0.0 {
+        let table: Vec<u8> = (0..=span as usize).map(|step| level.of(least + step as f64) as u8).collect();
+        return general(pixels, buffer, start, |bytes| table[(read(bytes).value() - least) as usize]);
+    }
+    general(pixels, buffer, start, |bytes| level.of(read(bytes).value()) as u8);
+}
+
+/// The lowest and the highest finite value of all colours; zeros where there is none.
+fn extremes<T: Number, const N: usize>(pixels: &Pixels, samples: &[u8], read: &impl Fn(&[u8; N]) -> T) -> (f64, f64) {
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    let mut see = |samples: &[u8]| {
+        for value in
+            samples.as_chunks::<N>().0.iter().map(|bytes| read(bytes).value()).filter(|value| value.is_finite())
+        {
+            least = least.min(value);
+            most = most.max(value);
+        }
+    };
+    match pixels.alpha {
+        false => see(samples),
+        true => samples.chunks_exact(pixels.stride()).for_each(|pixel| see(&pixel[..pixels.colours.channels() * N])),
+    }
+    if least <= most { (least, most) } else { (0.0, 0.0) }
+}
+
+/// A linear map of values to levels from 0 on.
+struct Level {
+    /// Half the lowest value, for the difference of two numbers need not be one.
+    least: f64,
+    /// Half the difference of the highest and the lowest.
+    span: f64,
+    highest: f64,
+}
+
+impl Level {
+    fn between(least: f64, most: f64, highest: f64) -> Self {
+        Self { least: least / 2.0, span: most / 2.0 - least / 2.0, highest }
+    }
+
+    /// A whole number from 0 to the highest level; NaN is 0.
+    fn of(&self, value: f64) -> u32 {
+        // `min` would take NaN for the highest.
+        if self.span <= 0.0 || value.is_nan() {
+            return 0;
+        }
+        // Divided last, so that a half is exactly one, but for spans that this would make infinite.
+        let part = (value / 2.0 - self.least) * self.highest / self.span;
+        let part = if part.is_finite() { part } else { (value / 2.0 - self.least) / self.span * self.highest };
+        (part + 0.5).min(self.highest) as u32
+    }
+}
+
+/// The level of a sample in the full range of its type.
+fn full(pixels: &Pixels, sample: &[u8]) -> u8 {
+    fn array<const N: usize>(sample: &[u8]) -> [u8; N] {
+        sample.first_chunk().copied().unwrap_or([0; N])
+    }
+    let bits = u32::from(pixels.bits);
+    let unit = |value: f64| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+    match pixels.stored {
+        Stored::U8 => array::<1>(sample)[0],
+        Stored::U16 => (u16::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
+        Stored::U32 => (u32::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
+        Stored::U64 => (u64::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
+        // The lowest is 0.
+        Stored::I8 => (i8::from_ne_bytes(array(sample)) as u8) ^ 0x80,
+        Stored::I16 => ((i16::from_ne_bytes(array(sample)) >> 8) as u8) ^ 0x80,
+        Stored::I32 => ((i32::from_ne_bytes(array(sample)) >> 24) as u8) ^ 0x80,
+        Stored::I64 => ((i64::from_ne_bytes(array(sample)) >> 56) as u8) ^ 0x80,
+        Stored::F32 => unit(f32::from_ne_bytes(array(sample)).into()),
+        Stored::F64 => unit(f64::from_ne_bytes(array(sample))),
+    }
+}
+
+/// Pixels of any shape, whose samples `level` reads.
+fn general<const N: usize>(pixels: &Pixels, buffer: &mut [u8], start: usize, level: impl Fn(&[u8; N]) -> u8) {
+    let (stride, colours) = (pixels.stride(), pixels.colours.channels());
+    in_place(pixels, buffer, start, |block, out| {
+        for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
+            let samples = pixel.as_chunks::<N>().0;
+            let mut levels = [0u8; 4];
+            for (value, sample) in levels.iter_mut().zip(&samples[..colours]) {
+                *value = level(sample);
+            }
+            let [a, b, c, _] = levels;
+            *rgb = match &pixels.colours {
+                Colours::Grey => [a; 3],
+                Colours::Rgb => [a, b, c],
+                Colours::Cmyk => cmyk(levels),
+                Colours::YCbCr(colours) => colours.rgb([a, b, c]),
+                Colours::Palette(colours) => colours[usize::from(a)],
+            };
+            if pixels.inverted {
+                *rgb = rgb.map(|value| 255 - value);
+            }
+            if pixels.premultiplied && pixels.alpha {
+                *rgb = divided(*rgb, full(pixels, &pixel[stride - N..]));
+            }
+        }
+    });
+}
+
+/// Colours that were multiplied by alpha, as Pillow gives them.
+fn divided(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
+    match alpha {
+        0 => [0; 3],
+        255 => rgb,
+        alpha => rgb.map(|value| (255 * u32::from(value) / u32::from(alpha)).min(255) as u8),
+    }
+}
+
+/// Inks on white, as Pillow: without a profile.
+fn cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
+    let light = 255 - k;
+    [c, m, y].map(|ink| light - crate::picture::times(ink, light))
+}
+
+/// Runs `work` on blocks of pixels and on where they are to become RGB.
+fn in_place(pixels: &Pixels, buffer: &mut [u8], start: usize, work: impl Fn(&[u8], &mut [[u8; 3]])) {
+    let (count, stride) = (pixels.count(), pixels.stride());
+    let mut block = vec![0; BLOCK.min(count) * stride];
+    for first in (0..count).step_by(BLOCK) {
+        let together = BLOCK.min(count - first);
+        let block = &mut block[..together * stride];
+        block.copy_from_slice(&buffer[start + first * stride..][..together * stride]);
+        work(block, buffer[first * RGB..][..together * RGB].as_chunks_mut::<3>().0);
+    }
+}
+
+/// Pixels of `S` bytes.
+fn each<const S: usize>(block: &[u8], out: &mut [[u8; 3]], rgb: impl Fn(&[u8; S]) -> [u8; 3]) {
+    for (out, pixel) in out.iter_mut().zip(block.as_chunks::<S>().0) {
+        *out = rgb(pixel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Raw;
+
+    fn levels<T: Copy, const N: usize>(
+        stored: Stored,
+        bits: u16,
+        values: &[T],
+        bytes: fn(T) -> [u8; N],
+    ) -> [Vec<u8>; 2] {
+        let pixels = Pixels {
+            width: values.len() as u32,
+            height: 1,
+            stored,
+            bits,
+            colours: Colours::Grey,
+            alpha: false,
+            premultiplied: false,
+            inverted: false,
+        };
+        [Range::Own, Range::Full].map(|range| {
+            let mut raw = Raw::new(pixels.clone()).unwrap();
+            for (out, &value) in raw.samples_mut().as_chunks_mut::<N>().0.iter_mut().zip(values) {
+                *out = bytes(value);
+            }
+            let (rgb, _) = raw.picture(range, false).unwrap();
+            rgb.pixels().map(|pixel| pixel.0[2]).collect()
+        })
+    }
+
+    #[test]
+    fn every_type_has_its_own_range_and_its_full_one() {
+        let check = |found: [Vec<u8>; 2], own: &[u8], full: &[u8]| assert_eq!(found, [own, full]);
+        check(levels(Stored::U16, 16, &[0, 1000, 4095], u16::to_ne_bytes), &[0, 62, 255], &[0, 3, 15]);
+        check(levels(Stored::U16, 12, &[0, 1000, 4095], u16::to_ne_bytes), &[0, 62, 255], &[0, 62, 255]);
+        check(levels(Stored::I16, 16, &[-1000, 0, 1000], i16::to_ne_bytes), &[0, 128, 255], &[124, 128, 131]);
+        check(levels(Stored::I8, 8, &[-128, 0, 127], i8::to_ne_bytes), &[0, 128, 255], &[0, 128, 255]);
+        check(levels(Stored::U32, 32, &[0, u32::MAX / 2, u32::MAX], u32::to_ne_bytes), &[0, 127, 255], &[0, 127, 255]);
+        check(levels(Stored::I64, 64, &[i64::MIN, 0, i64::MAX], i64::to_ne_bytes), &[0, 128, 255], &[0, 128, 255]);
+        let values = [f32::NAN, -5.0, f32::INFINITY, 5.0, f32::NEG_INFINITY, 0.5];
+        check(levels(Stored::F32, 32, &values, f32::to_ne_bytes), &[0, 0, 255, 255, 0, 140], &[0, 0, 255, 255, 0, 128]);
+        let values = [f64::MIN, 0.0, f64::MAX];
+        check(levels(Stored::F64, 64, &values, f64::to_ne_bytes), &[0, 128, 255], &[0, 0, 255]);
+        // One value, and none at all.
+        check(levels(Stored::U16, 16, &[700, 700], u16::to_ne_bytes), &[0, 0], &[2, 2]);
+        check(levels(Stored::F32, 32, &[f32::NAN, f32::NAN], f32::to_ne_bytes), &[0, 0], &[0, 0]);
+    }
+
+    #[test]
+    fn a_whole_range_of_16_bits_is_nearly_its_high_byte() {
+        let values: Vec<u16> = (0..=u16::MAX).collect();
+        let [own, full] = levels(Stored::U16, 16, &values, u16::to_ne_bytes);
+        assert!(own.iter().zip(&full).all(|(&own, &full)| own.abs_diff(full) <= 1));
+    }
+
+    #[test]
+    fn video_range_is_widened() {
+        let video = YCbCr { reference: [16.0, 235.0, 128.0, 240.0, 128.0, 240.0], ..YCbCr::default() };
+        assert_eq!(video.rgb([16, 128, 128]), [0; 3]);
+        assert_eq!(video.rgb([235, 128, 128]), [255; 3]);
+        assert_eq!(YCbCr::default().rgb([76, 85, 255]), [254, 0, 0]);
+    }
 }

@@ -1,9 +1,10 @@
 //! What is refused, and how it is said.
 
+use crate::recognise::Recognised;
+
 /// Limits on untrusted pictures, checked on the header before any pixel is allocated.
 ///
-/// A decoder may hold the picture in its own format (at most 16 bytes per pixel, usually 3 or 4) and 64 MiB of
-/// tables beside the result.
+/// Beside what [`Limits::check_work`] counts a decoder may take 64 MiB of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest number of pixels, width times height.
@@ -12,12 +13,19 @@ pub struct Limits {
     pub max_side: u32,
     /// Largest number of encoded bytes.
     pub max_bytes: usize,
+    /// Most bytes of memory that decoding may take, unless the file itself is long: see [`Limits::check_work`].
+    pub max_work: u64,
 }
 
+/// How many bytes of memory each byte of a file may take, where that is more than [`Limits::max_work`]. The samples of
+/// photographs, scans and measurements take up to 50 times the room of their files, those of a drawing with few lines up
+/// to 1000 times; what is as large as a photograph and packed as well as that was made to do harm, or is empty.
+const WORK_PER_BYTE: u64 = 100;
+
 impl Default for Limits {
-    /// 100 megapixels, sides of 32,768 pixels, 256 MiB of encoded bytes.
+    /// 100 megapixels, sides of 32,768 pixels, 256 MiB of encoded bytes, 400 MB of memory.
     fn default() -> Self {
-        Limits { max_pixels: 100_000_000, max_side: 32_768, max_bytes: 256 << 20 }
+        Limits { max_pixels: 100_000_000, max_side: 32_768, max_bytes: 256 << 20, max_work: 400_000_000 }
     }
 }
 
@@ -38,6 +46,25 @@ impl Limits {
             return Err(ImageError::SideTooLong { width, height, limit: self.max_side });
         }
         Ok(())
+    }
+
+    /// Checks what decoding takes, before it begins: `work` is the most bytes that it holds at a time, or passes
+    /// through, whichever is more. A file of `length` bytes may take `max_work` or a hundred times its own length:
+    /// 100 megapixels of 8 bits always, of 16 bits if they come from a file as long as a camera writes it.
+    ///
+    /// # Errors
+    /// [`ImageError::TooMuchWork`].
+    pub fn check_work(&self, format: &'static str, length: usize, work: u64) -> Result<(), ImageError> {
+        let limit = self.max_work.max(length as u64 * WORK_PER_BYTE);
+        match work <= limit {
+            true => Ok(()),
+            false => Err(ImageError::TooMuchWork { format, length, work, limit }),
+        }
+    }
+
+    /// No limits, for what reads no pixels.
+    pub(crate) fn none() -> Self {
+        Limits { max_pixels: u64::MAX, max_side: u32::MAX, max_bytes: usize::MAX, max_work: u64::MAX }
     }
 }
 
@@ -97,6 +124,9 @@ pub enum ImageError {
         /// [`Limits::max_side`].
         limit: u32,
     },
+    /// The bytes are something known that is not decoded here.
+    #[error("{0}")]
+    Recognised(Recognised),
     /// The data contradict the format or end too early.
     #[error("the {format} is damaged or truncated: {reason}")]
     Damaged {
@@ -106,18 +136,50 @@ pub enum ImageError {
         reason: String,
     },
     /// A valid file that uses something the decoder lacks.
-    #[error("the {format} uses a feature that is not supported ({reason}); save it as PNG or as an ordinary JPEG")]
+    #[error("the {format} uses a feature that is not supported here ({reason}); the file is sound: {remedy}")]
     Unsupported {
         /// Name of the format, as "TIFF".
         format: &'static str,
         /// The feature.
         reason: String,
+        /// What to do, as "save it as PNG".
+        remedy: &'static str,
     },
-    /// Decoding would take more memory than the limits allow.
-    #[error("decoding the {format} needs more memory than a picture of its size may take; save it as PNG or JPEG")]
-    Memory {
+    /// Decoding would take more than the limits allow.
+    #[error(
+        "decoding the {format} of {length} bytes takes {work} bytes, the limit for a file of this length is {limit}"
+    )]
+    TooMuchWork {
         /// Name of the format.
         format: &'static str,
+        /// Length of the input.
+        length: usize,
+        /// What it takes.
+        work: u64,
+        /// The larger of [`Limits::max_work`] and a hundred times the length.
+        limit: u64,
+    },
+    /// The decoder found more tables or text in the file than it may keep.
+    #[error("the {format} has more than 64 MiB of text, tables or profiles beside its pixels; save it without them")]
+    Tables {
+        /// Name of the format.
+        format: &'static str,
+    },
+    /// The system gave no memory.
+    #[error("there is no memory for the {bytes} bytes that the picture takes; use smaller pictures or fewer threads")]
+    NoMemory {
+        /// How much was asked for.
+        bytes: usize,
+    },
+    /// There is no such page.
+    #[error("there is no page {number}: the {format} has {pages}, counted from 1")]
+    NoPage {
+        /// Name of the format.
+        format: &'static str,
+        /// What was asked for.
+        number: i64,
+        /// How many there are.
+        pages: u32,
     },
     /// A picture cannot be written in a format.
     #[error("the picture cannot be written as {format}: {reason}")]
@@ -127,4 +189,27 @@ pub enum ImageError {
         /// What the encoder found.
         reason: String,
     },
+}
+
+impl ImageError {
+    /// Whether the bytes are a picture all the same: a sound one that is too large, or of a kind that is not decoded.
+    /// Otherwise they are none, or damaged.
+    pub fn is_about_a_picture(&self) -> bool {
+        match self {
+            ImageError::Empty
+            | ImageError::UnknownFormat { .. }
+            | ImageError::NoPixels { .. }
+            | ImageError::Damaged { .. } => false,
+            ImageError::Recognised(recognised) => recognised.is_picture,
+            ImageError::TooManyBytes { .. }
+            | ImageError::TooManyPixels { .. }
+            | ImageError::SideTooLong { .. }
+            | ImageError::Unsupported { .. }
+            | ImageError::TooMuchWork { .. }
+            | ImageError::Tables { .. }
+            | ImageError::NoMemory { .. }
+            | ImageError::NoPage { .. }
+            | ImageError::Encode { .. } => true,
+        }
+    }
 }

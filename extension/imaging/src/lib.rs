@@ -2,7 +2,8 @@
 //!
 //! Pictures: [`decode`] turns untrusted bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) into upright RGB pixels under
 //! [`Limits`], [`info`] reads only the header, [`resize_bilinear`] resizes as Pillow does, bit for bit.
-//! [`Picture`] keeps transparency and colour profile, and is changed and written again.
+//! [`Picture`] keeps transparency and colour profile, and is changed and written again; [`page`] is a page of a TIFF or
+//! a frame of a GIF with its samples as they are.
 //!
 //! Masks: [`MaskBuilder`] packs rows of logits into a [`Mask`] of one bit per pixel, [`Rle`] is COCO's run-length
 //! encoding of it, exchangeable with pycocotools.
@@ -10,18 +11,30 @@
 //! Nothing here starts a thread: callers spread pictures over theirs.
 #![deny(missing_docs)]
 
+mod coded;
 mod convert;
 mod decode;
 mod error;
+mod format;
+mod gif;
 mod jpeg;
 mod mask;
+mod metadata;
 mod orient;
+mod page;
 mod picture;
+mod recognise;
 mod resize;
+mod samples;
+mod tiff;
 
-pub use decode::{Format, ImageInfo, decode, info};
+pub use decode::{decode, info, info_of_any_size};
 pub use error::{ImageError, Limits};
+pub use format::{Format, ImageInfo, Numbers, SampleType};
 pub use image::{Rgb, RgbImage};
-pub use mask::{Mask, MaskBuilder, Point, Polygon, Ring, Rle, RleError, wkb, wkt};
+pub use mask::{Mask, MaskBuilder, NoMemory, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
+pub use page::page;
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
+pub use recognise::Recognised;
 pub use resize::resize_bilinear;
+pub use samples::Range;

@@ -1,47 +1,12 @@
-//! EXIF orientation: where each format keeps it, and turning pictures upright.
+//! Turning pictures upright. Where each format keeps its orientation stands in [`crate::metadata`].
 
 use image::RgbImage;
-use image::metadata::Orientation;
+
+use crate::error::ImageError;
+use crate::samples::zeroed;
 
 /// Side of the square tiles in which quarter turns are done, so that reads and writes both stay in cache.
 const TILE: usize = 32;
-
-/// The orientation, 1..=8, in a block of EXIF data with or without its `Exif\0\0` prefix; 1 where there is none.
-pub(crate) fn from_exif(exif: &[u8]) -> u8 {
-    let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    Orientation::from_exif_chunk(tiff).map_or(1, Orientation::to_exif)
-}
-
-/// The orientation in a PNG's eXIf chunk. The chunk may stand behind the pixels, where decoders that read only the
-/// header miss it.
-pub(crate) fn of_png(bytes: &[u8]) -> u8 {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    while let Some((length, body)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(*length) as usize;
-        let Some((name, body)) = body.split_first_chunk::<4>() else { break };
-        let Some(data) = body.get(..length) else { break };
-        if name == b"eXIf" {
-            return from_exif(data);
-        }
-        rest = body.get(length.saturating_add(4)..).unwrap_or_default();
-    }
-    1
-}
-
-/// The orientation in a WebP's EXIF chunk.
-pub(crate) fn of_webp(bytes: &[u8]) -> u8 {
-    let mut rest = bytes.get(12..).unwrap_or_default();
-    while let Some((name, body)) = rest.split_first_chunk::<4>() {
-        let Some((length, body)) = body.split_first_chunk::<4>() else { break };
-        let length = u32::from_le_bytes(*length) as usize;
-        if name == b"EXIF" {
-            return body.get(..length).map_or(1, from_exif);
-        }
-        // Chunks are padded to even lengths.
-        rest = body.get(length.saturating_add(length & 1)..).unwrap_or_default();
-    }
-    1
-}
 
 /// Whether the orientation exchanges width and height.
 pub(crate) fn swaps_sides(orientation: u8) -> bool {
@@ -49,26 +14,55 @@ pub(crate) fn swaps_sides(orientation: u8) -> bool {
 }
 
 /// The picture as it is to be displayed. Orientations outside 2..=8 change nothing.
-pub(crate) fn upright(picture: RgbImage, orientation: u8) -> RgbImage {
+///
+/// # Errors
+/// [`ImageError::NoMemory`].
+pub(crate) fn upright(picture: RgbImage, orientation: u8) -> Result<RgbImage, ImageError> {
     let (width, height) = picture.dimensions();
+    let turned = turned::<3>(picture.into_raw(), [width, height], orientation)?;
+    let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
+    Ok(RgbImage::from_raw(width, height, turned).expect("as many pixels as before"))
+}
+
+/// The same for pixels of `N` bytes, of the width and height given. Half turns and reflections need no second picture.
+///
+/// # Errors
+/// [`ImageError::NoMemory`].
+pub(crate) fn turned<const N: usize>(
+    mut pixels: Vec<u8>,
+    [width, height]: [u32; 2],
+    orientation: u8,
+) -> Result<Vec<u8>, ImageError> {
     let (w, h) = (width as usize, height as usize);
+    let rows = |pixels: &mut [u8], change: fn(&mut [[u8; N]])| {
+        pixels.as_chunks_mut::<N>().0.chunks_exact_mut(w.max(1)).for_each(change);
+    };
+    match orientation {
+        2 => rows(&mut pixels, <[_]>::reverse),
+        3 => pixels.as_chunks_mut::<N>().0.reverse(),
+        4 => {
+            pixels.as_chunks_mut::<N>().0.reverse();
+            rows(&mut pixels, <[_]>::reverse);
+        }
+        5..=8 => return quarter::<N>(&pixels, [w, h], orientation),
+        _ => (),
+    }
+    Ok(pixels)
+}
+
+fn quarter<const N: usize>(pixels: &[u8], [w, h]: [usize; 2], orientation: u8) -> Result<Vec<u8>, ImageError> {
     // Displayed pixel (x, y) is stored pixel `origin + x * across + y * down`, wrapping.
     let back = usize::wrapping_neg;
     let (right_end, bottom) = (w.wrapping_sub(1), w.wrapping_mul(h.wrapping_sub(1)));
     let (origin, across, down) = match orientation {
-        2 => (right_end, back(1), w),
-        3 => (bottom.wrapping_add(right_end), back(1), back(w)),
-        4 => (bottom, 1, back(w)),
         5 => (0, w, 1),
         6 => (bottom, back(w), 1),
         7 => (bottom.wrapping_add(right_end), back(w), back(1)),
-        8 => (right_end, w, back(1)),
-        _ => return picture,
+        _ => (right_end, w, back(1)),
     };
-    let mut out = if swaps_sides(orientation) { RgbImage::new(height, width) } else { RgbImage::new(width, height) };
-    let (out_width, out_height) = (out.width() as usize, out.height() as usize);
-    let stored = picture.as_raw().as_chunks::<3>().0;
-    let shown = out.as_chunks_mut::<3>().0;
+    let mut out = zeroed(pixels.len())?;
+    let (out_width, out_height) = (h, w);
+    let (stored, shown) = (pixels.as_chunks::<N>().0, out.as_chunks_mut::<N>().0);
     for top in (0..out_height).step_by(TILE) {
         for left in (0..out_width).step_by(TILE) {
             let right = out_width.min(left + TILE);
@@ -80,5 +74,5 @@ pub(crate) fn upright(picture: RgbImage, orientation: u8) -> RgbImage {
             }
         }
     }
-    out
+    Ok(out)
 }

@@ -13,7 +13,7 @@ struct Reference {
     name: &'static str,
     format: &'static str,
     size: (u32, u32),
-    channels: u8,
+    channels: u32,
     orientation: u8,
     crc: u32,
 }

@@ -9,7 +9,8 @@ only for pictures more than 100 times as tall as wide. The crate never does, hen
 resize.txt   one resize per line: source width, height, target width, height, CRC-32 of the RGB bytes.
              The sources follow a formula, `pattern`, that tests/resize.rs repeats.
 decode.txt   one file per line: name, format, width, height, channels, orientation, CRC-32 of the RGB bytes of
-             ImageOps.exif_transpose(Image.open(name)).convert("RGB").
+             ImageOps.exif_transpose(Image.open(name)).convert("RGB"); of samples of 16 bits, which Pillow cuts or
+             clips, those of their own range, `levels`.
 *.jpg.png    those pixels themselves, where a difference has to be measured and not only noticed.
 rle.txt      one mask per line: height, width, its bits row by row as hexadecimal, compressed counts, area,
              bounding box, uncompressed counts.
@@ -65,6 +66,19 @@ def photo(width, height, seed=1):
         r = rng.integers(2, max(3, min(width, height) // 4))
         pixels[(x - cx) ** 2 + (y - cy) ** 2 < r * r] = rng.integers(0, 256, 3)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def levels(samples):
+    """Samples of any type to 8 bits: from the lowest to the highest."""
+    if samples.dtype == np.uint8:
+        return samples
+    values = samples.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    if high <= low:
+        return np.zeros(samples.shape, np.uint8)
+    values = np.clip(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high)
+    return np.floor((values - low) * 255 / (high - low) + 0.5).astype(np.uint8)
 
 
 def png16(rows, color):
@@ -126,10 +140,12 @@ def decode():
     files["palette.png"] = encode(palette, format="PNG")
     files["palette_2_bits.png"] = encode(small.quantize(4), format="PNG", bits=2)
     files["palette_alpha.png"] = encode(palette, format="PNG", transparency=bytes(range(37)))
-    files["rgb16.png"] = png16(rng.integers(0, 65536, (9, 11, 3)), 2)
-    files["rgba16.png"] = png16(rng.integers(0, 65536, (9, 11, 4)), 6)
-    files["grey_alpha16.png"] = png16(rng.integers(0, 65536, (9, 11, 2)), 4)
-    files["grey16.png"] = png16(rng.integers(0, 65536, (9, 11, 1)), 0)
+    deep = {}
+    for name, channels, color in (("rgb16", 3, 2), ("rgba16", 4, 6), ("grey_alpha16", 2, 4), ("grey16", 1, 0)):
+        samples = rng.integers(0, 65536, (9, 11, channels))
+        files[f"{name}.png"] = png16(samples, color)
+        colours = levels(samples[..., : channels - (channels % 2 == 0)].astype(np.uint16))
+        deep[f"{name}.png"] = Image.fromarray(np.ascontiguousarray(np.broadcast_to(colours, (9, 11, 3))))
     files["lossless.webp"] = encode(small, format="WEBP", lossless=True, exact=True)
     files["lossless_alpha.webp"] = encode(alpha, format="WEBP", lossless=True, exact=True)
     files["lossy.webp"] = encode(small, format="WEBP", quality=80)
@@ -192,9 +208,7 @@ def decode():
             # Where Pillow's mode is not what the file has: alpha as a table, 16 bits, black and white as a palette.
             channels = {"palette_alpha.png": 4, "grey_alpha16.png": 2, "bilevel.bmp": 3}.get(name, channels)
             upright = ImageOps.exif_transpose(opened).convert("RGB")
-            if opened.mode == "I;16":
-                # Pillow clips at 255; the rule for colour, the upper byte, is what the crate documents.
-                upright = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8)).convert("RGB")
+            upright = deep.get(name, upright)
             width, height = upright.size
             out.write(f"{name} {format} {width} {height} {channels} {orientation} {crc(upright)}\n")
             if name.endswith(".jpg"):

@@ -113,3 +113,46 @@ fn simplifying_keeps_rings_apart() {
     let ring = mask(&["####", "#..#", "#..#", "####"]).polygons(1e6);
     assert!(ring[0].exterior.len() >= 3 && ring[0].holes[0].len() >= 3);
 }
+
+/// Masks on which an algorithm that is not nearly linear takes minutes. The bound is some twenty times what they take.
+#[test]
+fn large_masks_take_little_time() {
+    let side = 1200;
+    let made = |set: &dyn Fn(u32, u32) -> bool| {
+        let pixels: Vec<u8> = (0..side * side).map(|at| u8::from(set(at % side, at / side))).collect();
+        Rle::from_mask(&Mask::from_bytes(side, side, &pixels))
+    };
+    let noise = |x: u32, y: u32| (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)).wrapping_mul(2_654_435_761) >> 24;
+    let masks = [
+        ("checkerboard", made(&|x, y| (x + y) % 2 == 0)),
+        ("noise", made(&|x, y| noise(x, y) < 100)),
+        ("stripes down", made(&|x, _| x % 2 == 0)),
+        ("stripes across", made(&|_, y| y % 2 == 0)),
+        ("a comb", made(&|x, y| x % 2 == 0 || y == 0)),
+        ("stairs", made(&|x, y| x + y < side)),
+        ("a flat slope", made(&|x, y| x + 40 * y < 20 * side)),
+        ("a disc", made(&|x, y| (2 * x).abs_diff(side).pow(2) + (2 * y).abs_diff(side).pow(2) < side * side)),
+        ("holes", made(&|x, y| x % 3 > 0 || y % 3 > 0)),
+    ];
+    for (name, mask) in &masks {
+        for tolerance in [0.0, 1.0, 5.0, 1000.0] {
+            let start = std::time::Instant::now();
+            let text = wkt(&mask.polygons(tolerance));
+            println!("{name}, tolerance {tolerance}: {:?}, {} bytes", start.elapsed(), text.len());
+            assert!(start.elapsed().as_secs() < 20, "{name}, tolerance {tolerance}: {:?}", start.elapsed());
+        }
+        let start = std::time::Instant::now();
+        mask.clean(5);
+        println!("{name}, cleaned: {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 5, "{name}: {:?}", start.elapsed());
+    }
+    let many = (0..2000).map(|at| made_dot(side, at));
+    let start = std::time::Instant::now();
+    assert_eq!(Rle::union_all(many).unwrap().area(), 2000);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+/// A mask with one pixel.
+fn made_dot(side: u32, at: u32) -> Rle {
+    Rle::from_counts(side, side, vec![601 * at, 1, side * side - 601 * at - 1]).unwrap()
+}

@@ -1,4 +1,4 @@
-//! exp, erf-GELU and sigmoid: own minimax polynomials, for GELU one or (AVX-512) sixteen of them.
+//! exp, exp2, erf-GELU and sigmoid: own minimax polynomials, for GELU one or (AVX-512) sixteen of them.
 //!
 //! Bounds, over every f32, checked exhaustively by `tests/math.rs` (the ignored test; a sample in the normal run):
 //! - [`gelu`]: |error| <= 7.5e-7 * max(1, |x|) against x/2 * (1 + erf(x / sqrt 2)); exactly x above 5.3, exactly 0
@@ -7,6 +7,8 @@
 //! - [`exp`]: relative error <= 2.5e-7 where the result is a normal number, up to 88.37 (88.72 on AVX-512);
 //!   above that infinity; below
 //!   -87.33 the result is at most 2^-126, zero from -110.9 on.
+//! - [`exp2`], the softmax's: relative error <= 2.5e-7 for x <= 0 where the result is a normal number, at most 2^-126
+//!   below; exactly 1 for 0 and 0 for minus infinity.
 //! - [`sigmoid`]: absolute error <= 2.5e-7.
 
 use crate::Isa;
@@ -77,6 +79,20 @@ pub(crate) fn exp_v<S: Simd>(s: S, x: S::F) -> S::F {
     s.scale2(y, n)
 }
 
+/// The form of [`Simd::exp2`] for any instruction set: 2^x = 2^n 2^r with n = round(x) and |r| <= 1/2.
+#[allow(clippy::approx_constant)] // a minimax coefficient near ln 2, not ln 2
+#[inline(always)]
+pub(crate) fn exp2_polynomial<S: Simd>(s: S, x: S::F) -> S::F {
+    let x = s.max(s.splat(S::LEAST_EXPONENT), x);
+    let n = s.round(x);
+    let r = s.sub(x, n);
+    let mut y = s.splat(0.001_326_466);
+    for c in [0.009_671_566, 0.055_507_347, 0.240_222_41, 0.693_147, 1.0] {
+        y = s.fma(y, r, s.splat(c));
+    }
+    s.scale2(y, n)
+}
+
 /// 1 / (1 + e^-x).
 #[inline(always)]
 pub(crate) fn sigmoid_v<S: Simd>(s: S, x: S::F) -> S::F {
@@ -90,6 +106,7 @@ enum Map {
     Gelu,
     GeluFast,
     Exp,
+    Exp2,
     Sigmoid,
 }
 
@@ -118,6 +135,7 @@ impl Map {
             Map::Gelu => s.gelu::<false>(x),
             Map::GeluFast => s.gelu::<true>(x),
             Map::Exp => exp_v(s, x),
+            Map::Exp2 => s.exp2(x),
             Map::Sigmoid => sigmoid_v(s, x),
         }
     }
@@ -136,6 +154,11 @@ pub fn gelu_fast(isa: Isa, x: &mut [f32]) {
 /// e^x in place.
 pub fn exp(isa: Isa, x: &mut [f32]) {
     isa.run(MapSlice(Map::Exp, x));
+}
+
+/// 2^x in place, for x <= 0.
+pub fn exp2(isa: Isa, x: &mut [f32]) {
+    isa.run(MapSlice(Map::Exp2, x));
 }
 
 /// Logistic function in place.

@@ -112,3 +112,25 @@ fn all_floats() {
         }
     });
 }
+
+/// 2^x for x <= 0, as softmax uses it.
+#[test]
+fn powers_of_two() {
+    let sample = (0..200_000).map(|i| -140.0 * (i as f32 / 200_000.0)).chain([-1e30, -0.0, -1e-30, f32::NEG_INFINITY]);
+    let x: Vec<f32> =
+        sample.chain((0..200).map(|i| -(i as f32))).chain((0..200).map(|i| -(i as f32).next_up())).collect();
+    for isa in forms() {
+        let mut got = x.clone();
+        math::exp2(isa, &mut got);
+        for (x, got) in x.iter().zip(got) {
+            let want = f64::from(*x).exp2();
+            if *x >= -126.0 {
+                assert!((f64::from(got) - want).abs() <= 2.5e-7 * want, "{isa:?}: {x} gives {got}");
+            } else {
+                assert!((0.0..=f32::MIN_POSITIVE).contains(&got), "{isa:?}: {x} gives {got}");
+            }
+            assert!(*x != 0.0 || got == 1.0);
+            assert!(*x != f32::NEG_INFINITY || got == 0.0);
+        }
+    }
+}

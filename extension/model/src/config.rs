@@ -1,11 +1,12 @@
-//! Sizes of a network, read from a checkpoint's tensor names and shapes, or from the `config` metadata that a file
-//! may carry for what its shapes do not show (input size, merge strides, decoder heads).
+//! Sizes of a network: what a file says of itself in its `config` metadata or what is stated beside it, else what the
+//! names and shapes of its tensors tell (see [`crate::shapes`]).
 
 use serde::Deserialize;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::generate::Thresholds;
+use crate::shapes;
 
 /// Everything needed to build a network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -23,6 +24,9 @@ pub(crate) struct Config {
     pub(crate) mask_generator: Thresholds,
     /// SPDX identifier of the weights' licence.
     pub(crate) license: Option<String>,
+    /// What was taken for granted, in words.
+    #[serde(skip)]
+    pub(crate) notes: Vec<String>,
 }
 
 /// The image encoders.
@@ -78,16 +82,27 @@ pub(crate) struct DecoderConfig {
     pub(crate) iou_head_hidden_dim: usize,
 }
 
-fn pixel_mean() -> [f32; 3] {
+/// Most rows of an image embedding: four times those of SAM.
+const MAX_GRID: usize = 256;
+
+/// The mean of SAM's colours.
+pub(crate) fn pixel_mean() -> [f32; 3] {
     [123.675, 116.28, 103.53]
 }
 
-fn pixel_std() -> [f32; 3] {
+/// The standard deviation of SAM's colours.
+pub(crate) fn pixel_std() -> [f32; 3] {
     [58.395, 57.12, 57.375]
 }
 
-/// Channels of a decoder head in every published SAM; heads leave no trace in the shapes.
-const DECODER_HEAD_DIM: usize = 32;
+/// Widest layer: what no published model comes near.
+const MAX_WIDTH: usize = 1 << 16;
+
+/// Widest window in tokens. One of 256 x 256 has 65,536 keys for each query.
+const MAX_WINDOW: usize = 256;
+
+/// Largest patch in pixels: what the convolution over patches is made for.
+const MAX_PATCH: usize = 16;
 
 impl EncoderConfig {
     /// Side of the square input in pixels.
@@ -131,47 +146,69 @@ impl EncoderConfig {
 }
 
 impl Config {
-    /// The sizes of the network in `checkpoint`.
+    /// The network in `checkpoint`: from what the file says of itself or what is stated beside it; else from the shapes
+    /// of its tensors, if they tell enough.
     ///
     /// # Errors
-    /// An architecture error that says why the file is no Segment Anything model of a known family.
+    /// An architecture error that says why the file is no Segment Anything model of a known family, what its shapes do
+    /// not tell and how to state it, or which statements contradict each other.
     pub(crate) fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        if let Some(text) = checkpoint.metadata("config") {
-            let config: Self = serde_json::from_str(text).map_err(|error| {
-                checkpoint.architecture_error(format!("its 'config' metadata cannot be understood: {error}"))
-            })?;
-            return config.validate(checkpoint);
-        }
         refuse_other_models(checkpoint)?;
-        let shapes = Shapes(checkpoint);
-        let image_encoder = if shapes.has("image_encoder.pos_embed") {
-            EncoderConfig::Vit(shapes.vit()?)
-        } else if shapes.has("image_encoder.patch_embed.seq.0.c.weight") {
-            EncoderConfig::TinyVit(shapes.tiny_vit()?)
-        } else {
-            return Err(checkpoint.architecture_error(
-                "its image encoder is neither TinyViT (MobileSAM, TinySAM) nor ViT (SAM B, L, H)".into(),
+        refuse_integers(checkpoint)?;
+        let stated = checkpoint.stated();
+        let contradiction = |what: String| Err(checkpoint.architecture_error(what));
+        let own = match checkpoint.metadata("config") {
+            None => None,
+            Some(text) => Some(serde_json::from_str::<Self>(text).map_err(|error| {
+                checkpoint.architecture_error(format!("its 'config' metadata cannot be understood: {error}"))
+            })?),
+        };
+        let mut config = match (&stated.config, own) {
+            (Some(beside), Some(own)) if *beside != own => {
+                return contradiction(format!("its own 'config' and that of '{}' differ", stated.name()));
+            }
+            (Some(config), _) => config.clone(),
+            (None, Some(config)) => config,
+            (None, None) => shapes::config(checkpoint)?,
+        };
+        if let Some(side) = stated.image_size
+            && side != config.image_encoder.img_size()
+        {
+            return contradiction(format!(
+                "'{}' states an image_size of {side}, but its weights are for {}",
+                stated.name(),
+                config.image_encoder.img_size()
             ));
-        };
-        let config = Self {
-            image_encoder,
-            mask_decoder: shapes.decoder()?,
-            pixel_mean: pixel_mean(),
-            pixel_std: pixel_std(),
-            mask_generator: Thresholds::default(),
-            license: checkpoint.metadata("license").map(str::to_owned),
-        };
+        }
+        let in_file = |name: &str, default| pixel_values(checkpoint, name).map(|values| values.unwrap_or(default));
+        config.pixel_mean = in_file("pixel_mean", config.pixel_mean)?;
+        config.pixel_std = in_file("pixel_std", config.pixel_std)?;
+        config.pixel_mean = stated.pixel_mean.unwrap_or(config.pixel_mean);
+        config.pixel_std = stated.pixel_std.unwrap_or(config.pixel_std);
         config.validate(checkpoint)
     }
 
-    /// Relations between sizes that the network relies on (divisibility, equal widths, plausible magnitudes).
+    /// Relations between sizes that the network relies on (divisibility, equal widths, plausible magnitudes). What is
+    /// accepted here, and has tensors of these sizes, runs: the kernels have no limits of their own beyond these.
     fn validate(self, checkpoint: &Checkpoint) -> Result<Self> {
         let require = |holds: bool, what: &str| {
             if holds { Ok(()) } else { Err(checkpoint.architecture_error(format!("its sizes do not fit: {what}"))) }
         };
         let divides = |divisor: usize, value: usize| divisor > 0 && value > 0 && value.is_multiple_of(divisor);
+        let width = |width: usize, whose: &str| {
+            let what = format!("{whose} has {width} channels, and 1 to {MAX_WIDTH} are supported");
+            require((1..=MAX_WIDTH).contains(&width), &what)
+        };
+        let window = |side: usize| {
+            let what = format!("a window is {side} tokens wide, and 1 to {MAX_WINDOW} are supported");
+            require((1..=MAX_WINDOW).contains(&side), &what)
+        };
         let img_size = self.image_encoder.img_size();
         require((16..=8192).contains(&img_size), "the input side must lie between 16 and 8192 pixels")?;
+        let is_number = |value: &f32| value.is_finite();
+        require(self.pixel_mean.iter().all(is_number), "the mean of the colours must be finite")?;
+        let is_scale = |value: &f32| value.is_finite() && *value > 0.0;
+        require(self.pixel_std.iter().all(is_scale), "the standard deviation of the colours must be above 0")?;
         match &self.image_encoder {
             EncoderConfig::TinyVit(encoder) => {
                 let stages = encoder.embed_dims.len();
@@ -181,30 +218,48 @@ impl Config {
                         && encoder.merge_strides.len() == stages - 1,
                     "every stage needs a width, depth, head count and window, and a merge stride between two stages",
                 )?;
+                for stage in 0..stages {
+                    width(encoder.embed_dims[stage], "a stage of the image encoder")?;
+                }
                 for stage in 1..stages {
                     require(
                         divides(encoder.num_heads[stage], encoder.embed_dims[stage]),
                         "heads must divide the width",
                     )?;
-                    require(encoder.window_sizes[stage] > 0, "a window must have at least one token")?;
+                    window(encoder.window_sizes[stage])?;
                 }
-                require(encoder.embed_dims[0].is_multiple_of(2), "the first width must be even")?;
+                require(divides(2, encoder.embed_dims[0]), "the first width must be even")?;
                 require(
                     encoder.merge_strides.iter().all(|stride| (1..=2).contains(stride)),
                     "merge strides are 1 or 2",
                 )?;
             }
             EncoderConfig::Vit(encoder) => {
+                width(encoder.embed_dim, "the image encoder")?;
+                width(encoder.mlp_dim, "the image encoder's perceptron")?;
                 require(divides(encoder.num_heads, encoder.embed_dim), "heads must divide the width")?;
                 require(divides(encoder.patch_size, encoder.img_size), "patches must divide the input")?;
                 require(
-                    encoder.windows.iter().all(|window| *window != Some(0)),
-                    "a window must have at least one token",
+                    encoder.patch_size <= MAX_PATCH,
+                    &format!("patches are {} pixels wide, and at most {MAX_PATCH} are supported", encoder.patch_size),
                 )?;
+                for side in encoder.windows.iter().flatten() {
+                    window(*side)?;
+                }
             }
         }
+        // Masks have four times the embedding's side, and are enlarged to the input.
+        let grid = self.image_encoder.grid();
+        require((1..=MAX_GRID).contains(&grid), "the image embedding must have between 1 and 256 rows")?;
+        require(
+            4 * grid <= img_size,
+            &format!("masks would be {} pixels wide, more than the input's {img_size}", 4 * grid),
+        )?;
         let decoder = &self.mask_decoder;
         require(self.image_encoder.out_chans() == decoder.transformer_dim, "encoder and decoder widths differ")?;
+        width(decoder.transformer_dim, "the decoder")?;
+        width(decoder.mlp_dim, "the decoder's perceptron")?;
+        width(decoder.iou_head_hidden_dim, "the head of predicted IoUs")?;
         require(divides(8, decoder.transformer_dim), "the decoder's width must be a multiple of 8")?;
         require(
             divides(decoder.attention_downsample_rate, decoder.transformer_dim)
@@ -213,7 +268,15 @@ impl Config {
         )?;
         require(decoder.num_heads <= 16, "the decoder can have at most 16 heads")?;
         require((1..=16).contains(&decoder.num_multimask_outputs), "1 to 16 multimask outputs are supported")?;
-        require(decoder.iou_head_depth >= 1 && decoder.depth >= 1, "the decoder needs at least one layer")?;
+        require(
+            (1..=64).contains(&decoder.iou_head_depth) && (1..=64).contains(&decoder.depth),
+            "the decoder and its head of predicted IoUs need 1 to 64 layers",
+        )?;
+        let Thresholds { pred_iou_thresh, stability_score_thresh, box_nms_thresh } = self.mask_generator;
+        require(
+            [pred_iou_thresh, stability_score_thresh, box_nms_thresh].iter().all(|least| (0.0..=1.0).contains(least)),
+            "thresholds of the mask generator lie between 0 and 1",
+        )?;
         Ok(self)
     }
 }
@@ -240,101 +303,93 @@ fn refuse_other_models(checkpoint: &Checkpoint) -> Result<()> {
     Err(checkpoint.architecture_error(reason))
 }
 
-/// Reads sizes off the shapes of a checkpoint.
-struct Shapes<'a>(&'a Checkpoint);
+/// A quantised checkpoint, said once for the whole file.
+fn refuse_integers(checkpoint: &Checkpoint) -> Result<()> {
+    let is_weight = |name: &&str| !crate::weights::is_unused(name) && checkpoint.unread_kind(name).is_some();
+    let quantised: Vec<&str> = checkpoint.names().filter(is_weight).collect();
+    let Some(first) = quantised.first() else { return Ok(()) };
+    let kind = checkpoint.unread_kind(first).unwrap_or_default();
+    Err(checkpoint.architecture_error(format!(
+        "{} of its tensors are not floating point numbers (the first is '{first}', stored as {kind}): a quantised checkpoint \
+         cannot be run; use the one that it was made from, in float32, float16 or bfloat16",
+        quantised.len()
+    )))
+}
 
-impl Shapes<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.0.shape(name).is_some()
+/// The three values of a colour constant that a file holds as a tensor, which `transformers` and some trainers write.
+fn pixel_values(checkpoint: &Checkpoint, name: &str) -> Result<Option<[f32; 3]>> {
+    let Some(shape) = checkpoint.shape(name).map(<[usize]>::to_vec) else { return Ok(None) };
+    if shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side)) != Some(3) {
+        return Err(checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected 3 values")));
     }
+    Ok(<[f32; 3]>::try_from(checkpoint.load(name, &shape)?).ok())
+}
 
-    /// The tensor's shape, which must have `N` dimensions.
-    fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
-        let shape =
-            self.0.shape(name).ok_or_else(|| self.0.architecture_error(format!("tensor '{name}' is missing")))?;
-        shape.try_into().map_err(|_| {
-            self.0.architecture_error(format!("tensor '{name}' has shape {shape:?}, expected {N} dimensions"))
-        })
-    }
+/// Keys of `config` by section. Those that the network does not read describe what is the same in all networks that can be
+/// run, or are for people.
+const KEYS: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "format_version",
+            "name",
+            "image_encoder",
+            "prompt_encoder",
+            "mask_decoder",
+            "pixel_mean",
+            "pixel_std",
+            "mask_threshold",
+            "mask_generator",
+            "license",
+            "trained_on",
+        ],
+    ),
+    (
+        "image_encoder",
+        &[
+            "type",
+            "img_size",
+            "in_chans",
+            "embed_dims",
+            "depths",
+            "num_heads",
+            "window_sizes",
+            "merge_strides",
+            "mlp_ratio",
+            "mbconv_expand_ratio",
+            "local_conv_size",
+            "out_chans",
+            "bn_eps",
+            "ln_eps",
+            "neck_ln_eps",
+            "patch_size",
+            "embed_dim",
+            "mlp_dim",
+            "windows",
+        ],
+    ),
+    ("prompt_encoder", &["embed_dim", "mask_in_chans"]),
+    (
+        "mask_decoder",
+        &[
+            "transformer_dim",
+            "depth",
+            "num_heads",
+            "mlp_dim",
+            "attention_downsample_rate",
+            "num_multimask_outputs",
+            "iou_head_depth",
+            "iou_head_hidden_dim",
+            "ln_eps",
+            "upscale_ln_eps",
+        ],
+    ),
+];
 
-    /// How many of `prefix0.`, `prefix1.`, ... there are.
-    fn count(&self, prefix: &str) -> usize {
-        (0..).take_while(|index| self.0.names().any(|name| name.starts_with(&format!("{prefix}{index}.")))).count()
-    }
-
-    fn tiny_vit(&self) -> Result<TinyVitConfig> {
-        let stages = self.count("image_encoder.layers.");
-        let mut config = TinyVitConfig {
-            img_size: 1024, // not in the shapes; MobileSAM's and TinySAM's
-            embed_dims: vec![self.shape::<4>("image_encoder.patch_embed.seq.2.c.weight")?[0]],
-            depths: vec![],
-            num_heads: vec![],
-            window_sizes: vec![],
-            merge_strides: vec![],
-            out_chans: self.shape::<4>("image_encoder.neck.0.weight")?[0],
-        };
-        for stage in 0..stages {
-            let layer = format!("image_encoder.layers.{stage}");
-            config.depths.push(self.count(&format!("{layer}.blocks.")));
-            let (heads, window) = if stage == 0 {
-                (1, 1)
-            } else {
-                let name = format!("{layer}.blocks.0.attn.attention_biases");
-                let [heads, offsets] = self.shape::<2>(&name)?;
-                let window = offsets.isqrt();
-                if window * window != offsets {
-                    return Err(self.0.architecture_error(format!("tensor '{name}' has {offsets} offsets, no square")));
-                }
-                (heads, window)
-            };
-            config.num_heads.push(heads);
-            config.window_sizes.push(window);
-            if stage + 1 < stages {
-                let [width, ..] = self.shape::<4>(&format!("{layer}.downsample.conv1.c.weight"))?;
-                config.embed_dims.push(width);
-                // TinyViT's rule for dense prediction: the merges into its last widths keep the resolution.
-                config.merge_strides.push(if matches!(width, 320 | 448 | 576) { 1 } else { 2 });
-            }
-        }
-        Ok(config)
-    }
-
-    fn vit(&self) -> Result<VitConfig> {
-        let [embed_dim, _, patch_size, _] = self.shape::<4>("image_encoder.patch_embed.proj.weight")?;
-        let [_, grid, _, _] = self.shape::<4>("image_encoder.pos_embed")?;
-        let blocks = self.count("image_encoder.blocks.");
-        let [positions, head_dim] = self.shape::<2>("image_encoder.blocks.0.attn.rel_pos_h")?;
-        let window_of = |positions: usize| if positions == 2 * grid - 1 { None } else { Some(positions.div_ceil(2)) };
-        let mut windows = vec![window_of(positions)];
-        for block in 1..blocks {
-            let [positions, _] = self.shape::<2>(&format!("image_encoder.blocks.{block}.attn.rel_pos_h"))?;
-            windows.push(window_of(positions));
-        }
-        Ok(VitConfig {
-            img_size: grid * patch_size,
-            patch_size,
-            embed_dim,
-            num_heads: embed_dim.checked_div(head_dim).unwrap_or(0),
-            mlp_dim: self.shape::<2>("image_encoder.blocks.0.mlp.lin1.weight")?[0],
-            windows,
-            out_chans: self.shape::<4>("image_encoder.neck.0.weight")?[0],
-        })
-    }
-
-    fn decoder(&self) -> Result<DecoderConfig> {
-        let [_, transformer_dim] = self.shape::<2>("mask_decoder.iou_token.weight")?;
-        let [mask_tokens, _] = self.shape::<2>("mask_decoder.mask_tokens.weight")?;
-        let layer = "mask_decoder.transformer.layers.0";
-        let [inner, _] = self.shape::<2>(&format!("{layer}.cross_attn_token_to_image.q_proj.weight"))?;
-        Ok(DecoderConfig {
-            transformer_dim,
-            depth: self.count("mask_decoder.transformer.layers."),
-            num_heads: transformer_dim / DECODER_HEAD_DIM,
-            mlp_dim: self.shape::<2>(&format!("{layer}.mlp.lin1.weight"))?[0],
-            attention_downsample_rate: transformer_dim.checked_div(inner).unwrap_or(0),
-            num_multimask_outputs: mask_tokens.saturating_sub(1),
-            iou_head_depth: self.count("mask_decoder.iou_prediction_head.layers."),
-            iou_head_hidden_dim: self.shape::<2>("mask_decoder.iou_prediction_head.layers.0.weight")?[0],
-        })
-    }
+/// The first key of a `config` that means nothing.
+pub(crate) fn unknown_key(config: &serde_json::Value) -> Option<String> {
+    KEYS.iter().find_map(|(section, known)| {
+        let object = if section.is_empty() { config.as_object() } else { config.get(section)?.as_object() };
+        object?.keys().find(|key| !known.contains(&key.as_str())).cloned()
+    })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The texts name the offending value and the remedy; callers put the function's name in front.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The file could not be opened or mapped.
+    /// The file could not be opened or read.
     #[error("cannot read model file '{path}': {reason}")]
     Read {
         /// The file.
@@ -37,12 +37,20 @@ pub enum ModelError {
     /// An embedding of another model, or of another size, was given.
     #[error("{0}")]
     Embedding(String),
+    /// What the network computes is beyond the range of its numbers.
+    #[error("{0}")]
+    Range(String),
     /// The instruction set asked for is not to be had.
     #[error("{0}")]
     Processor(String),
     /// A tensor operation failed; this is a defect of this crate.
-    #[error("internal error in the network: {0}")]
+    #[error("internal error in the network: {}", first_line(.0))]
     Network(#[from] candle_core::Error),
+}
+
+/// candle's errors carry a backtrace below their first line where backtraces are switched on.
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// The result of everything that reads or runs a model.

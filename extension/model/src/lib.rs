@@ -13,10 +13,12 @@ mod plan;
 mod precision;
 mod prediction;
 mod prompt;
+mod shapes;
 mod team;
 mod weights;
 
 pub use blob::{BlobType, is_embedding};
+pub use checkpoint::{is_model_folder, model_files};
 pub use error::{ModelError, Result};
 pub use generate::{GenerateOptions, Generated};
 pub use model::{Embedding, Engine, Model, ModelInfo};

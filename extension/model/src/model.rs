@@ -12,7 +12,7 @@ use sam_imaging::{RgbImage, resize_bilinear};
 use sam_kernels::Isa;
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Part};
 use crate::config::Config;
 use crate::error::{ModelError, Result};
 use crate::generate::Thresholds;
@@ -47,6 +47,8 @@ pub struct ModelInfo {
     pub bytes: u64,
     /// SPDX licence of the weights, if the file states it.
     pub license: Option<String>,
+    /// What was left out of the checkpoint or taken for granted, in words.
+    pub notes: Vec<String>,
 }
 
 /// A loaded model; immutable, shared by all threads.
@@ -56,6 +58,8 @@ pub struct Model {
     network: Network,
     isa: Isa,
     static_bytes: Option<&'static [u8]>,
+    /// The files that the model was made of.
+    parts: Vec<Part>,
     /// Not behind a lock: a forked child might find it taken for ever.
     sha256: OnceBox<String>,
 }
@@ -98,8 +102,8 @@ impl Model {
         Self::build(&Checkpoint::from_static("nano", NANO)?, engine.into())
     }
 
-    /// Opens a `.safetensors`, `.pt` or `.pth` checkpoint of SAM (B, L, H), MobileSAM or TinySAM with the names of
-    /// Meta's code or of Hugging Face's `SamModel`.
+    /// Opens a checkpoint of SAM (B, L, H), MobileSAM or TinySAM with the names of Meta's code or of Hugging Face's
+    /// `SamModel`: safetensors, what `torch.save` writes, or a folder as Hugging Face keeps them.
     ///
     /// # Errors
     /// Unreadable, damaged and truncated files, and files that are no such model, each with what is wrong.
@@ -108,7 +112,15 @@ impl Model {
     }
 
     fn build(checkpoint: &Checkpoint, engine: Engine) -> Result<Self> {
+        let built = Self::build_from(checkpoint, engine);
+        // What was read of two versions of a file is no model, whatever came of it.
+        checkpoint.check_unchanged()?;
+        built
+    }
+
+    fn build_from(checkpoint: &Checkpoint, engine: Engine) -> Result<Self> {
         let config = Config::of(checkpoint)?;
+        checkpoint.check_memory()?;
         let taken = RefCell::new(BTreeSet::new());
         let weights = Weights::new(checkpoint, &Device::Cpu, &taken);
         let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
@@ -123,7 +135,10 @@ impl Model {
         let static_bytes = checkpoint.static_bytes();
         let path = checkpoint.path();
         let info = ModelInfo {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: if path.is_dir() { path.file_name() } else { path.file_stem() }
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             path: static_bytes.is_none().then(|| path.to_owned()),
             architecture: config.image_encoder.name().to_owned(),
             image_size: config.image_encoder.img_size(),
@@ -132,8 +147,10 @@ impl Model {
             parameters: taken.iter().map(count).sum(),
             bytes: checkpoint.bytes(),
             license: config.license.clone(),
+            notes: checkpoint.notes().iter().chain(&config.notes).cloned().collect(),
         };
-        Ok(Self { info, config, network, isa, static_bytes, sha256: OnceBox::new() })
+        let parts = if static_bytes.is_some() { Vec::new() } else { checkpoint.parts()? };
+        Ok(Self { info, config, network, isa, static_bytes, parts, sha256: OnceBox::new() })
     }
 
     /// What the checkpoint says about itself.
@@ -141,29 +158,28 @@ impl Model {
         &self.info
     }
 
-    /// SHA-256 of the checkpoint file in lower-case hex; computed once, on first use.
+    /// SHA-256 of the checkpoint file in lower-case hex; computed once, on first use. Of a model in several files (its
+    /// weights, an index, what is stated beside them) it is that of the list of their digests and names, as `sha256sum`
+    /// prints it.
     ///
     /// # Errors
-    /// The file can no longer be read.
+    /// A file can no longer be read, or has changed since.
     pub fn sha256(&self) -> Result<&str> {
         if let Some(known) = self.sha256.get() {
             return Ok(known);
         }
-        let mut hasher = Sha256::new();
-        match (self.static_bytes, &self.info.path) {
-            (Some(bytes), _) => hasher.update(bytes),
-            (None, Some(path)) => {
-                std::fs::File::open(path)
-                    .and_then(|mut file| std::io::copy(&mut file, &mut hasher))
-                    .map_err(|error| ModelError::Read { path: path.clone(), reason: error.to_string() })?;
+        let digest = match (self.static_bytes, self.parts.as_slice()) {
+            (Some(bytes), _) => hex(Sha256::digest(bytes)),
+            (None, [part]) => part_digest(part)?,
+            (None, parts) => {
+                let mut list = String::new();
+                for part in parts {
+                    let _ = writeln!(list, "{}  {}", part_digest(part)?, part.name());
+                }
+                hex(Sha256::digest(list))
             }
-            (None, None) => {}
-        }
-        let hex = hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        Ok(self.sha256.get_or_init(|| Box::new(hex)))
+        };
+        Ok(self.sha256.get_or_init(|| Box::new(digest)))
     }
 
     /// The thresholds of the mask generator that go with the checkpoint.
@@ -193,6 +209,7 @@ impl Model {
             Network::Plan(plan) => plan.encode(&resized, team),
             Network::Graph(graph) => graph.encode(&self.planes(&resized), side)?,
         };
+        self.check_finite(&values)?;
         Ok(Embedding::new(values, frame))
     }
 
@@ -252,8 +269,44 @@ impl Model {
                 (planes.copied().collect(), kept.iter().map(|mask| iou[*mask]).collect())
             }
         };
+        self.check_finite(&logits)?;
+        self.check_finite(&iou)?;
         Ok(Prediction::new(logits, iou, embedding.frame, self.isa))
     }
+
+    /// Fails where numbers have left the range of `f32` on their way: a mask made of them would be nonsense.
+    fn check_finite(&self, values: &[f32]) -> Result<()> {
+        // The maximum of the bits is one instruction for many values.
+        let largest = values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff));
+        if largest < f32::INFINITY.to_bits() {
+            return Ok(());
+        }
+        Err(ModelError::Range(format!(
+            "what model '{}' computes leaves the range of float32: its weights are too large or damaged; load a sound copy of \
+             it",
+            self.info.name
+        )))
+    }
+}
+
+/// The configuration of the built-in model, as its file states it.
+pub(crate) fn built_in_config() -> Option<Config> {
+    let checkpoint = Checkpoint::from_static("nano", NANO).ok()?;
+    serde_json::from_str(checkpoint.metadata("config")?).ok()
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn part_digest(part: &Part) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let read = std::io::copy(&mut part.open()?, &mut hasher);
+    read.map_err(|error| ModelError::Read { path: part.name().into(), reason: error.to_string() })?;
+    Ok(hex(hasher.finalize()))
 }
 
 impl Embedding {

@@ -2,6 +2,12 @@
 
 use crate::error::{ModelError, Result};
 
+/// How far a side of a box may lie outside the picture, as a fraction of its side. Detectors overshoot, and mean the edge.
+pub const BOX_OVERSHOOT: f32 = 0.05;
+
+/// How far a point may lie outside the picture, as a fraction of its side: what rounding makes of a point on the edge.
+pub const POINT_OVERSHOOT: f32 = 0.001;
+
 /// A validated prompt. Coordinates are fractions of width and height in 0..=1, x first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
@@ -17,15 +23,19 @@ impl Prompt {
     }
 
     /// Points with one label each (1 = foreground, 0 = background; all foreground if `None`) and a box
-    /// `[x0, y0, x1, y1]`. At least one point or a box is needed.
+    /// `[x0, y0, x1, y1]`. At least one point or a box is needed. Coordinates that are outside 0..=1 by no more than
+    /// [`POINT_OVERSHOOT`] or [`BOX_OVERSHOOT`] are taken to the edge.
     ///
     /// # Errors
-    /// Coordinates that are not finite or outside 0..=1, a box without area or with swapped corners, labels
+    /// Coordinates that are not finite or farther outside 0..=1, a box without area or with swapped corners, labels
     /// that are neither 0 nor 1 or not as many as the points, and an empty prompt.
-    pub fn new(points: Vec<[f32; 2]>, labels: Option<&[i32]>, bbox: Option<[f32; 4]>) -> Result<Self> {
-        for (index, &[x, y]) in points.iter().enumerate() {
-            check_fraction("x", x, || point_name(index, points.len(), &[x, y]))?;
-            check_fraction("y", y, || point_name(index, points.len(), &[x, y]))?;
+    pub fn new(mut points: Vec<[f32; 2]>, labels: Option<&[i32]>, bbox: Option<[f32; 4]>) -> Result<Self> {
+        let count = points.len();
+        for (index, point) in points.iter_mut().enumerate() {
+            let given = *point;
+            for (axis, value) in ["x", "y"].into_iter().zip(point) {
+                *value = fraction(axis, *value, POINT_OVERSHOOT, || point_name(index, count, &given))?;
+            }
         }
         let labels = match labels {
             None => vec![1; points.len()],
@@ -46,17 +56,7 @@ impl Prompt {
                 })
                 .collect::<Result<_>>()?,
         };
-        if let Some(corners) = bbox {
-            for (name, value) in ["x0", "y0", "x1", "y1"].into_iter().zip(corners) {
-                check_fraction(name, value, || format!("box {corners:?}"))?;
-            }
-            let [x0, y0, x1, y1] = corners;
-            if x0 >= x1 || y0 >= y1 {
-                return Err(ModelError::Prompt(format!(
-                    "box {corners:?} has no area; a box is [x0, y0, x1, y1] with x0 < x1 and y0 < y1"
-                )));
-            }
-        }
+        let bbox = bbox.map(within).transpose()?;
         if points.is_empty() && bbox.is_none() {
             return Err(ModelError::Prompt("the prompt is empty; give at least one point or a box".into()));
         }
@@ -89,20 +89,35 @@ fn point_name(index: usize, count: usize, point: &[f32; 2]) -> String {
     if count == 1 { format!("point {point:?}") } else { format!("point {} of {count}, {point:?}", index + 1) }
 }
 
-fn check_fraction(axis: &str, value: f32, subject: impl Fn() -> String) -> Result<()> {
+/// A box with its sides inside the picture.
+fn within(given: [f32; 4]) -> Result<[f32; 4]> {
+    let mut corners = given;
+    for (name, value) in ["x0", "y0", "x1", "y1"].into_iter().zip(&mut corners) {
+        *value = fraction(name, *value, BOX_OVERSHOOT, || format!("box {given:?}"))?;
+    }
+    let [x0, y0, x1, y1] = corners;
+    if x0 >= x1 || y0 >= y1 {
+        return Err(ModelError::Prompt(format!(
+            "box {given:?} has no area in the picture; a box is [x0, y0, x1, y1] with x0 < x1 and y0 < y1"
+        )));
+    }
+    Ok(corners)
+}
+
+/// A coordinate in 0..=1, taken there if it is outside by no more than `overshoot`.
+fn fraction(axis: &str, value: f32, overshoot: f32, subject: impl Fn() -> String) -> Result<f32> {
     if !value.is_finite() {
         return Err(ModelError::Prompt(format!(
             "{}: {axis} is {value}; coordinates are fractions of width and height between 0 and 1",
             subject()
         )));
     }
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
+    if (-overshoot..=1.0 + overshoot).contains(&value) {
+        return Ok(value.clamp(0.0, 1.0));
     }
-    let remedy = if value > 1.0 {
-        "; these look like pixels: divide x by the width and y by the height of the picture"
-    } else {
-        ""
+    let remedy = match value.abs() < 2.0 {
+        true => format!(", taken to the edge if at most {overshoot} outside"),
+        false => "; these look like pixels: divide x by the width and y by the height of the picture".into(),
     };
     Err(ModelError::Prompt(format!(
         "{}: {axis} = {value} is outside 0..1; coordinates are fractions of width and height{remedy}",
@@ -128,6 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hair_outside_is_the_edge() {
+        let bbox = |corners| Prompt::new(vec![], None, Some(corners)).map(|prompt| prompt.bbox());
+        assert_eq!(bbox([-0.002, 0.2, 0.9, 0.9]).unwrap(), Some([0.0, 0.2, 0.9, 0.9]));
+        assert_eq!(bbox([0.2, -0.05, 1.0000001, 1.05]).unwrap(), Some([0.2, 0.0, 1.0, 1.0]));
+        assert!(bbox([0.2, 0.2, 1.06, 0.9]).unwrap_err().to_string().contains("x1 = 1.06 is outside 0..1"));
+        assert!(
+            bbox([1.0, 0.2, 1.01, 0.9]).unwrap_err().to_string().starts_with("box [1.0, 0.2, 1.01, 0.9] has no area")
+        );
+        assert_eq!(Prompt::point(1.0000001, -0.0005).unwrap().points(), [[1.0, 0.0]]);
+        assert!(message(Prompt::point(1.002, 0.5)).contains("x = 1.002 is outside 0..1"));
+    }
+
+    #[test]
     fn names_what_is_wrong() {
         assert_eq!(
             message(Prompt::point(320.0, 0.5)),
@@ -136,7 +164,8 @@ mod tests {
         );
         assert_eq!(
             message(Prompt::new(vec![[0.5, 0.5], [0.5, -0.1]], None, None)),
-            "point 2 of 2, [0.5, -0.1]: y = -0.1 is outside 0..1; coordinates are fractions of width and height"
+            "point 2 of 2, [0.5, -0.1]: y = -0.1 is outside 0..1; coordinates are fractions of width and height, taken to \
+             the edge if at most 0.001 outside"
         );
         assert!(message(Prompt::point(0.5, f32::NAN)).contains("y is NaN"));
         assert!(message(Prompt::point(f32::INFINITY, 0.5)).contains("x is inf"));

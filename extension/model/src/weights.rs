@@ -3,15 +3,21 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 
 /// Tensors that published files carry but inference does not use: the classifier of TinyViT's pre-training, counters
-/// and index buffers of PyTorch modules, and normalisation constants.
+/// and index buffers of PyTorch modules, and normalisation constants (which [`crate::config`] reads).
 const UNUSED: &[&str] = &["image_encoder.norm_head.", "image_encoder.head.", "pixel_mean", "pixel_std"];
-const UNUSED_LEAVES: &[&str] = &["num_batches_tracked", "attention_bias_idxs", "ab"];
+const UNUSED_LEAVES: &[&str] = &["num_batches_tracked", "attention_bias_idxs", "ab", "n_averaged"];
+
+/// Whether a tensor is one that inference does not use.
+pub(crate) fn is_unused(name: &str) -> bool {
+    UNUSED.iter().any(|prefix| name.starts_with(prefix))
+        || UNUSED_LEAVES.iter().any(|leaf| name.rsplit('.').next() == Some(leaf))
+}
 
 /// Tensors of a checkpoint below a prefix, on a device.
 #[derive(Clone)]
@@ -40,15 +46,19 @@ impl<'a> Weights<'a> {
 
     /// The tensor `name` as `f32`; it must have `shape` and finite values.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let name = format!("{}{name}", self.prefix);
-        let tensor = self.checkpoint.load(&name, shape)?.to_dtype(DType::F32)?.to_device(self.device)?;
-        self.taken.borrow_mut().insert(name);
-        Ok(tensor)
+        let values = self.values(name, shape)?;
+        Ok(Tensor::from_vec(values, shape, self.device)?)
     }
 
     /// The values of the tensor `name`, row-major.
     pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        Ok(self.tensor(name, shape)?.flatten_all()?.to_vec1()?)
+        let name = format!("{}{name}", self.prefix);
+        if shape.contains(&0) && self.checkpoint.shape(&name) == Some(shape) {
+            return Err(self.checkpoint.architecture_error(format!("tensor '{name}' has shape {shape:?}: no values")));
+        }
+        let values = self.checkpoint.load(&name, shape)?;
+        self.taken.borrow_mut().insert(name);
+        Ok(values)
     }
 
     /// A convolution `c` without bias, of the shape given, followed by a batch norm `bn` (eps 1e-5), as the one
@@ -60,23 +70,30 @@ impl<'a> Weights<'a> {
         let variance = norm.tensor("running_var", &[outputs])?;
         let scale = (norm.tensor("weight", &[outputs])? / (variance + 1e-5)?.sqrt()?)?;
         let bias = (norm.tensor("bias", &[outputs])? - (norm.tensor("running_mean", &[outputs])? * &scale)?)?;
-        Ok((weight.broadcast_mul(&scale.reshape((outputs, 1, 1, 1))?)?, bias))
+        let weight = weight.broadcast_mul(&scale.reshape((outputs, 1, 1, 1))?)?;
+        let is_finite = |tensor: &Tensor| -> Result<bool> {
+            Ok(tensor.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()))
+        };
+        if !is_finite(&weight)? || !is_finite(&bias)? {
+            return Err(self.checkpoint.architecture_error(format!(
+                "the convolution '{}c' and its batch norm give numbers beyond the range of float32: its weights are too large, \
+                 or a variance is negative",
+                self.prefix
+            )));
+        }
+        Ok((weight, bias))
     }
 
-    /// The shape of the tensor `name`, if there is one.
-    pub(crate) fn shape(&self, name: &str) -> Option<&'a [usize]> {
-        self.checkpoint.shape(&format!("{}{name}", self.prefix))
+    /// Side `axis` of the tensor `name`, if there is such a tensor with so many sides.
+    pub(crate) fn side(&self, name: &str, axis: usize) -> Option<usize> {
+        self.checkpoint.shape(&format!("{}{name}", self.prefix))?.get(axis).copied()
     }
 }
 
 /// Fails if the checkpoint has tensors that the network has no place for: running it without them would silently
 /// give other masks than its authors' code.
 pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>) -> Result<()> {
-    let unused = |name: &str| {
-        UNUSED.iter().any(|prefix| name.starts_with(prefix))
-            || UNUSED_LEAVES.iter().any(|leaf| name.rsplit('.').next() == Some(leaf))
-    };
-    let left: Vec<&str> = checkpoint.names().filter(|name| !taken.contains(*name) && !unused(name)).collect();
+    let left: Vec<&str> = checkpoint.names().filter(|name| !taken.contains(*name) && !is_unused(name)).collect();
     match left.first() {
         None => Ok(()),
         Some(first) => Err(checkpoint.architecture_error(format!(
@@ -89,7 +106,7 @@ pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>
 /// Takes the weights for mask prompts, which are part of every checkpoint but not offered: they are checked like all
 /// others. `weights` are those below `mask_downscaling`.
 pub(crate) fn take_mask_downscaling(weights: &Weights, width: usize) -> Result<()> {
-    let hidden = weights.shape("3.weight").map_or(16, |shape| shape[0]);
+    let hidden = weights.side("3.weight", 0).unwrap_or(16);
     for (name, shape) in [
         ("0.weight", vec![hidden / 4, 1, 2, 2]),
         ("0.bias", vec![hidden / 4]),

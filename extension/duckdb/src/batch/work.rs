@@ -282,8 +282,12 @@ impl Site<'_> {
         let picture = match stats.seconds_images.time(|| sam_imaging::decode(image, self.limits)) {
             Ok(picture) => picture,
             Err(error) => {
+                // What a limit refuses may be allowed the next time.
+                let keep = !error.is_about_a_picture();
                 let failure = Failure::from(error);
-                claim.keep(Err(failure.clone()), failure.to_string().len());
+                if keep {
+                    claim.keep(Err(failure.clone()), failure.to_string().len());
+                }
                 return Err(failure);
             }
         };

@@ -5,8 +5,8 @@
 //! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; external
 //! access can be switched off while a database is open, but never on.
 
-use super::ffi;
 use super::guard::callback;
+use super::{ffi, version};
 use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -54,30 +54,6 @@ pub struct Room {
     pub remedy: &'static str,
 }
 
-/// How many entries of its table of functions an engine of this version has in a fixed order: 404 from 1.2 on, the band
-/// v1.2.0; 546 from 1.5.6 on, which adds the band v1.5.6.
-pub const fn band(version: &[u8]) -> usize {
-    let [b'v', rest @ ..] = version else { return OLD_BAND };
-    let (mut numbers, mut at, mut index) = ([0_u32; 3], 0, 0);
-    while at < rest.len() && index < 3 {
-        match rest[at] {
-            digit @ b'0'..=b'9' => numbers[index] = numbers[index] * 10 + (digit - b'0') as u32,
-            b'.' => index += 1,
-            // What comes before a release may lack parts of it.
-            _ => return if numbers[0] > 1 { NEW_BAND } else { OLD_BAND },
-        }
-        at += 1;
-    }
-    let [major, minor, patch] = numbers;
-    if major > 1 || major == 1 && (minor > 5 || minor == 5 && patch >= 6) { NEW_BAND } else { OLD_BAND }
-}
-
-/// Entries of the band v1.2.0.
-pub const OLD_BAND: usize = 404;
-
-/// Entries of the bands v1.2.0 and v1.5.6.
-pub const NEW_BAND: usize = 546;
-
 /// Terms that planned calls carry. Of equal ones there is one, so that the engine takes equal calls for equal. They are
 /// never freed: there are as many as a process has different settings. No lock is needed, which a forked child might
 /// find taken.
@@ -118,9 +94,7 @@ fn place_of(terms: Terms) -> &'static Terms {
 
 /// Whether the engine tells.
 pub(super) fn is_told() -> bool {
-    // SAFETY: the engine returns a constant text.
-    let version = unsafe { CStr::from_ptr(ffi::duckdb_library_version()) };
-    band(version.to_bytes()) == NEW_BAND
+    version::of_engine().band() == version::NEW_BAND
 }
 
 /// Has `handle` ask for the terms when a call is planned, where the engine tells.
@@ -242,15 +216,6 @@ fn bytes(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn versions_and_their_bands() {
-        for version in ["v1.2.2", "v1.3.2", "v1.5.5", "v1.5.6-dev12", "v0.10.3", "", "8ef2c1", "v1.5"] {
-            assert_eq!(band(version.as_bytes()), OLD_BAND, "{version}");
-        }
-        for version in ["v1.5.6", "v1.5.10", "v1.6.0", "v2.0.0", "v2.1.0-dev3", "v10.0.0"] {
-            assert_eq!(band(version.as_bytes()), NEW_BAND, "{version}");
-        }
-    }
     #[test]
     fn a_memory_limit_bounds_results() {
         assert_eq!(bytes("953.6 MiB"), Some(999_922_073));

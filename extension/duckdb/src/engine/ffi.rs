@@ -14,17 +14,24 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 pub use duckdb::ffi::{
-    DUCKDB_TYPE_DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_DUCKDB_TYPE_BLOB, DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
-    DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE, DUCKDB_TYPE_DUCKDB_TYPE_FLOAT, DUCKDB_TYPE_DUCKDB_TYPE_INTEGER,
-    DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP, DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT,
-    DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR, DuckDBSuccess, duckdb_bind_info, duckdb_client_context, duckdb_connection,
+    DUCKDB_TYPE_DUCKDB_TYPE_ANY, DUCKDB_TYPE_DUCKDB_TYPE_ARRAY, DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
+    DUCKDB_TYPE_DUCKDB_TYPE_BIT, DUCKDB_TYPE_DUCKDB_TYPE_BLOB, DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
+    DUCKDB_TYPE_DUCKDB_TYPE_DATE, DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL, DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE,
+    DUCKDB_TYPE_DUCKDB_TYPE_ENUM, DUCKDB_TYPE_DUCKDB_TYPE_FLOAT, DUCKDB_TYPE_DUCKDB_TYPE_GEOMETRY,
+    DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT, DUCKDB_TYPE_DUCKDB_TYPE_INTEGER, DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL,
+    DUCKDB_TYPE_DUCKDB_TYPE_LIST, DUCKDB_TYPE_DUCKDB_TYPE_MAP, DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT,
+    DUCKDB_TYPE_DUCKDB_TYPE_STRUCT, DUCKDB_TYPE_DUCKDB_TYPE_TIME, DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
+    DUCKDB_TYPE_DUCKDB_TYPE_TINYINT, DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_DUCKDB_TYPE_UHUGEINT,
+    DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER, DUCKDB_TYPE_DUCKDB_TYPE_UNION, DUCKDB_TYPE_DUCKDB_TYPE_USMALLINT,
+    DUCKDB_TYPE_DUCKDB_TYPE_UTINYINT, DUCKDB_TYPE_DUCKDB_TYPE_UUID, DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
+    DUCKDB_TYPE_DUCKDB_TYPE_VARIANT, DuckDBSuccess, duckdb_bind_info, duckdb_client_context, duckdb_connection,
     duckdb_data_chunk, duckdb_database, duckdb_ext_api_v1, duckdb_extension_access, duckdb_extension_info,
-    duckdb_function_info, duckdb_init_info, duckdb_list_entry, duckdb_logical_type, duckdb_scalar_function,
-    duckdb_string_t, duckdb_value, duckdb_vector,
+    duckdb_function_info, duckdb_hugeint, duckdb_init_info, duckdb_list_entry, duckdb_logical_type,
+    duckdb_scalar_function, duckdb_string_t, duckdb_type, duckdb_value, duckdb_vector,
 };
 use duckdb::ffi::{
     duckdb_config_option_scope, duckdb_copy_callback_t, duckdb_delete_callback_t, duckdb_scalar_function_set,
-    duckdb_state, duckdb_table_function, duckdb_type, idx_t,
+    duckdb_state, duckdb_table_function, idx_t,
 };
 
 /// The engine's functions; NULL until it loads the extension.
@@ -158,7 +165,18 @@ calls! {
         names: *mut *const c_char,
         count: idx_t,
     ) -> duckdb_logical_type;
+    fn duckdb_create_union_type(
+        types: *mut duckdb_logical_type,
+        names: *mut *const c_char,
+        count: idx_t,
+    ) -> duckdb_logical_type;
     fn duckdb_destroy_logical_type(kind: *mut duckdb_logical_type);
+    fn duckdb_get_type_id(kind: duckdb_logical_type) -> duckdb_type;
+    fn duckdb_decimal_scale(kind: duckdb_logical_type) -> u8;
+    fn duckdb_decimal_internal_type(kind: duckdb_logical_type) -> duckdb_type;
+    fn duckdb_array_type_array_size(kind: duckdb_logical_type) -> idx_t;
+    fn duckdb_struct_type_child_count(kind: duckdb_logical_type) -> idx_t;
+    fn duckdb_struct_type_child_name(kind: duckdb_logical_type, index: idx_t) -> *mut c_char;
     // Values.
     fn duckdb_is_null_value(value: duckdb_value) -> bool;
     fn duckdb_get_bool(value: duckdb_value) -> bool;
@@ -168,6 +186,7 @@ calls! {
     fn duckdb_data_chunk_get_size(chunk: duckdb_data_chunk) -> idx_t;
     fn duckdb_data_chunk_set_size(chunk: duckdb_data_chunk, size: idx_t);
     fn duckdb_data_chunk_get_vector(chunk: duckdb_data_chunk, column: idx_t) -> duckdb_vector;
+    fn duckdb_vector_get_column_type(vector: duckdb_vector) -> duckdb_logical_type;
     fn duckdb_vector_get_data(vector: duckdb_vector) -> *mut c_void;
     fn duckdb_vector_get_validity(vector: duckdb_vector) -> *mut u64;
     fn duckdb_vector_ensure_validity_writable(vector: duckdb_vector);
@@ -182,6 +201,7 @@ calls! {
     fn duckdb_list_vector_get_size(vector: duckdb_vector) -> idx_t;
     fn duckdb_list_vector_set_size(vector: duckdb_vector, size: idx_t) -> duckdb_state;
     fn duckdb_list_vector_reserve(vector: duckdb_vector, capacity: idx_t) -> duckdb_state;
+    fn duckdb_array_vector_get_child(vector: duckdb_vector) -> duckdb_vector;
     fn duckdb_struct_vector_get_child(vector: duckdb_vector, field: idx_t) -> duckdb_vector;
     // Scalar functions.
     fn duckdb_create_scalar_function() -> duckdb_scalar_function;
@@ -200,7 +220,6 @@ calls! {
     fn duckdb_scalar_function_add_parameter(function: duckdb_scalar_function, kind: duckdb_logical_type);
     fn duckdb_scalar_function_set_return_type(function: duckdb_scalar_function, kind: duckdb_logical_type);
     fn duckdb_scalar_function_set_special_handling(function: duckdb_scalar_function);
-    fn duckdb_scalar_function_set_volatile(function: duckdb_scalar_function);
     fn duckdb_scalar_function_set_extra_info(
         function: duckdb_scalar_function,
         extra: *mut c_void,

@@ -31,6 +31,12 @@ pub fn callback(body: impl FnOnce(&mut &'static str) -> Result<()>, report: impl
     exception::raise();
 }
 
+/// Keeps panics from being printed: they become errors of the query, and the terminal belongs to whoever embeds the engine.
+/// The hook is that of this library's own copy of Rust's runtime; other code in the process keeps its own.
+pub fn silence_panics() {
+    std::panic::set_hook(Box::new(|_| {}));
+}
+
 /// The text for a failure inside `function`, as C wants it.
 fn error_text(function: &str, failure: &Failure) -> CString {
     c_string(format!("{function}: {failure}"))

@@ -4,7 +4,8 @@
 //!
 //! - Only functions of the band v1.2.0 are called, but for [`access`] (see [`crate::entry`]; a call to any other panics, because
 //!   its slot is empty, and the panic becomes an SQL error).
-//! - A column is read, and a result written, only as the type it was registered with.
+//! - A column is read, and a result written, only as the type it was registered with; of an argument of any type, only as
+//!   the type that its vector says it has.
 //! - A row is read only after its validity was checked: the data behind a NULL is undefined.
 //! - A NULL written to a struct is written to all its fields as well, because the engine reads fields without
 //!   looking at the struct.
@@ -14,6 +15,7 @@
 //!   end, see [`exception`].
 
 mod access;
+mod any;
 mod exception;
 pub(crate) mod ffi;
 mod guard;
@@ -24,14 +26,17 @@ mod registry;
 mod scalar;
 mod table;
 mod types;
+mod version;
 mod write;
 
-pub use access::{Caller, NEW_BAND, OLD_BAND, Room, Terms, band};
-pub use guard::callback;
+pub use access::{Caller, Room, Terms};
+pub use any::{Any, Kind};
+pub use guard::{callback, silence_panics};
 pub use help::{Category, Help};
 pub use read::{Column, Input};
 pub use registry::Registry;
 pub use scalar::{Overload, Parameter, ScalarFunction};
 pub use table::{Arguments, TableFunction, Value};
 pub use types::Type;
+pub use version::{NEW_BAND, OLD_BAND, Version};
 pub use write::Output;

@@ -1,11 +1,11 @@
 //! Reading the arguments of a call.
 
-use super::{Caller, Type, ffi};
+use super::scalar::Holder;
+use super::{Caller, Type, ffi, version};
 use crate::failure::{Failure, Result};
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// The arguments of one call: columns of equal length.
 pub struct Input<'a> {
@@ -26,16 +26,23 @@ pub struct Column<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The columns of `chunk`, whose types are `kinds`, for a call by `caller`.
+    /// The columns of `chunk`, whose types are `kinds`, held so, for a call by `caller`.
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(caller: Caller, chunk: ffi::duckdb_data_chunk, kinds: &[Type]) -> Result<Self> {
+    pub(super) unsafe fn new(caller: Caller, chunk: ffi::duckdb_data_chunk, kinds: &[(Type, Holder)]) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
-        let column = |(index, kind): (usize, &Type)| {
-            // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them.
-            unsafe { Column::new(ffi::duckdb_data_chunk_get_vector(chunk, index as u64), *kind, rows) }
+        let column = |(index, (kind, holder)): (usize, &(Type, Holder))| {
+            // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them. A union is a
+            // struct of the members' number and the members, each as long as the union and NULL where that is.
+            unsafe {
+                let mut vector = ffi::duckdb_data_chunk_get_vector(chunk, index as u64);
+                if *holder == Holder::Union {
+                    vector = ffi::duckdb_struct_vector_get_child(vector, 1);
+                }
+                Column::new(vector, *kind, rows)
+            }
         };
         Ok(Self { caller, columns: kinds.iter().enumerate().map(column).collect::<Result<_>>()?, rows })
     }
@@ -66,6 +73,15 @@ impl<'a> Column<'a> {
     /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what DuckDB
     /// 1.2 leaves: see [`is_flat`].
     unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Result<Self> {
+        // SAFETY: the caller vouches for the vector. What an argument of any type has is looked up later.
+        unsafe { Self::of(vector, kind, rows, !matches!(kind, Type::Struct(_) | Type::Any)) }
+    }
+
+    /// The same with whether the vector has data of its own, which structs and arrays have not.
+    ///
+    /// # Safety
+    /// As [`Column::new`].
+    pub(super) unsafe fn of(vector: ffi::duckdb_vector, kind: Type, rows: usize, data: bool) -> Result<Self> {
         // SAFETY: the caller vouches for the vector.
         if !unsafe { is_flat(vector) } {
             return Err(Failure::new(
@@ -73,12 +89,9 @@ impl<'a> Column<'a> {
                  store the value in a table first, or use DuckDB 1.3 or newer",
             ));
         }
-        // SAFETY: the caller vouches for the vector. A struct has no data of its own.
+        // SAFETY: the caller vouches for the vector, and that it has data where it says so.
         let (data, validity) = unsafe {
-            let data = match kind {
-                Type::Struct(_) => std::ptr::null_mut(),
-                _ => ffi::duckdb_vector_get_data(vector),
-            };
+            let data = if data { ffi::duckdb_vector_get_data(vector) } else { std::ptr::null_mut() };
             (data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const())
         };
         Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
@@ -92,8 +105,18 @@ impl<'a> Column<'a> {
 
     /// Whether all rows are NULL. Then the vector may have no children at all, and DuckDB 1.2 throws when asked
     /// for them.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         (0..self.rows).all(|row| self.is_null(row))
+    }
+
+    /// The vector.
+    pub(super) fn vector(&self) -> ffi::duckdb_vector {
+        self.vector
+    }
+
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The type of the values.
@@ -153,15 +176,6 @@ impl<'a> Column<'a> {
         self.expect(self.kind == Type::Bigint);
         // SAFETY: the vector holds `i64`.
         unsafe { self.value(row) }
-    }
-
-    /// The value of an `INTEGER` or a `BIGINT`.
-    pub fn whole(&self, row: usize) -> Option<i64> {
-        match self.kind {
-            // SAFETY: the vector holds `i32`.
-            Type::Integer => unsafe { self.value::<i32>(row) }.map(i64::from),
-            _ => self.bigint(row),
-        }
     }
 
     /// The values of `rows` of a `FLOAT` column; `None` if one of them is NULL.
@@ -225,25 +239,16 @@ impl<'a> Column<'a> {
         unsafe { Column::new(ffi::duckdb_struct_vector_get_child(self.vector, index as u64), *kind, self.rows) }
     }
 
-    /// The field of a `STRUCT` column with this name and type; NULLs if it has none of that name.
-    pub fn field_if_any(&self, (name, kind): (&CStr, Type)) -> Result<Column<'a>> {
-        let Type::Struct(fields) = self.kind else {
-            return Err(Failure::internal("this column holds no structs"));
-        };
-        let found = fields.iter().position(|(field, _)| *field == name);
-        found.map_or_else(|| Ok(Column::none(kind)), |index| self.field(index))
-    }
-
     /// # Safety
     /// The vector holds values of type `T`.
-    unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
+    pub(super) unsafe fn value<T: Copy>(&self, row: usize) -> Option<T> {
         // SAFETY: `row` is inside the vector (or it would count as NULL) and its value is defined.
         (!self.is_null(row)).then(|| unsafe { *self.data.cast::<T>().add(row) })
     }
 
     /// # Safety
     /// The vector holds values of type `T`, for which all bit patterns are valid.
-    unsafe fn values<T>(&self, rows: Range<usize>) -> Option<&'a [T]> {
+    pub(super) unsafe fn values<T>(&self, rows: Range<usize>) -> Option<&'a [T]> {
         if rows.is_empty() {
             return Some(&[]);
         }
@@ -253,7 +258,7 @@ impl<'a> Column<'a> {
     }
 
     /// Stops a read as a wrong type: a defect, which [`super::guard`] reports.
-    fn expect(&self, right: bool) {
+    pub(super) fn expect(&self, right: bool) {
         assert!(right, "a column of type {:?} was read as another type", self.kind);
     }
 }
@@ -266,11 +271,6 @@ impl<'a> Column<'a> {
 /// # Safety
 /// `vector` is a live vector.
 unsafe fn is_flat(vector: ffi::duckdb_vector) -> bool {
-    static LEAVES_CONSTANTS: OnceLock<bool> = OnceLock::new();
-    let leaves_constants = LEAVES_CONSTANTS.get_or_init(|| {
-        // SAFETY: the engine returns a constant text.
-        unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_bytes().starts_with(b"v1.2.")
-    });
     // SAFETY: only in DuckDB 1.2, where `vector` points to an object that begins with this byte.
-    !leaves_constants || unsafe { *vector.cast::<u8>() } == 0
+    !version::of_engine().leaves_constants() || unsafe { *vector.cast::<u8>() } == 0
 }

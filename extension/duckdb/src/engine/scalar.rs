@@ -1,7 +1,7 @@
 //! Scalar functions: one body for each overload.
 
 use super::guard::callback;
-use super::{Caller, Help, Input, Output, Registry, Type, access, ffi};
+use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, version};
 use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_void};
 
@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_void};
 ///
 /// All are registered with special NULL handling: rows with NULL arguments reach the body in any case as soon
 /// as one row of the vector is not NULL, so the body decides about NULL everywhere. None is volatile: the
-/// optimizer may fold a constant call, share equal calls, and drop unused ones.
+/// optimizer may fold a constant call, share equal calls, move them above a limit, and drop unused ones.
 pub struct ScalarFunction {
     /// The name in SQL.
     pub name: &'static CStr,
@@ -38,35 +38,68 @@ pub struct Parameter {
     pub types: &'static [Type],
     /// Types that are accepted for no other purpose than to say what to give instead.
     pub refused: &'static [Type],
+    /// Whether the engine is told that it may be of any type: for structs, which it casts only where they have the very
+    /// fields. Then `types` are what the reference says.
+    pub any: bool,
 }
 
 impl Parameter {
     /// An argument that may have any of `types`.
     pub const fn new(name: &'static str, types: &'static [Type]) -> Self {
-        Self { name, types, refused: &[] }
+        Self { name, types, refused: &[], any: false }
+    }
+
+    /// An argument that is read by [`super::Any`], as one of `types` or what is near to them.
+    pub const fn any(name: &'static str, types: &'static [Type]) -> Self {
+        Self { name, types, refused: &[], any: true }
+    }
+
+    /// The types that the engine is told.
+    fn told(&self) -> impl Iterator<Item = &Type> {
+        let types = if self.any { &[Type::Any] } else { self.types };
+        types.iter().chain(self.refused)
     }
 }
 
 impl Overload {
+    /// How the engine is to hold each argument of `signature`.
+    ///
+    /// DuckDB 1.4 and 1.5 run a function on all entries of a dictionary, those of rows that a filter has dropped
+    /// included, if its result is no struct and the first argument that is not constant is none. Inside a union a `BLOB` is
+    /// a struct to them. Its cast is implicit, exact for the choice among overloads, and copies no bytes.
+    fn holders(&self, signature: &[Type], engine: Version) -> Vec<Holder> {
+        let exposed = engine.runs_dictionaries() && !matches!(self.returns, Type::Struct(_));
+        let holder = |kind: &Type| if exposed && *kind == Type::Blob { Holder::Union } else { Holder::Plain };
+        signature.iter().map(holder).collect()
+    }
+
     /// All combinations of the types of its arguments.
     fn signatures(&self) -> Vec<Vec<Type>> {
         self.parameters.iter().fold(vec![Vec::new()], |signatures, parameter| {
-            let types = || parameter.types.iter().chain(parameter.refused);
             let extended = |signature: &Vec<Type>| {
                 let signature = signature.clone();
-                types().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()
+                parameter.told().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()
             };
             signatures.iter().flat_map(extended).collect()
         })
     }
 }
 
+/// How the engine holds an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// As a vector of its type.
+    Plain,
+    /// As the only member of a union.
+    Union,
+}
+
 /// What a callback needs to know; owned by the engine's catalog.
 struct Registered {
     name: &'static str,
     overload: &'static Overload,
-    /// The types of the arguments.
-    signature: Vec<Type>,
+    /// The types of the arguments, and how they are held.
+    signature: Vec<(Type, Holder)>,
 }
 
 impl Registry {
@@ -82,8 +115,14 @@ impl Registry {
             for (overload, signature) in function.overloads.iter().flat_map(signatures) {
                 let mut handle = ffi::duckdb_create_scalar_function();
                 ffi::duckdb_scalar_function_set_name(handle, function.name.as_ptr());
-                for kind in &signature {
-                    ffi::duckdb_scalar_function_add_parameter(handle, kind.create().raw());
+                let holders = overload.holders(&signature, version::of_engine());
+                let signature: Vec<_> = signature.into_iter().zip(holders).collect();
+                for (kind, holder) in &signature {
+                    let held = match holder {
+                        Holder::Plain => kind.create(),
+                        Holder::Union => kind.create_union(),
+                    };
+                    ffi::duckdb_scalar_function_add_parameter(handle, held.raw());
                 }
                 ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
                 ffi::duckdb_scalar_function_set_special_handling(handle);
@@ -158,5 +197,21 @@ mod tests {
         ];
         assert_eq!(overload.signatures(), expected);
         assert_eq!(Overload { parameters: &[], ..overload }.signatures(), [[]]);
+    }
+
+    #[test]
+    fn what_would_run_on_dictionaries_is_held_in_a_union() {
+        const FILE: Type = Type::Struct(&[(c"bytes", Type::Blob)]);
+        let held = |returns, version: &str| {
+            let overload = Overload { parameters: &[], returns, run: |_, _| Ok(()) };
+            overload.holders(&[Type::Varchar, Type::Blob, FILE], Version::parse(version.as_bytes()))
+        };
+        for version in ["v1.4.4", "v1.5.6"] {
+            assert_eq!(held(Type::Varchar, version), [Holder::Plain, Holder::Union, Holder::Plain]);
+            assert_eq!(held(FILE, version), [Holder::Plain; 3]);
+        }
+        for version in ["v1.3.2", "v2.0.0"] {
+            assert_eq!(held(Type::Varchar, version), [Holder::Plain; 3]);
+        }
     }
 }

@@ -33,6 +33,8 @@ pub enum Type {
     Map(&'static [(&'static CStr, Type); 2]),
     /// `STRUCT(name T, ...)`
     Struct(&'static [(&'static CStr, Type)]),
+    /// Any type, as an argument: [`super::Any`] tells which.
+    Any,
 }
 
 /// The engine's handle of a type; freed on drop.
@@ -52,6 +54,7 @@ impl Type {
             Type::Timestamp => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
             Type::Varchar => ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
             Type::Blob => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB,
+            Type::Any => ffi::DUCKDB_TYPE_DUCKDB_TYPE_ANY,
             Type::List(child) => {
                 let child = child.create();
                 // SAFETY: `child` is a live handle; the engine copies what it needs.
@@ -77,6 +80,16 @@ impl Type {
     }
 }
 
+impl Type {
+    /// Creates the engine's handle of a union whose only member is of this type.
+    pub(super) fn create_union(&self) -> LogicalType {
+        let member = self.create();
+        let (mut handle, mut name) = (member.raw(), c"value".as_ptr());
+        // SAFETY: type and name live until the call returns, which copies.
+        LogicalType(unsafe { ffi::duckdb_create_union_type(&mut handle, &mut name, 1) })
+    }
+}
+
 /// The type as it is written in SQL.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,6 +104,7 @@ impl fmt::Display for Type {
             Type::Timestamp => f.write_str("TIMESTAMP"),
             Type::Varchar => f.write_str("VARCHAR"),
             Type::Blob => f.write_str("BLOB"),
+            Type::Any => f.write_str("ANY"),
             Type::List(child) => write!(f, "{child}[]"),
             Type::Map([(_, key), (_, value)]) => write!(f, "MAP({key}, {value})"),
             Type::Struct(fields) => {
@@ -106,6 +120,15 @@ impl fmt::Display for Type {
 }
 
 impl LogicalType {
+    /// The type of a vector.
+    ///
+    /// # Safety
+    /// `vector` is a live vector.
+    pub(super) unsafe fn of_vector(vector: ffi::duckdb_vector) -> Self {
+        // SAFETY: the caller vouches for the vector; the engine makes a handle that is ours.
+        LogicalType(unsafe { ffi::duckdb_vector_get_column_type(vector) })
+    }
+
     /// The handle, valid as long as `self` lives.
     pub(super) fn raw(&self) -> ffi::duckdb_logical_type {
         self.0

@@ -33,8 +33,8 @@ pub static ANNOTATE_MANY: ScalarFunction = ScalarFunction {
         category: Category::Segmentation,
         description: "The records of `sam_annotate` for several prompts on one picture, which is encoded once. Each \
             prompt is `{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, x1, y1]}`, any of which may be \
-            NULL, or shorter `{'points': ..., 'labels': ...}`, `{'points': ...}` or `{'box': ...}`. A prompt that is \
-            NULL, or has neither points nor a box, gives a NULL element.",
+            NULL or left out; other fields, such as the label and the score of a detector, are allowed and not looked at. \
+            A prompt that is NULL, or has neither points nor a box, gives a NULL element.",
         example: "sam_annotate_many('nano', image, [{'box': [0.1, 0.0, 0.9, 1.0]}, {'box': [0.2, 0.3, 0.6, 0.7]}])",
     },
     overloads: &[Overload { parameters: MANY, returns: Type::List(&SEG), run: run_many }],

@@ -5,10 +5,11 @@
 //! that is not one already or a literal.
 
 use crate::batch::{Request, Tolerance};
-use crate::engine::{Column, Input, Parameter, Type};
+use crate::engine::{Any, Column, Input, Kind, Parameter, Type};
 use crate::failure::{Failure, Result};
 use sam_model::Prompt;
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::ops::Range;
 
 /// The name or path of a model.
@@ -18,24 +19,20 @@ const POINTS: (&CStr, Type) = (c"points", Type::List(&NUMBERS));
 const LABELS: (&CStr, Type) = (c"labels", Type::List(&Type::Bigint));
 const BOX: (&CStr, Type) = (c"box", NUMBERS);
 
-/// The arguments of the functions that take several prompts on one picture. The engine does not cast structs with fewer
-/// fields, so what is commonly left out has a type of its own. Of several types the engine takes the numbers for `NULL`,
-/// `[]` and `[NULL]`, which have none.
+/// The arguments of the functions that take several prompts on one picture: structs that have at least one of these
+/// fields, in any order, and may have others, such as a detector's label and score.
 pub const MANY: &[Parameter] = &[
     MODEL,
     IMAGE,
-    Parameter {
-        refused: &[Type::Bigint, Type::List(&Type::Bigint)],
-        ..Parameter::new(
-            "prompts",
-            &[
-                Type::List(&Type::Struct(&[POINTS, LABELS, BOX])),
-                Type::List(&Type::Struct(&[POINTS, LABELS])),
-                Type::List(&Type::Struct(&[POINTS])),
-                Type::List(&Type::Struct(&[BOX])),
-            ],
-        )
-    },
+    Parameter::any(
+        "prompts",
+        &[
+            Type::List(&Type::Struct(&[POINTS, LABELS, BOX])),
+            Type::List(&Type::Struct(&[POINTS, LABELS])),
+            Type::List(&Type::Struct(&[POINTS])),
+            Type::List(&Type::Struct(&[BOX])),
+        ],
+    ),
 ];
 
 /// A picture: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
@@ -141,48 +138,112 @@ pub fn many<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<(Vec<Option<
     Ok((requests, counts))
 }
 
-/// Lists of prompts.
-struct ManyPrompts<'a> {
-    column: Column<'a>,
-    elements: Option<Column<'a>>,
-    full: Option<Full<'a>>,
-}
+/// Lists of prompts, structs of whatever fields and types of numbers.
+struct ManyPrompts<'a>(Any<'a>);
 
 impl<'a> ManyPrompts<'a> {
     fn new(column: Column<'a>) -> Result<Self> {
-        let elements = matches!(column.kind(), Type::List(_)).then(|| column.elements()).transpose()?;
-        let full = |elements: Column<'a>| {
-            let [points, labels, boxes] = [POINTS, LABELS, BOX].map(|field| elements.field_if_any(field));
-            Full::new(points?, labels?, boxes?)
-        };
-        let structs = elements.filter(|elements| matches!(elements.kind(), Type::Struct(_)));
-        Ok(Self { column, elements, full: structs.map(full).transpose()? })
+        Any::new(column).map(Self)
     }
 
     /// Which elements the prompts of `row` are.
     fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
-        match self.elements {
-            Some(_) => Ok(self.column.range(row)),
-            None => self.column.bigint(row).map_or(Ok(None), |number| Err(no_prompt("prompts are", number))),
-        }
+        list(&self.0, row, "prompts are")
     }
 
     fn get(&self, index: usize) -> Result<Option<Prompt>> {
-        match (&self.full, self.elements.filter(|elements| !elements.is_null(index))) {
-            (_, None) => Ok(None),
-            (Some(full), Some(_)) => full.get(index).transpose(),
-            (None, Some(numbers)) => {
-                numbers.bigint(index).map_or(Ok(None), |number| Err(no_prompt("a prompt is", number)))
-            }
+        let Some(prompts) = self.0.elements().filter(|prompts| !prompts.is_null(index)) else { return Ok(None) };
+        let field = |(name, _): (&CStr, Type)| name.to_str().ok().and_then(|name| prompts.field(name));
+        let [points, labels, boxes] = [POINTS, LABELS, BOX].map(field);
+        if points.is_none() && labels.is_none() && boxes.is_none() {
+            return Err(no_prompt(format_args!("a prompt is {}", described(prompts, index))));
         }
+        let flat = |lists: Option<&Any<'a>>| lists.map_or(Ok(None), |lists| numbers(lists, index));
+        let points = points.map_or(Ok(None), |points| {
+            let Some(range) = list(points, index, "the points of a prompt are")? else { return Ok(None) };
+            let point = |index| points.elements().map_or(Ok(None), |points| numbers(points, index));
+            range.map(point).collect::<Result<_>>().map(Some)
+        })?;
+        Parts { points, labels: flat(labels)?, bbox: flat(boxes)? }.prompt().transpose()
     }
 }
 
-fn no_prompt(subject: &str, number: i64) -> Failure {
+/// Which elements the list of `row` has.
+fn list(lists: &Any<'_>, row: usize, subject: &str) -> Result<Option<Range<usize>>> {
+    match lists.is_null(row) || lists.elements().is_some() {
+        true => Ok(lists.range(row)),
+        false => Err(no_prompt(format_args!("{subject} {}", described(lists, row)))),
+    }
+}
+
+/// The numbers of the list of `row`.
+fn numbers(lists: &Any<'_>, row: usize) -> Result<Option<Numbers>> {
+    let Some(range) = list(lists, row, "where numbers are wanted in a list, a prompt has")? else { return Ok(None) };
+    let Some(elements) = lists.elements() else { return Ok(Some(Vec::new())) };
+    let number = |index| match elements.number(index) {
+        None if !elements.is_null(index) => {
+            Err(no_prompt(format_args!("where a number is wanted, a prompt has {}", described(elements, index))))
+        }
+        number => Ok(number),
+    };
+    range.map(number).collect::<Result<_>>().map(Some)
+}
+
+/// A value, for an error message.
+fn described(values: &Any<'_>, row: usize) -> String {
+    match (values.kind(), values.number(row), values.bytes(row)) {
+        (_, Some(number), _) => format!("the number {number}"),
+        (Kind::Text, _, Some(text)) => format!("the text '{}'", shorten(&String::from_utf8_lossy(text))),
+        _ => format!("a {}", values.name()),
+    }
+}
+
+fn no_prompt(subject: impl Display) -> Failure {
     Failure::new(format!(
-        "{subject} the number {number}; prompts are a list of structs such as {{'points': [[x, y], ...], 'labels': \
-         [...], 'box': [x0, y0, x1, y1]}} or {{'box': [x0, y0, x1, y1]}}"
+        "{subject}; prompts are a list of structs such as {{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, \
+         x1, y1]}} or {{'box': [x0, y0, x1, y1]}}, which may have other fields as well"
     ))
+}
+
+/// Numbers, any of which may be NULL.
+type Numbers = Vec<Option<f64>>;
+
+/// A prompt as it stands in the table.
+struct Parts {
+    points: Option<Vec<Option<Numbers>>>,
+    labels: Option<Numbers>,
+    bbox: Option<Numbers>,
+}
+
+impl Parts {
+    /// The prompt; `None` without points and box, as in a row without a match of an outer join, whatever the labels.
+    fn prompt(self) -> Option<Result<Prompt>> {
+        let points = self.points.filter(|points| !points.is_empty());
+        (points.is_some() || self.bbox.is_some()).then(|| {
+            let missing = || Failure::new("points contain NULL; each point is a list [x, y]");
+            let point = |numbers: Option<Numbers>| exactly("point", "[x, y]", &numbers.ok_or_else(missing)?);
+            let points: Vec<_> = points.unwrap_or_default().into_iter().map(point).collect::<Result<_>>()?;
+            let labels: Option<Vec<_>> =
+                self.labels.map(|labels| labels.into_iter().map(label).collect::<Result<_>>()).transpose()?;
+            let bbox = self.bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
+            if points.is_empty() && labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
+                return Err(Failure::new(
+                    "labels are given without points; give one point for each label, or NULL labels",
+                ));
+            }
+            Ok(Prompt::new(points, labels.as_deref(), bbox)?)
+        })
+    }
+}
+
+/// A label; which there are is asked by the prompt.
+fn label(value: Option<f64>) -> Result<i32> {
+    let known = "labels are 1 (foreground) or 0 (background)";
+    let value = value.ok_or_else(|| Failure::new(format!("labels contain NULL; {known}")))?;
+    match value.fract() == 0.0 && value.abs() < f64::from(i32::MAX) {
+        true => Ok(value as i32),
+        false => Err(Failure::new(format!("label {value} is unknown; {known}"))),
+    }
 }
 
 /// The prompts of all rows.
@@ -227,27 +288,14 @@ impl<'a> Full<'a> {
     }
 
     fn get(&self, row: usize) -> Option<Result<Prompt>> {
-        let points = self.points.column.range(row).filter(|range| !range.is_empty());
-        let bbox = self.boxes.numbers(row);
-        // Without points and box there is nothing to segment, as in a row without a match of an outer join; whatever
-        // the labels.
-        (points.is_some() || bbox.is_some()).then(|| self.prompt(row, points.unwrap_or_default(), bbox))
+        let points = self.points.column.range(row);
+        let parts = Parts {
+            points: points.map(|points| points.map(|index| self.coordinates.numbers(index)).collect()),
+            labels: self.labels.numbers(row),
+            bbox: self.boxes.numbers(row),
+        };
+        parts.prompt()
     }
-
-    fn prompt(&self, row: usize, points: Range<usize>, bbox: Option<Vec<Option<f32>>>) -> Result<Prompt> {
-        let points: Vec<_> = points.map(|index| point(&self.coordinates, index)).collect::<Result<_>>()?;
-        let labels = self.labels.labels(row)?;
-        let bbox = bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
-        if points.is_empty() && labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
-            return Err(Failure::new("labels are given without points; give one point for each label, or NULL labels"));
-        }
-        Ok(Prompt::new(points, labels.as_deref(), bbox)?)
-    }
-}
-
-fn point(coordinates: &Lists<'_>, index: usize) -> Result<[f32; 2]> {
-    let missing = || Failure::new("points contain NULL; each point is a list [x, y]");
-    exactly("point", "[x, y]", &coordinates.numbers(index).ok_or_else(missing)?)
 }
 
 /// A column of lists together with their elements, which are fetched once.
@@ -261,37 +309,28 @@ impl<'a> Lists<'a> {
         Ok(Self { column, elements: column.elements()? })
     }
 
-    /// The numbers of `row`, rounded to single precision: that is what the networks compute in.
-    fn numbers(&self, row: usize) -> Option<Vec<Option<f32>>> {
-        let number = |index| self.elements.double(index).map(|value| value as f32);
-        Some(self.column.range(row)?.map(number).collect())
-    }
-
-    fn labels(&self, row: usize) -> Result<Option<Vec<i32>>> {
-        let Some(range) = self.column.range(row) else { return Ok(None) };
-        let label = |index| match self.elements.bigint(index) {
-            Some(label) => i32::try_from(label).map_err(|_| {
-                Failure::new(format!("label {label} is unknown; labels are 1 (foreground) or 0 (background)"))
-            }),
-            None => Err(Failure::new("labels contain NULL; labels are 1 (foreground) or 0 (background)")),
+    fn numbers(&self, row: usize) -> Option<Numbers> {
+        let number = |index| match self.elements.kind() {
+            Type::Bigint => self.elements.bigint(index).map(|value| value as f64),
+            _ => self.elements.double(index),
         };
-        range.map(label).collect::<Result<_>>().map(Some)
+        Some(self.column.range(row)?.map(number).collect())
     }
 }
 
-/// The `N` numbers of a point or a box, none of them NULL.
-fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f32>]) -> Result<[f32; N]> {
+/// The `N` numbers of a point or a box, none of them NULL, rounded to single precision: that is what the networks compute in.
+fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f64>]) -> Result<[f32; N]> {
     let shown = || {
-        let number = |number: &Option<f32>| number.map_or("NULL".to_string(), |number| number.to_string());
+        let number = |number: &Option<f64>| number.map_or("NULL".to_string(), |number| (number as f32).to_string());
         let shown: Vec<_> = numbers.iter().take(8).map(number).collect();
         format!("[{}{}]", shown.join(", "), if numbers.len() > 8 { ", ..." } else { "" })
     };
-    let Ok(numbers) = <[Option<f32>; N]>::try_from(numbers) else {
+    let Ok(numbers) = <[Option<f64>; N]>::try_from(numbers) else {
         let count = numbers.len();
         return Err(Failure::new(format!("{what} {} has {count} values; a {what} is {form}", shown())));
     };
     match numbers.iter().all(Option::is_some) {
-        true => Ok(numbers.map(Option::unwrap_or_default)),
+        true => Ok(numbers.map(|number| number.unwrap_or_default() as f32)),
         false => Err(Failure::new(format!("{what} {} contains NULL; a {what} is {form}", shown()))),
     }
 }
@@ -312,7 +351,7 @@ mod tests {
     #[test]
     fn a_point_has_two_numbers() {
         assert_eq!(exactly("point", "[x, y]", &[Some(0.5), Some(0.25)]), Ok([0.5, 0.25]));
-        let message = |numbers: &[Option<f32>]| exactly::<2>("point", "[x, y]", numbers).unwrap_err().to_string();
+        let message = |numbers: &[Option<f64>]| exactly::<2>("point", "[x, y]", numbers).unwrap_err().to_string();
         assert_eq!(message(&[Some(0.1), Some(1.0), Some(2.0)]), "point [0.1, 1, 2] has 3 values; a point is [x, y]");
         assert_eq!(message(&[]), "point [] has 0 values; a point is [x, y]");
         assert_eq!(message(&[Some(0.5), None]), "point [0.5, NULL] contains NULL; a point is [x, y]");

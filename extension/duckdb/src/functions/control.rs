@@ -13,7 +13,8 @@ pub static LOAD: TableFunction = TableFunction {
     help: Help {
         category: Category::Extension,
         description: "Loads a model, if it is not loaded, and says what it is. Without it the first query that names \
-            a model loads it.",
+            a model loads it. `notes` says what of its file was left out, such as tensors that only training uses, and \
+            what was taken for granted; it is NULL if there is nothing to say.",
         example: "CALL sam_load('nano')",
     },
     positional: &[c"model"],
@@ -23,6 +24,7 @@ pub static LOAD: TableFunction = TableFunction {
         (c"path", Type::Varchar),
         (c"architecture", Type::Varchar),
         (c"precision", Type::Varchar),
+        (c"notes", Type::Varchar),
     ],
     run: load,
 };
@@ -33,7 +35,9 @@ pub static UNLOAD: TableFunction = TableFunction {
     help: Help {
         category: Category::Extension,
         description: "Frees the memory of a model, and forgets what was computed with it. Queries that use it finish \
-            with it; the next that names it loads it again. `unloaded` is false if it was not loaded.",
+            with it; the next that names it loads it again. `model` is what it was loaded by, its path, or its file's \
+            name if no other loaded model has it; the file need not be there any more. `unloaded` is false if it was \
+            not loaded.",
         example: "CALL sam_unload('nano')",
     },
     positional: &[c"model"],
@@ -126,6 +130,7 @@ fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
         path.unwrap_or(Value::Null),
         Value::Varchar(info.architecture.clone()),
         Value::Varchar(model.precision().to_string()),
+        if info.notes.is_empty() { Value::Null } else { Value::Varchar(info.notes.join("; ")) },
     ]])
 }
 

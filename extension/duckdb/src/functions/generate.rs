@@ -24,8 +24,9 @@ pub static GENERATE: ScalarFunction = ScalarFunction {
             `crop_box`, both in pixels. `points_per_side` is 32 if not given: 1,024 prompts. The options are those of \
             `SamAutomaticMaskGenerator`: `points_per_side`, `pred_iou_thresh`, `stability_score_thresh`, \
             `stability_score_offset`, `box_nms_thresh`, `crop_n_layers`, `crop_nms_thresh`, `crop_overlap_ratio`, \
-            `crop_n_points_downscale_factor` and `min_mask_region_area`. The first two thresholds depend on the model, \
-            all other defaults are SAM's; NULL stands for the defaults.",
+            `crop_n_points_downscale_factor` and `min_mask_region_area`. `pred_iou_thresh`, `stability_score_thresh` and `box_nms_thresh` depend on the model, \
+            all other defaults are SAM's; NULL stands for the defaults. DuckDB 1 ignores the name of an argument \
+            (`name := value`): give options in the MAP.",
         example: "sam_generate('nano', image, MAP {'points_per_side': 16, 'min_mask_region_area': 100})",
     },
     overloads: &[
@@ -83,9 +84,15 @@ impl<'a> Changes<'a> {
     fn apply(&self, row: usize, options: &mut GenerateOptions) -> Result<()> {
         match self {
             Self::None => Ok(()),
-            Self::Points(points) => {
-                points.bigint(row).map_or(Ok(()), |points| set(options, "points_per_side", points as f64))
-            }
+            Self::Points(points) => match points.bigint(row) {
+                // DuckDB 1 drops the names of arguments, and a threshold would pass for a number of points.
+                Some(number @ ..=1) => Err(Failure::new(format!(
+                    "points_per_side is {number}; give 2 or more. Options are given as MAP {{'name': value}}, not as \
+                     name := value, of which DuckDB keeps the value only"
+                ))),
+                Some(number) => set(options, "points_per_side", number as f64),
+                None => Ok(()),
+            },
             Self::Options { lists, names, values } => {
                 for entry in lists.range(row).unwrap_or_default() {
                     if let (Some(name), Some(value)) = (names.text(entry)?, values.double(entry)) {

@@ -22,7 +22,8 @@ pub static SEGMENT: ScalarFunction = ScalarFunction {
         category: Category::Segmentation,
         description: "The object at `point` `[x, y]`; or at several `points` `[[x, y], ...]` with `labels` (1 in the \
             object, 0 not) within a `box` `[x0, y0, x1, y1]`, any of which may be NULL. Coordinates are fractions of \
-            the width and height of the upright picture. `mask` holds for each pixel, row by row, the probability \
+            the width and height of the upright picture; boxes may overshoot it by 0.05 and points by 0.001, and are \
+            taken to its edge. `mask` holds for each pixel, row by row, the probability \
             that it belongs to the object: of SAM's three candidates for one point the one with the best predicted \
             IoU, which is `iou_score`. A mask takes four bytes a pixel; `sam_annotate` returns the form to keep in \
             tables. A NULL model, image or prompt gives NULL.",

@@ -7,7 +7,7 @@ pub const MASK: Type = Type::Struct(&[(c"size", Type::List(&Type::Integer)), (c"
 
 /// The record of Segment Anything's own mask generator; `bbox` is x, y, width and height in pixels.
 pub const SEG: Type = Type::Struct(&[
-    (SEGMENTATION, MASK),
+    (c"segmentation", MASK),
     (c"bbox", Type::List(&Type::Float)),
     (c"area", Type::Bigint),
     (c"predicted_iou", Type::Float),
@@ -16,7 +16,7 @@ pub const SEG: Type = Type::Struct(&[
 
 /// The same with the point and the crop that the mask was found with.
 pub const FOUND: Type = Type::Struct(&[
-    (SEGMENTATION, MASK),
+    (c"segmentation", MASK),
     (c"bbox", Type::List(&Type::Float)),
     (c"area", Type::Bigint),
     (c"predicted_iou", Type::Float),
@@ -24,6 +24,3 @@ pub const FOUND: Type = Type::Struct(&[
     (c"point_coords", Type::List(&Type::List(&Type::Float))),
     (c"crop_box", Type::List(&Type::Float)),
 ]);
-
-/// Where a record has its mask.
-pub const SEGMENTATION: &std::ffi::CStr = c"segmentation";

@@ -1,18 +1,23 @@
 //! Models, loaded once for the process.
 //!
-//! A model is known by its canonical path, modification time and length, and by what it computes in: another name of
-//! the same file is the same model, a replaced file is another one.
+//! A model is known by its canonical path, by modification time and length of the files that make it (of a folder, all
+//! that may be part of it; a file of facts beside the weights counts), and by what it computes in: another name of the
+//! same file is the same model, a replaced file is another one.
 
 use super::Session;
 use super::resolve::{self, BUILT_IN, Source};
 use super::shelf::Shelf;
 use crate::failure::{Failure, Result};
 use sam_model::{Model, ModelError, ModelInfo, NoMemory, Precision};
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::SystemTime;
+
+/// Names of one model that are remembered; the rest can be told by its path.
+const MAX_NAMES: usize = 100;
 
 /// All models that the session has loaded.
 pub struct Models {
@@ -25,6 +30,8 @@ pub struct Models {
 pub struct Loaded {
     model: Model,
     number: u64,
+    /// What it was called when it was asked for.
+    names: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,13 +43,50 @@ struct Key {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Origin {
     BuiltIn,
-    File { path: PathBuf, modified: Option<SystemTime>, length: u64 },
+    /// A file or folder by its canonical path, and the files that make the model.
+    File {
+        path: PathBuf,
+        stamps: Vec<Stamp>,
+    },
+}
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Stamp {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    length: u64,
 }
 
 impl Loaded {
     /// The model's number.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    fn remember(&self, name: &str) {
+        if let Some(mut names) = self.names()
+            && names.len() < MAX_NAMES
+            && !names.contains(name)
+        {
+            names.insert(name.to_owned());
+        }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.names().is_some_and(|names| names.contains(name))
+    }
+
+    /// The names. They are inherited by a forked child, in which the lock may be held for ever: it is not waited for.
+    fn names(&self) -> Option<MutexGuard<'_, BTreeSet<String>>> {
+        for _ in 0..1000 {
+            match self.names.try_lock() {
+                Ok(names) => return Some(names),
+                Err(TryLockError::Poisoned(names)) => return Some(names.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
+        None
     }
 }
 
@@ -74,21 +118,30 @@ impl Listing {
 }
 
 impl Origin {
-    fn of(source: Source) -> Result<Self> {
+    fn of(source: &Source) -> Result<Self> {
         let Source::File(path) = source else { return Ok(Origin::BuiltIn) };
-        let read = || {
-            let path = path.canonicalize()?;
+        let failed = |error: std::io::Error| ModelError::Read { path: path.clone(), reason: error.to_string() };
+        let stamps = sam_model::model_files(path).into_iter().map(|path| {
             let metadata = path.metadata()?;
-            Ok(Origin::File { path, modified: metadata.modified().ok(), length: metadata.len() })
-        };
-        read()
-            .map_err(|error: std::io::Error| ModelError::Read { path: path.clone(), reason: error.to_string() }.into())
+            Ok(Stamp { path, modified: metadata.modified().ok(), length: metadata.len() })
+        });
+        let path = path.canonicalize().map_err(failed)?;
+        let stamps = stamps.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+        Ok(Origin::File { path, stamps })
     }
 
     fn path(&self) -> Option<&Path> {
         match self {
             Origin::BuiltIn => None,
             Origin::File { path, .. } => Some(path),
+        }
+    }
+
+    /// Bytes of all files.
+    fn bytes(&self) -> Option<u64> {
+        match self {
+            Origin::BuiltIn => None,
+            Origin::File { stamps, .. } => Some(stamps.iter().map(|stamp| stamp.length).sum()),
         }
     }
 }
@@ -110,17 +163,17 @@ impl Models {
     pub fn get(&self, name: &str, session: &Session) -> Result<Arc<Loaded>> {
         let settings = session.settings();
         let precision = settings.precision;
-        let origin = Origin::of(resolve::resolve(name, settings.model_folder.as_deref())?)?;
-        let key = Key { origin, precision };
-        self.loaded.get_or_make(&key, || {
+        let source = resolve::resolve(name, settings.model_folder.as_deref())?;
+        let key = Key { origin: Origin::of(&source)?, precision };
+        let model = self.loaded.get_or_make(&key, || {
             // The tensors as they are read, and packed.
-            if let Origin::File { length, .. } = key.origin {
-                NoMemory::check(usize::try_from(length).unwrap_or(usize::MAX).saturating_mul(2));
-            }
+            let bytes = key.origin.bytes().unwrap_or(0);
+            NoMemory::check(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2));
             let model = session.stats.seconds_load.time(|| {
-                session.pool().run(|| match key.origin.path() {
-                    None => Model::nano(precision),
-                    Some(path) => Model::open(path, precision),
+                session.pool().run(|| match &source {
+                    Source::BuiltIn => Model::nano(precision),
+                    // Not the canonical path: in Hugging Face's cache it would be a hash.
+                    Source::File(path) => Model::open(&std::path::absolute(path).unwrap_or(path.clone()), precision),
                 })
             })??;
             session.stats.models_loaded.count();
@@ -128,14 +181,56 @@ impl Models {
             let replaced = |other: &Key| other.origin != key.origin && other.origin.path() == key.origin.path();
             let old = self.loaded.take(|other| key.origin.path().is_some() && replaced(other));
             old.iter().for_each(|model| session.memo.forget(model.number()));
-            Ok::<_, Failure>(Loaded { model, number: self.count.fetch_add(1, Ordering::Relaxed) })
-        })
+            let number = self.count.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Failure>(Loaded { model, number, names: Mutex::default() })
+        })?;
+        model.remember(name);
+        Ok(model)
     }
 
-    /// Lets go of the model that the user calls `name`, in whatever precision. Calls that use it finish with it.
+    /// Lets go of the models that the user calls `name`, in whatever precision; calls that use them finish with them. The
+    /// file need not be there any more: `name` is what finds it now, else what it was loaded by, else its path, else its
+    /// name or stem, if that is of one file only.
     pub fn remove(&self, name: &str, session: &Session) -> Result<Vec<Arc<Loaded>>> {
-        let origin = Origin::of(resolve::resolve(name, session.settings().model_folder.as_deref())?)?;
-        Ok(self.loaded.take(|key| key.origin == origin))
+        let resolved = resolve::resolve(name, session.settings().model_folder.as_deref());
+        if resolved == Ok(Source::BuiltIn) {
+            return Ok(self.loaded.take(|key| key.origin == Origin::BuiltIn));
+        }
+        let asked = match &resolved {
+            Ok(Source::File(path)) => path.clone(),
+            _ => resolve::expand_home(name),
+        };
+        let asked = real_path(&asked);
+        let loaded = self.loaded.values();
+        let is_at = |key: &Key| key.origin.path() == Some(&asked);
+        let by_name = || loaded.iter().filter(|(_, model)| model.is_called(name)).map(|(key, _)| key);
+        let is_named = |key: &Key| {
+            let path = key.origin.path().unwrap_or(Path::new(""));
+            let parts = [path.file_name(), path.file_stem()];
+            parts.into_iter().flatten().any(|part| part.to_str() == Some(name))
+        };
+        let keys: Vec<&Key> = if loaded.iter().any(|(key, _)| is_at(key)) {
+            loaded.iter().map(|(key, _)| key).filter(|key| is_at(key)).collect()
+        } else if by_name().next().is_some() {
+            by_name().collect()
+        } else {
+            let keys: Vec<&Key> = loaded.iter().map(|(key, _)| key).filter(|key| is_named(key)).collect();
+            let paths: BTreeSet<_> = keys.iter().filter_map(|key| key.origin.path()).collect();
+            if paths.len() > 1 {
+                let paths: Vec<_> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
+                return Err(Failure::query(format!(
+                    "the name '{name}' means several loaded models: {}; give the path of the one that is meant",
+                    paths.join(", ")
+                )));
+            }
+            keys
+        };
+        if keys.is_empty() {
+            // A name that means nothing is a mistake; a model that is not loaded is none.
+            resolved?;
+        }
+        let keys: Vec<Key> = keys.into_iter().cloned().collect();
+        Ok(self.loaded.take(|key| keys.contains(key)))
     }
 
     /// The built-in model, the files in `folder`, and the loaded files from elsewhere. No file is opened.
@@ -150,10 +245,14 @@ impl Models {
         };
         let built_in = Listing { name: BUILT_IN.into(), path: None, bytes: None, model: take(&Origin::BuiltIn) };
         let mut listings = vec![built_in];
-        for path in files(folder) {
-            let Ok(origin @ Origin::File { length, .. }) = Origin::of(Source::File(path.clone())) else { continue };
+        let files = files(folder);
+        for path in &files {
+            let Ok(origin) = Origin::of(&Source::File(path.clone())) else { continue };
+            // The stem, unless it is that of another model too.
+            let stems = files.iter().filter(|other| stem(other) == stem(path)).count();
+            let name = if stems > 1 || stem(path) == BUILT_IN { file_name(path) } else { stem(path) };
             let model = take(&origin);
-            listings.push(Listing { name: stem(&path), path: Some(path), bytes: Some(length), model });
+            listings.push(Listing { name, path: Some(path.clone()), bytes: origin.bytes(), model });
         }
         loaded.sort_by(|(left, _), (right, _)| left.origin.path().cmp(&right.origin.path()));
         loaded.dedup_by(|(left, _), (right, _)| left.origin == right.origin);
@@ -167,15 +266,33 @@ impl Models {
     }
 }
 
-/// The model files of the model folder, sorted; none if it cannot be read.
+/// The model files and folders of the model folder, sorted; none if it cannot be read.
 fn files(folder: Option<&Path>) -> Vec<PathBuf> {
     let entries = folder.and_then(|folder| folder.read_dir().ok());
     let paths = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<_> = paths.filter(|path| resolve::is_model_file(path) && path.is_file()).collect();
+    let mut files: Vec<_> = paths
+        .filter(|path| resolve::is_model_file(path) && path.is_file() || sam_model::is_model_folder(path))
+        .collect();
     files.sort();
     files
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The canonical path, as far as the file and its folders are still there.
+fn real_path(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    match existing.and_then(|(part, real)| Some((real, path.strip_prefix(part).ok()?))) {
+        Some((real, rest)) if rest.as_os_str().is_empty() => real,
+        Some((real, rest)) => real.join(rest),
+        None => path,
+    }
 }

@@ -1,6 +1,7 @@
 //! Settings: what the environment says when the extension is loaded, changed by `sam_configure`. The C API lets an
 //! extension define no settings of its own for `SET` in DuckDB 1.2 to 1.5.
 
+use super::resolve::expand_home;
 use crate::failure::{Failure, Result};
 use sam_imaging::Limits;
 use sam_model::Precision;
@@ -65,7 +66,7 @@ pub struct Setting {
 }
 
 /// All settings, in the order they are listed.
-pub static SETTINGS: [Setting; 10] = [
+pub static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"threads",
         variable: "SAM_THREADS",
@@ -93,7 +94,7 @@ pub static SETTINGS: [Setting; 10] = [
         variable: "SAM_MODEL_DIR",
         meaning: "the folder where models are found by name (~/.duckdb/sam/models)",
         set: |settings, _, text| {
-            settings.model_folder = Some(text.into());
+            settings.model_folder = Some(expand_home(text));
             Ok(())
         },
         show: |settings| settings.model_folder.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -185,6 +186,17 @@ pub static SETTINGS: [Setting; 10] = [
         },
         show: |settings| (settings.images.max_bytes / 1_000_000).to_string(),
     },
+    Setting {
+        name: c"image_memory_mb",
+        variable: "SAM_IMAGE_MEMORY_MB",
+        meaning: "most megabytes that decoding a picture may take, or 100 times the length of its file where that is \
+            more: what is refused is small and unpacks to very much (400)",
+        set: |settings, name, text| {
+            settings.images.max_work = megabytes(name, text, 1)?;
+            Ok(())
+        },
+        show: |settings| (settings.images.max_work / 1_000_000).to_string(),
+    },
 ];
 
 impl Settings {
@@ -259,6 +271,8 @@ mod tests {
         assert_eq!(with("SAM_THREADS", " 3 ").unwrap().threads, 3);
         assert_eq!(with("SAM_PRECISION", "bf16").unwrap().precision, Precision::Bf16);
         assert_eq!(with("SAM_MODEL_DIR", "/models").unwrap().model_folder, Some("/models".into()));
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(with("SAM_MODEL_DIR", "~/models").unwrap().model_folder, Some(home.join("models")));
         assert_eq!(with("SAM_MEMO_MB", "0").unwrap().memo_bytes, 0);
         assert_eq!(with("SAM_MASK_LIMIT_MB", "5").unwrap().mask_bytes, 5_000_000);
         assert_eq!(with("SAM_ON_ERROR", "null").unwrap().on_error, OnError::Null);

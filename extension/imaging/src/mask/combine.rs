@@ -18,6 +18,16 @@ impl Rle {
         self.combine(other, |ours, theirs| ours & !theirs)
     }
 
+    /// The union of any number of masks. `None` where there are none, or where they differ in size.
+    pub fn union_all(masks: impl IntoIterator<Item = Rle>) -> Option<Rle> {
+        combine_all(masks, Rle::union)
+    }
+
+    /// The pixels that any number of masks have in common. `None` where there are none, or where they differ in size.
+    pub fn intersect_all(masks: impl IntoIterator<Item = Rle>) -> Option<Rle> {
+        combine_all(masks, Rle::intersect)
+    }
+
     fn combine(&self, other: &Rle, keep: impl Fn(bool, bool) -> bool) -> Option<Rle> {
         if (self.height, self.width) != (other.height, other.width) {
             return None;
@@ -41,6 +51,26 @@ impl Rle {
         counts.push(length);
         Some(Rle { height: self.height, width: self.width, counts })
     }
+}
+
+/// Combines masks in pairs, the pairs in pairs and so on: each run is looked at as often as their number can be halved,
+/// not as often as there are masks.
+fn combine_all(masks: impl IntoIterator<Item = Rle>, combine: fn(&Rle, &Rle) -> Option<Rle>) -> Option<Rle> {
+    // What is combined so far, with how often: fewer times towards the end, as the digits of a binary number.
+    let mut done: Vec<(u32, Rle)> = Vec::new();
+    for mut mask in masks {
+        let mut times = 0;
+        while let Some((_, before)) = done.pop_if(|(before, _)| *before == times) {
+            mask = combine(&before, &mask)?;
+            times += 1;
+        }
+        done.push((times, mask));
+    }
+    let (_, mut all) = done.pop()?;
+    while let Some((_, before)) = done.pop() {
+        all = combine(&before, &all)?;
+    }
+    Some(all)
 }
 
 /// A place in a list of counts.

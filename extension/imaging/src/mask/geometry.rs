@@ -1,7 +1,5 @@
 //! Polygons as well-known text and binary (OGC Simple Features, 06-103r4).
 
-use std::fmt::Write;
-
 use super::{Polygon, Ring};
 
 const POLYGON: u32 = 3;
@@ -29,11 +27,14 @@ pub fn wkt(polygons: &[Polygon]) -> String {
 }
 
 fn write_text(text: &mut String, polygon: &Polygon) {
+    let mut numbers = itoa::Buffer::new();
     for (index, ring) in rings(polygon).enumerate() {
         text.push_str(if index == 0 { "((" } else { ", (" });
         for (index, [x, y]) in closed(ring).enumerate() {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{}{x} {y}", if index == 0 { "" } else { ", " });
+            text.push_str(if index == 0 { "" } else { ", " });
+            text.push_str(numbers.format(x));
+            text.push(' ');
+            text.push_str(numbers.format(y));
         }
         text.push(')');
     }
@@ -42,31 +43,31 @@ fn write_text(text: &mut String, polygon: &Polygon) {
 
 /// The same as [`wkt`] in binary, little endian.
 pub fn wkb(polygons: &[Polygon]) -> Vec<u8> {
+    let mut bytes = Vec::new();
     match polygons {
-        [] => header(POLYGON, 0),
-        [polygon] => binary(polygon),
+        [] => bytes.extend(header(POLYGON, 0)),
+        [polygon] => write_bytes(&mut bytes, polygon),
         _ => {
-            let mut bytes = header(MULTI_POLYGON, polygons.len());
-            polygons.iter().for_each(|polygon| bytes.extend(binary(polygon)));
-            bytes
+            bytes.extend(header(MULTI_POLYGON, polygons.len()));
+            polygons.iter().for_each(|polygon| write_bytes(&mut bytes, polygon));
         }
     }
+    bytes
 }
 
-fn binary(polygon: &Polygon) -> Vec<u8> {
-    let mut bytes = header(POLYGON, 1 + polygon.holes.len());
+fn write_bytes(bytes: &mut Vec<u8>, polygon: &Polygon) {
+    bytes.extend(header(POLYGON, 1 + polygon.holes.len()));
     for ring in rings(polygon) {
         bytes.extend((ring.len() as u32 + 1).to_le_bytes());
         for point in closed(ring) {
             bytes.extend(point.map(|value| f64::from(value).to_le_bytes()).as_flattened());
         }
     }
-    bytes
 }
 
 /// Byte order, type, and the number of what follows.
-fn header(kind: u32, count: usize) -> Vec<u8> {
-    [&[1][..], &kind.to_le_bytes(), &(count as u32).to_le_bytes()].concat()
+fn header(kind: u32, count: usize) -> impl Iterator<Item = u8> {
+    [1].into_iter().chain(kind.to_le_bytes()).chain((count as u32).to_le_bytes())
 }
 
 fn rings(polygon: &Polygon) -> impl Iterator<Item = &Ring> {

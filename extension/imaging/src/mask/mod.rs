@@ -11,13 +11,33 @@ mod columns;
 mod combine;
 mod geometry;
 mod outline;
+mod polygon;
 mod regions;
 mod rle;
 mod simplify;
 
 pub use geometry::{wkb, wkt};
 pub use outline::{Point, Polygon, Ring};
+pub use polygon::PolygonError;
 pub use rle::{Rle, RleError};
+
+/// The process cannot have the memory of a dense mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no memory for {bytes} bytes of a dense mask; use fewer rows at a time (LIMIT), fewer threads, or smaller masks"
+)]
+pub struct NoMemory {
+    /// What was asked for.
+    pub bytes: usize,
+}
+
+/// `count` zeros, where there is memory for them.
+pub(crate) fn zeros<T: Copy + Default>(count: usize) -> Result<Vec<T>, NoMemory> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| NoMemory { bytes: count.saturating_mul(size_of::<T>()) })?;
+    values.resize(count, T::default());
+    Ok(values)
+}
 
 /// A binary mask of `height` x `width` pixels.
 ///
@@ -38,6 +58,15 @@ impl Mask {
     pub fn new(width: u32, height: u32) -> Self {
         assert!(width.checked_mul(height).is_some(), "a mask of {width} x {height} pixels has more than 2^32");
         Mask { width, height, words: vec![0; (width as usize).div_ceil(64) * height as usize] }
+    }
+
+    /// The same where there is memory for it.
+    ///
+    /// # Panics
+    /// As [`Mask::new`].
+    pub fn try_new(width: u32, height: u32) -> Result<Self, NoMemory> {
+        assert!(width.checked_mul(height).is_some(), "a mask of {width} x {height} pixels has more than 2^32");
+        Ok(Mask { width, height, words: zeros((width as usize).div_ceil(64) * height as usize)? })
     }
 
     /// From `height` rows of `width` bytes, row-major; every byte but 0 is foreground.
@@ -104,16 +133,24 @@ impl Mask {
     }
 
     /// One byte per pixel, 0 or 1, row-major: `height * width` of them.
+    ///
+    /// # Panics
+    /// Without memory.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.try_to_bytes().expect("memory for a dense mask")
+    }
+
+    /// The same where there is memory for it.
+    pub fn try_to_bytes(&self) -> Result<Vec<u8>, NoMemory> {
         let width = self.width as usize;
-        let mut bytes = vec![0; width * self.height as usize];
+        let mut bytes = zeros(width * self.height as usize)?;
         for (y, row) in bytes.chunks_exact_mut(width.max(1)).enumerate() {
             for (bytes, &word) in row.chunks_mut(64).zip(self.row(y)) {
                 let expanded: [u8; 64] = std::array::from_fn(|bit| (word >> bit & 1) as u8);
                 bytes.copy_from_slice(&expanded[..bytes.len()]);
             }
         }
-        bytes
+        Ok(bytes)
     }
 
     /// Writes `height * width` values, row-major: 1 for foreground, 0 for background.
@@ -221,4 +258,17 @@ fn pack<T>(values: &[T], words: &mut [u64], set: impl Fn(&T) -> bool) {
 #[inline]
 fn gather(flags: [u8; 8]) -> u64 {
     u64::from_le_bytes(flags).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_not_there_is_an_error() {
+        let error = zeros::<u64>(usize::MAX / 16).unwrap_err();
+        assert_eq!(error.bytes, usize::MAX / 16 * 8);
+        assert!(error.to_string().starts_with(&format!("there is no memory for {} bytes", error.bytes)));
+        assert_eq!(zeros::<u8>(3), Ok(vec![0; 3]));
+    }
 }

@@ -10,8 +10,6 @@
 //! rings encloses one part of the background, and the polygons are valid in the sense of OGC's Simple Features:
 //! rings and polygons touch in single points at most, and the inside of each polygon is connected.
 
-use std::collections::HashMap;
-
 use super::Rle;
 use super::columns::Columns;
 use super::simplify::simplify;
@@ -47,42 +45,53 @@ impl Rle {
     fn outlines(&self) -> Vec<Polygon> {
         let columns = Columns::of(self);
         let parts = columns.parts(false);
-        let edges = edges(&columns);
-        let pairs = pairs(&edges);
+        let Edges { edges, pairs } = Edges::of(&columns);
         let mut polygons: Vec<Polygon> = Vec::new();
         // Polygons by part; a part's first edge is met before those of parts further to the right.
-        let mut index = HashMap::new();
+        let mut index = vec![NONE; parts.len()];
         let mut seen = vec![false; edges.len()];
+        let mut cutter = Cutter { path: Ring::new(), met: vec![NONE; edges.len()] };
         for first in 0..edges.len() {
             if std::mem::replace(&mut seen[first], true) {
                 continue;
             }
-            let mut ring = Cutter::default();
+            let polygon = &mut index[parts[edges[first].run as usize] as usize];
+            if *polygon == NONE {
+                *polygon = polygons.len() as u32;
+                polygons.push(Polygon { exterior: Ring::new(), holes: Vec::new() });
+            }
+            let polygon = &mut polygons[*polygon as usize];
             let mut at = first;
             loop {
                 let edge = &edges[at];
                 for end in edge.way() {
-                    ring.push(edge.point(end), edge.crossing[end]);
+                    // Where edges cross, the one below follows the one above.
+                    let crossing = edge.crossing[end].then(|| at - usize::from(end == TOP));
+                    cutter.push(edge.point(end), crossing, polygon);
                 }
                 at = pairs[2 * at + edge.way()[1]] as usize / 2;
                 if std::mem::replace(&mut seen[at], true) {
                     break;
                 }
             }
-            let polygon = *index.entry(parts[edges[first].run as usize]).or_insert_with(|| {
-                polygons.push(Polygon { exterior: Ring::new(), holes: Vec::new() });
-                polygons.len() - 1
-            });
-            for ring in ring.finish() {
-                match doubled_area(&ring) > 0 {
-                    true => polygons[polygon].exterior = ring,
-                    false => polygons[polygon].holes.push(ring),
-                }
-            }
+            cutter.finish(polygon);
         }
         polygons
     }
 }
+
+impl Polygon {
+    /// Adds a ring, which has the foreground on one side: whether it is the exterior is seen from its direction.
+    fn add(&mut self, ring: &[Point]) {
+        match doubled_area(ring) > 0 {
+            true => self.exterior = ring.to_vec(),
+            false => self.holes.push(ring.to_vec()),
+        }
+    }
+}
+
+/// No index.
+const NONE: u32 = u32::MAX;
 
 /// Twice the area of a ring: positive for exteriors, negative for holes.
 pub(super) fn doubled_area(ring: &[Point]) -> i64 {
@@ -101,8 +110,6 @@ struct Edge {
     y: [i32; 2],
     /// Whether the foreground is to the left, so that the ring goes down here.
     down: bool,
-    /// Whether the horizontal edges at its ends go to the right.
-    to_right: [bool; 2],
     /// Whether another pair of edges crosses at its ends.
     crossing: [bool; 2],
     /// The foreground run beside it.
@@ -121,42 +128,59 @@ impl Edge {
 }
 
 /// All vertical edges, from left to right and from top to bottom.
-fn edges(columns: &Columns) -> Vec<Edge> {
-    let mut edges = Vec::with_capacity(2 * columns.runs.len());
-    for x in 0..=columns.width() {
-        let before = if x == 0 { 0..0 } else { columns.column(x - 1) };
-        let (mut left, mut right) = (Side::new(columns, before), Side::new(columns, columns.column(x)));
-        let mut open: Option<Edge> = None;
-        while let Some(y) = left.next().into_iter().chain(right.next()).min() {
-            // The four pixels around the corner: above, and after this, below.
-            let above = [left.inside, right.inside];
-            left.pass(y);
-            right.pass(y);
-            let below = [left.inside, right.inside];
-            let crossing = above != below && above[0] != above[1] && below[0] != below[1];
-            // The horizontal edge belongs to the pixel beside the vertical one, unless both pixels beyond are set:
-            // then it is the edge of the one across.
-            let to_right = |down: bool, beyond: [bool; 2]| down == (beyond == [true, true]);
-            if let Some(mut edge) = open.take() {
-                edge.y[BOTTOM] = y as i32;
-                edge.to_right[BOTTOM] = to_right(edge.down, below);
-                edge.crossing[BOTTOM] = crossing;
-                edges.push(edge);
-            }
-            if below[0] != below[1] {
-                let down = below[0];
-                open = Some(Edge {
-                    x: x as i32,
-                    y: [y as i32; 2],
-                    down,
-                    to_right: [to_right(down, above); 2],
-                    crossing: [crossing; 2],
-                    run: if down { left.run } else { right.run },
-                });
+struct Edges {
+    edges: Vec<Edge>,
+    /// For each end (of edge `n`: `2 n` its top, `2 n + 1` its bottom) the one at the other end of its horizontal edge.
+    pairs: Vec<u32>,
+}
+
+impl Edges {
+    fn of(columns: &Columns) -> Self {
+        let mut found = Edges { edges: Vec::with_capacity(2 * columns.runs.len()), pairs: Vec::new() };
+        // Along each horizontal line the ends belong together in pairs, from left to right: the one that waits there.
+        let mut waiting = vec![NONE; columns.height as usize + 1];
+        for x in 0..=columns.width() {
+            let before = if x == 0 { 0..0 } else { columns.column(x - 1) };
+            let (mut left, mut right) = (Side::new(columns, before), Side::new(columns, columns.column(x)));
+            let mut open = false;
+            while let Some(y) = left.next().into_iter().chain(right.next()).min() {
+                // The four pixels around the corner: above, and after this, below.
+                let above = [left.inside, right.inside];
+                left.pass(y);
+                right.pass(y);
+                let below = [left.inside, right.inside];
+                let crossing = above != below && above[0] != above[1] && below[0] != below[1];
+                // The horizontal edge belongs to the pixel beside the vertical one, unless both pixels beyond are set:
+                // then it is the edge of the one across.
+                let to_right = |down: bool, beyond: [bool; 2]| down == (beyond == [true, true]);
+                let ended = if open { found.edges.len().checked_sub(1) } else { None };
+                let mut first = false;
+                if let Some(edge) = ended.map(|index| &mut found.edges[index]) {
+                    edge.y[BOTTOM] = y as i32;
+                    edge.crossing[BOTTOM] = crossing;
+                    first = !to_right(edge.down, below);
+                }
+                open = below[0] != below[1];
+                if open {
+                    let down = below[0];
+                    let run = if down { left.run } else { right.run };
+                    found.edges.push(Edge { x: x as i32, y: [y as i32; 2], down, crossing: [crossing; 2], run });
+                    found.pairs.extend([NONE; 2]);
+                }
+                let begun = open.then(|| 2 * (found.edges.len() - 1) + TOP);
+                let ended = ended.map(|index| 2 * index + BOTTOM);
+                // Where two edges meet in a corner, the one whose horizontal edge goes to the left comes first.
+                let ends = if first { [ended, begun] } else { [begun, ended] };
+                for end in ends.into_iter().flatten() {
+                    match std::mem::replace(&mut waiting[y as usize], NONE) {
+                        NONE => waiting[y as usize] = end as u32,
+                        other => (found.pairs[end], found.pairs[other as usize]) = (other, end as u32),
+                    }
+                }
             }
         }
+        found
     }
-    edges
 }
 
 /// The column on one side of a grid line, walked from top to bottom.
@@ -192,48 +216,29 @@ impl<'a> Side<'a> {
     }
 }
 
-/// For each end (of edge `n`: `2 n` its top, `2 n + 1` its bottom) the one at the other end of its horizontal edge.
-fn pairs(edges: &[Edge]) -> Vec<u32> {
-    let mut ends: Vec<(i32, i32, bool, u32)> = Vec::with_capacity(2 * edges.len());
-    for (index, edge) in edges.iter().enumerate() {
-        for end in [TOP, BOTTOM] {
-            ends.push((edge.y[end], edge.x, edge.to_right[end], (2 * index + end) as u32));
-        }
-    }
-    // Along each line from left to right; where two edges meet in a corner, the one that goes left comes first.
-    ends.sort_unstable();
-    let mut pairs = vec![0; ends.len()];
-    for &[(.., a), (.., b)] in ends.as_chunks::<2>().0 {
-        (pairs[a as usize], pairs[b as usize]) = (b, a);
-    }
-    pairs
-}
-
-/// Cuts a ring where it comes to a corner for the second time.
-#[derive(Default)]
+/// Follows a ring, and cuts it where it comes to a corner for the second time.
 struct Cutter {
     path: Ring,
-    /// Where in the path the corners are in which rings can meet.
-    corners: HashMap<Point, usize>,
-    rings: Vec<Ring>,
+    /// Where in the path the corners were put in which rings can meet, by the edge above them; what rings before this one
+    /// left here is seen from the point.
+    met: Vec<u32>,
 }
 
 impl Cutter {
-    fn push(&mut self, point: Point, crossing: bool) {
-        if crossing {
-            match self.corners.get(&point) {
-                Some(&start) if self.path.get(start) == Some(&point) => {
-                    self.rings.push(self.path.split_off(start));
-                }
-                _ => {}
+    fn push(&mut self, point: Point, crossing: Option<usize>, polygon: &mut Polygon) {
+        if let Some(corner) = crossing {
+            let start = self.met[corner] as usize;
+            if self.path.get(start) == Some(&point) {
+                polygon.add(&self.path[start..]);
+                self.path.truncate(start);
             }
-            self.corners.insert(point, self.path.len());
+            self.met[corner] = self.path.len() as u32;
         }
         self.path.push(point);
     }
 
-    fn finish(mut self) -> Vec<Ring> {
-        self.rings.push(self.path);
-        self.rings
+    fn finish(&mut self, polygon: &mut Polygon) {
+        polygon.add(&self.path);
+        self.path.clear();
     }
 }

@@ -5,7 +5,7 @@
 //! difference to the one two before, in groups of five bits, the lowest first, with a sixth bit for "more
 //! follow" and an offset of 48 that makes the characters printable.
 
-use super::Mask;
+use super::{Mask, NoMemory, zeros};
 
 /// A mask of `height` x `width` pixels as runs down its columns.
 ///
@@ -97,12 +97,20 @@ impl Rle {
     /// hand-made value can have, leave the rest background or are cut off.
     ///
     /// # Panics
-    /// As [`Mask::new`], where the size is beyond `u32::MAX` pixels.
+    /// As [`Mask::new`], where the size is beyond `u32::MAX` pixels; and without memory.
     pub fn to_mask(&self) -> Mask {
-        let mut mask = Mask::new(self.width, self.height);
+        self.try_to_mask().expect("memory for a dense mask")
+    }
+
+    /// The same where there is memory for it: twice the bits of the mask while it is decoded.
+    ///
+    /// # Panics
+    /// As [`Mask::new`].
+    pub fn try_to_mask(&self) -> Result<Mask, NoMemory> {
+        let mut mask = Mask::try_new(self.width, self.height)?;
         let (width, height) = (self.width as usize, self.height as usize);
         let words = height.div_ceil(64);
-        let mut columns = vec![0u64; mask.words_per_row() * 64 * words];
+        let mut columns: Vec<u64> = zeros(mask.words_per_row() * 64 * words)?;
         for (start, end) in self.foreground() {
             let (mut at, end) = (start as usize, end.min((width * height) as u64) as usize);
             while at < end {
@@ -124,7 +132,7 @@ impl Rle {
                 }
             }
         }
-        mask
+        Ok(mask)
     }
 
     /// From uncompressed counts, checked: they must sum to `height * width`.
@@ -164,10 +172,15 @@ impl Rle {
     /// Any text is safe: characters, the range of every count and their sum are checked, and the counts
     /// take no more memory than four bytes per character.
     pub fn from_counts_string(height: u32, width: u32, counts: &str) -> Result<Rle, RleError> {
+        Rle::from_counts_bytes(height, width, counts.as_bytes())
+    }
+
+    /// The same for the characters as bytes, which is what pycocotools returns.
+    pub fn from_counts_bytes(height: u32, width: u32, counts: &[u8]) -> Result<Rle, RleError> {
         let expected = pixels(height, width)?;
         let mut found = 0u64;
         let mut decoded: Vec<u32> = Vec::with_capacity(counts.len().min(1 << 16));
-        let mut numbers = Numbers { bytes: counts.as_bytes(), position: 0 };
+        let mut numbers = Numbers { bytes: counts, position: 0 };
         while let Some(number) = numbers.next(decoded.len())? {
             let index = decoded.len();
             let value = if index > 2 { number + i64::from(decoded[index - 2]) } else { number };
@@ -251,7 +264,7 @@ impl Rle {
 }
 
 /// `height * width`, if counts of 32 bits can describe that many.
-fn pixels(height: u32, width: u32) -> Result<u64, RleError> {
+pub(super) fn pixels(height: u32, width: u32) -> Result<u64, RleError> {
     height.checked_mul(width).map(u64::from).ok_or(RleError::TooLarge { height, width })
 }
 

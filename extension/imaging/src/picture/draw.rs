@@ -1,10 +1,10 @@
 //! Masks on pictures.
 
-use image::RgbImage;
+use image::{GrayImage, Luma};
 
 use super::{Picture, times};
-use crate::decode::Format;
-use crate::mask::{Mask, Rle};
+use crate::format::Format;
+use crate::mask::{Mask, NoMemory, Rle};
 
 /// How much of the colour of a mask covers the picture inside it, of 255.
 const FILL: u8 = 115;
@@ -49,20 +49,20 @@ impl Picture {
 
     /// What a mask of the picture's size covers, cropped to its box, transparent elsewhere; for [`Format::Png`]. `None`
     /// for a mask without pixels.
-    pub fn cutout(&self, rle: &Rle) -> Option<Self> {
+    pub fn cutout(&self, rle: &Rle) -> Result<Option<Self>, NoMemory> {
         let [x, y, width, height] = rle.bbox().map(|value| value as u32);
         if width == 0 {
-            return None;
+            return Ok(None);
         }
-        let mask = rle.to_mask();
+        let mask = rle.try_to_mask()?;
         let cut = self.crop([x, y], [width, height]);
-        let mut alpha = cut.alpha.unwrap_or_else(|| RgbImage::from_pixel(width, height, image::Rgb([255; 3])));
+        let mut alpha = cut.alpha.unwrap_or_else(|| GrayImage::from_pixel(width, height, Luma([255])));
         for (column, row, pixel) in alpha.enumerate_pixels_mut() {
             if !mask.get(x + column, y + row) {
-                *pixel = image::Rgb([0; 3]);
+                *pixel = Luma([0]);
             }
         }
-        Some(Self { alpha: Some(alpha), format: Format::Png, ..cut })
+        Ok(Some(Self { alpha: Some(alpha), format: Format::Png, ..cut }))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::io::Cursor;
 
 use image::codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageResult, RgbImage};
+use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
 
 use super::Picture;
-use crate::decode::Format;
 use crate::error::{ImageError, Limits};
-use crate::mask::Mask;
+use crate::format::Format;
+use crate::mask::{NoMemory, Rle};
 
 /// Quality of JPEGs, of 100: no visible loss.
 const JPEG_QUALITY: u8 = 90;
@@ -59,22 +59,24 @@ impl Picture {
     }
 }
 
-fn interleave(rgb: &RgbImage, alpha: &RgbImage) -> Vec<u8> {
-    let pixels = rgb.as_raw().as_chunks::<3>().0.iter().zip(alpha.as_raw().as_chunks::<3>().0);
-    pixels.flat_map(|(&[red, green, blue], &[alpha, ..])| [red, green, blue, alpha]).collect()
+fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Vec<u8> {
+    let pixels = rgb.as_raw().as_chunks::<3>().0.iter().zip(alpha.as_raw());
+    pixels.flat_map(|(&[red, green, blue], &alpha)| [red, green, blue, alpha]).collect()
 }
 
 /// A mask as a PNG with one channel of 8 bits, Pillow's mode "L": 255 in the mask, 0 outside.
 ///
 /// # Errors
-/// [`ImageError::NoPixels`], [`ImageError::TooManyPixels`] and [`ImageError::SideTooLong`]: as for pictures.
-pub fn mask_png(mask: &Mask, limits: &Limits) -> Result<Vec<u8>, ImageError> {
-    limits.check_size(mask.width(), mask.height())?;
-    let mut pixels = mask.to_bytes();
+/// [`ImageError::NoPixels`], [`ImageError::TooManyPixels`] and [`ImageError::SideTooLong`]: as for pictures, before anything
+/// is decoded. [`ImageError::Encode`], without memory among others.
+pub fn mask_png(mask: &Rle, limits: &Limits) -> Result<Vec<u8>, ImageError> {
+    limits.check_size(mask.width, mask.height)?;
+    let no_memory = |error: NoMemory| ImageError::Encode { format: "PNG", reason: error.to_string() };
+    let mut pixels = mask.try_to_mask().and_then(|mask| mask.try_to_bytes()).map_err(no_memory)?;
     pixels.iter_mut().for_each(|pixel| *pixel *= 255);
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
-        .write_image(&pixels, mask.width(), mask.height(), ExtendedColorType::L8)
+        .write_image(&pixels, mask.width, mask.height, ExtendedColorType::L8)
         .map_err(|error| ImageError::Encode { format: "PNG", reason: error.to_string() })?;
     Ok(bytes)
 }

@@ -131,6 +131,8 @@ fn windows<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
         ("layer 2", 64, 14, 5, 32, false),
         ("layer 3", 64, 7, 10, 32, false),
         ("ViT-B", 64, 14, 12, 64, true),
+        ("nano layer 2", 32, 16, 4, 32, false),
+        ("nano layer 3", 32, 32, 5, 32, false),
     ];
     for (what, side, window, heads, d, vit) in cases {
         let label = format!("attention {name} {what} {side}x{side} window {window} heads {heads} d {d}");

@@ -7,7 +7,6 @@
 //! columns of a head (the image attends to the tokens) or over the rows of a column (the tokens attend to the
 //! image), and sums of rows by the weights of a column. Scores are in units of ln 2: exponentials are base 2.
 
-use super::core::exp2_v;
 use crate::Isa;
 use crate::gemm::tile::{Acc, zeros};
 use crate::gemm::{Mat, MatMut};
@@ -59,7 +58,7 @@ impl Kernel for OverTokens<'_> {
                 }
                 per_head::<S>(s, &mut tops, period, heads, f32::max);
                 for (v, c) in (0..padded).step_by(S::LANES).enumerate() {
-                    let p = exp2_v(s, s.sub(s.load(row.add(c)), tops[v % period]));
+                    let p = s.exp2(s.sub(s.load(row.add(c)), tops[v % period]));
                     sums[v % period] = s.add(sums[v % period], p);
                     s.store(row.add(c), p);
                 }
@@ -140,7 +139,7 @@ impl Kernel for OverRows<'_> {
                 let mut sum = s.splat(0.0);
                 for r in 0..self.rows {
                     let at = column.add(r * stride);
-                    let p = exp2_v(s, s.sub(s.load_n(at, n), top));
+                    let p = s.exp2(s.sub(s.load_n(at, n), top));
                     sum = s.add(sum, p);
                     s.store_n(at, n, p);
                 }

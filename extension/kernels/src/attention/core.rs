@@ -23,19 +23,34 @@ pub(super) fn values_len<E: Elem>(keys: usize, d: usize) -> usize {
     value_panel_len::<E>(keys) * d.div_ceil(PANEL)
 }
 
-/// Running maximum, sum and output of up to `MAX_MR` queries, for keys that come in several tiles.
+/// Running maximum and, lane by lane, sum of up to `MAX_MR` queries, for keys that come in several tiles.
+#[derive(Clone)]
 pub(super) struct State {
-    pub max: [f32; MAX_MR],
-    pub sum: [f32; MAX_MR],
+    max: [f32; MAX_MR],
+    sum: [[f32; MAX_LANES]; MAX_MR],
 }
 
+/// Most lanes of a vector on any instruction set.
+const MAX_LANES: usize = 16;
+
 impl State {
-    pub const START: State = State { max: [f32::NEG_INFINITY; MAX_MR], sum: [0.0; MAX_MR] };
+    pub const START: State = State { max: [f32::NEG_INFINITY; MAX_MR], sum: [[0.0; MAX_LANES]; MAX_MR] };
+}
+
+/// Where the biases of the queries of a step are.
+pub(super) struct BiasRows {
+    /// For each query `keys` values rounded up to whole panels, minus infinity from `keys` on; entries beyond the rows in
+    /// use repeat a valid one.
+    pub rows: [*const f32; MAX_MR],
+    /// Values that lie one behind the other, a multiple of 16 that divides the keys, or more than there are; behind them
+    /// `skip` values are none of the query's.
+    pub run: usize,
+    pub skip: usize,
 }
 
 /// A step: scores, softmax, weighted sum of values.
 pub(super) struct Step<'a, E> {
-    /// Queries of the step; entries beyond `rows` repeat a valid one. The same holds for `bias` and `out`.
+    /// Queries of the step; entries beyond `rows` repeat a valid one. The same holds for `out`.
     pub queries: &'a [*const E; MAX_MR],
     pub rows: usize,
     pub d: usize,
@@ -44,12 +59,11 @@ pub(super) struct Step<'a, E> {
     pub keys: usize,
     /// Scores are `q k * scale + bias`, in units of ln 2 (the exponential is base 2).
     pub scale: f32,
-    /// `keys` rounded up to whole panels of values; minus infinity from `keys` on.
-    pub bias: &'a [*const f32; MAX_MR],
+    pub bias: &'a BiasRows,
     pub scores: *mut f32,
     pub probabilities: *mut E,
     pub width: usize,
-    /// Whether these are the first and the last keys of the queries.
+    /// Whether these are the first (what the state holds is forgotten) and the last keys of the queries.
     pub first: bool,
     pub last: bool,
     /// Unfinished outputs of MR queries, `partial_stride`, a number of whole panels, apart.
@@ -83,15 +97,24 @@ impl<E: Elem> Step<'_, E> {
         // SAFETY: the caller's contract; a tile's panels are complete.
         unsafe {
             let panel = self.d.next_multiple_of(E::STEP) * PANEL;
+            let (mut bias, mut left) = (0, self.bias.run);
             for col in (0..self.keys).step_by(pair) {
                 let kt = self.kt.add(col / PANEL * panel + col % PANEL * E::STEP);
+                let mut biases = [0; 2];
+                for at in &mut biases {
+                    *at = bias;
+                    (bias, left) = (bias + S::LANES, left - S::LANES);
+                    if left == 0 {
+                        (bias, left) = (bias + self.bias.skip, self.bias.run);
+                    }
+                }
                 if self.keys - col > S::LANES {
-                    self.score::<S, MR, 2>(s, kt, col);
+                    self.score::<S, MR, 2>(s, kt, col, biases);
                 } else {
-                    self.score::<S, MR, 1>(s, kt, col);
+                    self.score::<S, MR, 1>(s, kt, col, biases);
                 }
             }
-            let mut shrink = [1f32; MR];
+            let mut shrink = [s.splat(1.0); MR];
             for r in 0..self.rows {
                 shrink[r] = self.softmax(s, state, r);
             }
@@ -113,9 +136,15 @@ impl<E: Elem> Step<'_, E> {
         }
     }
 
-    /// Scores of `NV` vectors of keys from `col` on.
+    /// Scores of `NV` vectors of keys from `col` on, whose biases are those from `biases` on.
     #[inline(always)]
-    unsafe fn score<S: Simd, const MR: usize, const NV: usize>(&self, s: S, kt: *const E, col: usize) {
+    unsafe fn score<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        s: S,
+        kt: *const E,
+        col: usize,
+        biases: [usize; 2],
+    ) {
         // SAFETY: the caller's contract.
         unsafe {
             let mut acc: Acc<S, MR, NV> = zeros::<S, MR, NV>(s);
@@ -123,7 +152,7 @@ impl<E: Elem> Step<'_, E> {
             let scale = s.splat(self.scale);
             for r in 0..MR {
                 for v in 0..NV {
-                    let bias = s.load(self.bias[r].add(col + v * S::LANES));
+                    let bias = s.load(self.bias.rows[r].add(biases[v]));
                     s.store(self.scores.add(r * self.width + col + v * S::LANES), s.fma(acc[r][v], scale, bias));
                 }
             }
@@ -132,24 +161,36 @@ impl<E: Elem> Step<'_, E> {
 
     /// Turns the scores of a query into unnormalised probabilities; returns the factor for what was summed before.
     #[inline(always)]
-    unsafe fn softmax<S: Simd>(&self, s: S, state: &mut State, r: usize) -> f32 {
+    unsafe fn softmax<S: Simd>(&self, s: S, state: &mut State, r: usize) -> S::F {
         // SAFETY: the row has `width` columns, at least `keys` rounded up to a vector.
         unsafe {
             let (row, to) = (self.scores.add(r * self.width), self.probabilities.add(r * self.width));
-            let mut top = s.load(row);
-            for c in (S::LANES..self.keys).step_by(S::LANES) {
-                top = s.max(top, s.load(row.add(c)));
+            // four maxima, so that none waits for the one before
+            let mut tops = [s.load(row); 4];
+            let mut c = 0;
+            while c + 4 * S::LANES <= self.keys {
+                for (v, top) in tops.iter_mut().enumerate() {
+                    *top = s.max(*top, s.load(row.add(c + v * S::LANES)));
+                }
+                c += 4 * S::LANES;
             }
-            let max = state.max[r].max(s.top(top));
+            for c in (c..self.keys).step_by(S::LANES) {
+                tops[0] = s.max(tops[0], s.load(row.add(c)));
+            }
+            let top = s.max(s.max(tops[0], tops[1]), s.max(tops[2], tops[3]));
+            let (mut max, mut sum, mut shrink) = (s.top(top), s.splat(0.0), s.splat(0.0));
+            if !self.first {
+                max = max.max(state.max[r]);
+                shrink = s.exp2(s.splat(state.max[r] - max));
+                sum = s.mul(s.load(state.sum[r].as_ptr()), shrink);
+            }
             let max_v = s.splat(max);
-            let mut sum = s.splat(0.0);
             for c in (0..self.keys).step_by(S::LANES) {
-                let p = exp2_v(s, s.sub(s.load(row.add(c)), max_v));
+                let p = s.exp2(s.sub(s.load(row.add(c)), max_v));
                 sum = s.add(sum, p);
                 E::store(s, to.add(c), p);
             }
-            let shrink = if self.first { 0.0 } else { (state.max[r] - max).exp2() };
-            state.sum[r] = state.sum[r] * shrink + s.sum(sum);
+            s.store(state.sum[r].as_mut_ptr(), sum);
             state.max[r] = max;
             shrink
         }
@@ -164,7 +205,7 @@ impl<E: Elem> Step<'_, E> {
         values: *const E,
         col: usize,
         probabilities: &[*const E; MAX_MR],
-        shrink: &[f32; MR],
+        shrink: &[S::F; MR],
     ) {
         // SAFETY: the caller's contract; `partial` has MR rows of whole panels.
         unsafe {
@@ -173,7 +214,7 @@ impl<E: Elem> Step<'_, E> {
                 for r in 0..MR {
                     for v in 0..NV {
                         let p = self.partial.add(r * self.partial_stride + col + v * S::LANES);
-                        acc[r][v] = s.mul(s.load(p), s.splat(shrink[r]));
+                        acc[r][v] = s.mul(s.load(p), shrink[r]);
                     }
                 }
             }
@@ -190,10 +231,10 @@ impl<E: Elem> Step<'_, E> {
     #[inline(always)]
     unsafe fn finish<S: Simd>(&self, s: S, state: &State) {
         for r in 0..self.rows {
-            let inverse = s.splat(1.0 / state.sum[r]);
-            for c in (0..self.d).step_by(S::LANES) {
-                // SAFETY: the caller's contract.
-                unsafe {
+            // SAFETY: the caller's contract; a sum has room for a vector.
+            unsafe {
+                let inverse = s.splat(1.0 / s.sum(s.load(state.sum[r].as_ptr())));
+                for c in (0..self.d).step_by(S::LANES) {
                     let y = s.mul(s.load(self.partial.add(r * self.partial_stride + c)), inverse);
                     let (n, to) = (self.d - c, self.out[r].add(c));
                     if n >= S::LANES { E::store(s, to, y) } else { E::store_n(s, to, n, y) }
@@ -201,18 +242,4 @@ impl<E: Elem> Step<'_, E> {
             }
         }
     }
-}
-
-/// 2^x for x <= 0, relative error at most 2.5e-7 where the result is normal, 0 far below.
-#[allow(clippy::approx_constant)] // a minimax coefficient near ln 2, not ln 2
-#[inline(always)]
-pub(super) fn exp2_v<S: Simd>(s: S, x: S::F) -> S::F {
-    let x = s.max(s.splat(S::LEAST_EXPONENT), x);
-    let n = s.round(x);
-    let r = s.sub(x, n);
-    let mut y = s.splat(0.001_326_466);
-    for c in [0.009_671_566, 0.055_507_347, 0.240_222_41, 0.693_147, 1.0] {
-        y = s.fma(y, r, s.splat(c));
-    }
-    s.scale2(y, n)
 }

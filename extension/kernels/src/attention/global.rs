@@ -1,7 +1,7 @@
 //! Attention over all keys, tile by tile with a running softmax: no matrix of scores is stored.
 
 use super::Heads;
-use super::core::{State, Step, keys_len, values_len};
+use super::core::{BiasRows, State, Step, keys_len, values_len};
 use super::pack::{Tokens, pack_keys, pack_values};
 use super::relative::{RelativePositions, close_row};
 use crate::Isa;
@@ -138,7 +138,7 @@ impl<E: Elem> Kernel for AttendRun<'_, '_, E> {
                         let rows = S::MR.min(group_end - first);
                         let mut from = [std::ptr::null(); MAX_MR];
                         let mut outs = [std::ptr::null_mut(); MAX_MR];
-                        let mut biases = [bias_rows.as_ptr(); MAX_MR];
+                        let mut biases = BiasRows { rows: [bias_rows.as_ptr(); MAX_MR], run: usize::MAX, skip: 0 };
                         for r in 0..S::MR {
                             let i = first + r.min(rows - 1);
                             // SAFETY: sizes were checked.
@@ -161,7 +161,7 @@ impl<E: Elem> Kernel for AttendRun<'_, '_, E> {
                                     relative.expand(s, products.add(r * product_columns), at, span, row);
                                     close_row(row, keys, columns);
                                 }
-                                for (r, b) in biases.iter_mut().enumerate().take(S::MR) {
+                                for (r, b) in biases.rows.iter_mut().enumerate().take(S::MR) {
                                     *b = bias_rows.as_ptr().add(r.min(rows - 1) * columns);
                                 }
                             }

@@ -2,20 +2,25 @@
 //!
 //! The image is thought of as padded to whole windows. Every padding token has the same q, k, v (given once); its keys
 //! and values take part, its queries are skipped and nothing is stored for it.
+//!
+//! The keys of a small window are one tile; those of a larger one are several, of whole rows of the window, over which
+//! a block of queries goes with a running softmax, so that neither scores nor biases of a window are ever stored.
 
 use super::Heads;
+use super::bias::{Bias, Expansion, Position};
 use super::core::{State, Step, keys_len, values_len};
 use super::pack::{PAD, Tokens, pack_keys, pack_values};
-use super::relative::{RelativePositions, close_row};
 use crate::Isa;
-use crate::buffer::{AlignedVec, Scratch, Shared};
+use crate::buffer::{Scratch, Shared};
 use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
-/// Largest side of a window.
-const MAX_WINDOW: usize = 16;
+/// Most keys of a tile, but for windows of which a row has more.
+const TILE: usize = 256;
+/// Queries of a larger window that meet a tile of keys while it is in the cache; a multiple of every `MR`.
+const BLOCK: usize = 96;
 /// Bias tables up to this size stay in the cache while a window's heads are computed one after the other; with larger
 /// ones all windows of a head are.
 const RESIDENT_BYTES: usize = 256 << 10;
@@ -27,7 +32,7 @@ pub struct Windows {
     pub height: usize,
     /// Columns of tokens.
     pub width: usize,
-    /// Side of a window, at most 16.
+    /// Side of a window, which may be larger than the image.
     pub window: usize,
     /// Heads.
     pub heads: usize,
@@ -38,7 +43,7 @@ pub struct Windows {
 /// Some heads of some windows, and the right to write their outputs.
 pub struct WindowPiece<'a, E> {
     sizes: Windows,
-    /// Heads of windows, in the order that [`WindowRun`] takes them.
+    /// Heads of windows, or blocks of queries of these, in the order that [`WindowRun`] takes them.
     units: Range<usize>,
     out: Shared<'a, E>,
     out_stride: usize,
@@ -57,7 +62,7 @@ impl Windows {
     pub fn pieces<'a, E: Elem>(&self, out: &'a mut [E], out_stride: usize, pieces: usize) -> Vec<WindowPiece<'a, E>> {
         let Windows { height, width, heads, d, .. } = *self;
         assert!(out_stride >= heads * d && out.len() + out_stride >= height * width * out_stride + heads * d, "output");
-        let units = self.count() * heads;
+        let units = (0..self.count()).map(|window| self.blocks(window)).sum::<usize>() * heads;
         let pieces = pieces.min(units);
         let out = Shared::new(out);
         let piece = |i: usize| WindowPiece {
@@ -73,35 +78,27 @@ impl Windows {
     pub fn padded(&self) -> bool {
         !self.height.is_multiple_of(self.window) || !self.width.is_multiple_of(self.window)
     }
-}
 
-/// What is added to the scores, before softmax.
-#[derive(Clone)]
-pub enum Bias<E> {
-    /// For each head and pair of positions; made by [`Bias::by_distance`].
-    Table(AlignedVec<f32>),
-    /// ViT's relative positions over one window, the same for all heads.
-    Relative(RelativePositions<E>),
-}
+    /// Rows of a window whose keys are a tile.
+    fn tile_rows(&self) -> usize {
+        (TILE / self.window).clamp(1, self.window)
+    }
 
-impl<E: Elem> Bias<E> {
-    /// TinyViT's biases: `biases` is `[heads][window * window]`, one value per (|dy|, |dx|).
-    pub fn by_distance(biases: &[f32], heads: usize, window: usize) -> Self {
-        let keys = window * window;
-        assert_eq!(biases.len(), heads * keys, "attention biases");
-        let width = keys.next_multiple_of(PANEL);
-        let mut table = AlignedVec::zeroed(heads * keys * width);
-        table.fill(f32::NEG_INFINITY);
-        for (h, biases) in biases.chunks_exact(keys).enumerate() {
-            for i in 0..keys {
-                for j in 0..keys {
-                    let (dy, dx) = ((i / window).abs_diff(j / window), (i % window).abs_diff(j % window));
-                    // scores are in units of ln 2
-                    table[(h * keys + i) * width + j] = biases[dy * window + dx] * std::f32::consts::LOG2_E;
-                }
-            }
-        }
-        Bias::Table(table)
+    fn is_large(&self) -> bool {
+        self.tile_rows() < self.window
+    }
+
+    /// Row and column of a window's first token.
+    fn corner(&self, index: usize) -> (usize, usize) {
+        let across = self.width.div_ceil(self.window);
+        (index / across * self.window, index % across * self.window)
+    }
+
+    /// Blocks of queries of a window.
+    fn blocks(&self, index: usize) -> usize {
+        let (top, left) = self.corner(index);
+        let real = self.window.min(self.height - top) * self.window.min(self.width - left);
+        if self.is_large() { real.div_ceil(BLOCK) } else { 1 }
     }
 }
 
@@ -112,18 +109,13 @@ impl<E: Elem> WindowPiece<'_, E> {
     /// Panics where sizes do not fit, or differ from those of other pieces of the same output.
     pub fn run(self, isa: Isa, qkv: &[Heads<'_, E>; 3], pad: &[E], bias: &Bias<E>, scale: f32, scratch: &mut Scratch) {
         let Windows { height, width, window, heads, d } = self.sizes;
-        assert!((1..=MAX_WINDOW).contains(&window), "window of {window}");
         for part in qkv {
             part.check(height * width, heads, d);
             if self.sizes.padded() {
                 Heads { data: pad, ..*part }.check(1, heads, d);
             }
         }
-        let keys = window * window;
-        match bias {
-            Bias::Table(t) => assert_eq!(t.len(), heads * keys * keys.next_multiple_of(PANEL), "bias table"),
-            Bias::Relative(r) => assert_eq!((r.size(), r.d()), ((window, window), d), "relative positions"),
-        }
+        assert!(bias.fits(heads, window, d), "bias of another window");
         E::window(isa, WindowRun { piece: self, qkv, pad, bias, scale, scratch });
     }
 }
@@ -137,42 +129,54 @@ pub struct WindowRun<'a, 'b, E> {
     scratch: &'a mut Scratch,
 }
 
+/// What is computed at a time.
+#[derive(Clone, Copy, PartialEq)]
+struct Unit {
+    window: usize,
+    head: usize,
+    block: usize,
+}
+
 /// The tokens of one window.
 struct Window {
     /// Token of each position, or [`PAD`].
-    keys: [u32; MAX_WINDOW * MAX_WINDOW],
-    /// Positions of the real tokens, in order.
-    queries: [u16; MAX_WINDOW * MAX_WINDOW],
-    real: usize,
+    keys: Vec<u32>,
+    /// The real tokens, in order, and their positions.
+    queries: Vec<(u32, Position)>,
 }
 
 impl Window {
-    fn new(sizes: &Windows, index: usize) -> Self {
+    fn new(sizes: &Windows) -> Self {
+        let tokens = sizes.window * sizes.window;
+        Self { keys: Vec::with_capacity(tokens), queries: Vec::with_capacity(tokens) }
+    }
+
+    fn set(&mut self, sizes: &Windows, index: usize) {
         let Windows { height, width, window, .. } = *sizes;
-        let across = width.div_ceil(window);
-        let (top, left) = (index / across * window, index % across * window);
-        let mut w = Window { keys: [PAD; MAX_WINDOW * MAX_WINDOW], queries: [0; MAX_WINDOW * MAX_WINDOW], real: 0 };
+        let (top, left) = sizes.corner(index);
+        self.queries.clear();
+        self.keys.clear();
+        self.keys.resize(window * window, PAD);
         for y in 0..window.min(height - top) {
             for x in 0..window.min(width - left) {
-                let position = y * window + x;
-                w.keys[position] = ((top + y) * width + left + x) as u32;
-                w.queries[w.real] = position as u16;
-                w.real += 1;
+                let token = ((top + y) * width + left + x) as u32;
+                self.keys[y * window + x] = token;
+                self.queries.push((token, Position { y: y as u16, x: x as u16, index: (y * window + x) as u32 }));
             }
         }
-        w
     }
 }
 
-/// Buffers of a call, sized for one step.
+/// Buffers of a call. Those for queries have room for one step, of larger windows for a block.
 struct Buffers<E> {
-    kt: *mut E,
-    values: *mut E,
+    /// Tiles of `tile_len`: keys, and `keys_len` further on values.
+    packed: *mut E,
+    tile_len: usize,
+    keys_len: usize,
     probabilities: *mut E,
     scores: *mut f32,
-    bias_rows: *mut f32,
+    bias: Expansion,
     partial: *mut f32,
-    products: *mut f32,
 }
 
 impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
@@ -180,48 +184,58 @@ impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Windows { window, heads, d, .. } = self.piece.sizes;
-        let keys = window * window;
-        let (kt_len, v_len) = (keys_len::<E>(keys, d), values_len::<E>(keys, d));
-        let block = S::MR * keys.next_multiple_of(PANEL);
-        let partial = S::MR * d.next_multiple_of(PANEL);
-        let products = match self.bias {
-            Bias::Table(_) => 0,
-            Bias::Relative(r) => S::MR * r.product_columns(),
-        };
-        // The order of a bias depends on nothing but the bias: pieces of the same output do not overlap.
-        let resident = heads * keys * keys.next_multiple_of(PANEL) * size_of::<f32>() <= RESIDENT_BYTES;
+        let sizes = self.piece.sizes;
+        let Windows { window, d, .. } = sizes;
+        let tile = sizes.tile_rows() * window;
+        let keys_len = keys_len::<E>(tile, d);
+        let tile_len = keys_len + values_len::<E>(tile, d);
+        let packed_len = window.div_ceil(sizes.tile_rows()) * tile_len;
+        let columns = tile.next_multiple_of(PANEL);
+        let step = S::MR * columns;
+        let queries = if sizes.is_large() { BLOCK } else { S::MR };
+        let (partial, products) = (queries * d.next_multiple_of(PANEL), queries * self.bias.product_columns());
         let mut held = std::mem::take(self.scratch);
-        let (packed, floats, _) =
-            held.take::<E, f32, f32>([kt_len + v_len + block, 2 * block + 16 + products + partial, 0]);
-        let (kt, floats) = (packed.as_mut_ptr(), floats.as_mut_ptr());
+        let (packed, floats, _) = held.take::<E, f32, f32>([packed_len + step, 2 * step + 16 + products + partial, 0]);
+        let (packed, floats) = (packed.as_mut_ptr(), floats.as_mut_ptr());
         // SAFETY: parts of the two buffers.
         let buffers = unsafe {
+            let products = floats.add(2 * step + 16 + partial);
             Buffers {
-                kt,
-                values: kt.add(kt_len),
-                probabilities: kt.add(kt_len + v_len),
+                packed,
+                tile_len,
+                keys_len,
+                probabilities: packed.add(packed_len),
                 scores: floats,
-                bias_rows: floats.add(block),
-                partial: floats.add(2 * block + 16),
-                products: floats.add(2 * block + 16 + partial),
+                bias: Expansion { rows: floats.add(step), columns, products },
+                partial: floats.add(2 * step + 16),
             }
         };
-        let count = self.piece.sizes.count();
-        let place = |i: usize| if resident { (i / heads, i % heads) } else { (i % count, i / count) };
         let units = self.piece.units.clone();
-        let mut at = place(units.start);
-        let mut current = Window::new(&self.piece.sizes, at.0);
+        let mut at = self.unit(units.start);
+        let (mut current, mut following) = (Window::new(&sizes), Window::new(&sizes));
+        current.set(&sizes, at.window);
+        let mut fresh = true;
+        let mut states = vec![State::START; queries / S::MR];
         for i in units.clone() {
-            let next = if i + 1 < units.end { place(i + 1) } else { at };
-            let mut following = None;
-            if next.0 != at.0 {
-                following = Some(Window::new(&self.piece.sizes, next.0));
+            let next = if i + 1 < units.end { self.unit(i + 1) } else { at };
+            let moves = next.window != at.window;
+            if moves {
+                following.set(&sizes, next.window);
             }
-            self.fetch(s, following.as_ref().unwrap_or(&current), next.1);
+            if !sizes.is_large() {
+                self.fetch(s, if moves { &following } else { &current }, next.head);
+            }
             // SAFETY: the sizes were checked before the run.
-            unsafe { self.head(s, &current, at.1, &buffers) };
-            current = following.unwrap_or(current);
+            unsafe {
+                if fresh {
+                    self.pack(s, &current, at.head, &buffers);
+                }
+                self.block(s, &current, at, &buffers, &mut states);
+            }
+            if moves {
+                std::mem::swap(&mut current, &mut following);
+            }
+            fresh = moves || next.head != at.head;
             at = next;
         }
         *self.scratch = held;
@@ -229,12 +243,37 @@ impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
 }
 
 impl<E: Elem> WindowRun<'_, '_, E> {
+    /// The unit that comes in the place `index`. The order depends on nothing but the bias and the sizes: pieces of the
+    /// same output do not overlap.
+    #[inline(always)]
+    fn unit(&self, index: usize) -> Unit {
+        let sizes = &self.piece.sizes;
+        let (count, heads) = (sizes.count(), sizes.heads);
+        if !sizes.is_large() {
+            let (window, head) = if self.bias.bytes() <= RESIDENT_BYTES {
+                (index / heads, index % heads)
+            } else {
+                (index % count, index / count)
+            };
+            return Unit { window, head, block: 0 };
+        }
+        let mut rest = index;
+        for window in 0..count {
+            let blocks = sizes.blocks(window);
+            if rest < heads * blocks {
+                return Unit { window, head: rest / blocks, block: rest % blocks };
+            }
+            rest -= heads * blocks;
+        }
+        unreachable!("units are counted when they are cut into pieces")
+    }
+
     /// Asks for the queries, keys and values of a head.
     #[inline(always)]
     fn fetch<S: Simd>(&self, s: S, w: &Window, head: usize) {
-        for &position in &w.queries[..w.real] {
+        for &(token, _) in &w.queries {
             for part in self.qkv {
-                let at = w.keys[position as usize] as usize * part.stride + part.offset + head * part.step;
+                let at = token as usize * part.stride + part.offset + head * part.step;
                 for c in (0..self.piece.sizes.d).step_by(64 / size_of::<E>()) {
                     s.prefetch(part.data.as_ptr().wrapping_add(at + c));
                 }
@@ -242,73 +281,89 @@ impl<E: Elem> WindowRun<'_, '_, E> {
         }
     }
 
+    /// Rows of a head of q, k or v, by token.
     #[inline(always)]
-    unsafe fn head<S: Simd>(&self, s: S, w: &Window, head: usize, to: &Buffers<E>) {
+    fn tokens(&self, part: usize, head: usize) -> Tokens<E> {
+        let from = self.qkv[part];
+        let at = from.offset + head * from.step;
+        Tokens {
+            start: from.data.as_ptr().wrapping_add(at),
+            stride: from.stride,
+            pad: self.pad.as_ptr().wrapping_add(at),
+        }
+    }
+
+    /// Packs the keys and values of a head, tile by tile.
+    #[inline(always)]
+    unsafe fn pack<S: Simd>(&self, s: S, w: &Window, head: usize, to: &Buffers<E>) {
         let Windows { window, d, .. } = self.piece.sizes;
-        let (keys, columns) = (window * window, (window * window).next_multiple_of(PANEL));
-        let tokens = &w.keys[..keys];
-        // SAFETY: real tokens are in the image, whose sizes were checked; so was `pad`, if there is padding.
-        let q = unsafe {
-            let mut parts = [Tokens { start: std::ptr::null(), stride: 0, pad: std::ptr::null() }; 3];
-            for (to, from) in parts.iter_mut().zip(self.qkv) {
-                let pad = self.pad.as_ptr().wrapping_add(from.offset + head * from.step);
-                *to = Tokens { start: from.at(0, head), stride: from.stride, pad };
+        let (keys, values) = (self.tokens(1, head), self.tokens(2, head));
+        for (tile, tokens) in w.keys.chunks(self.piece.sizes.tile_rows() * window).enumerate() {
+            // SAFETY: real tokens are in the image, whose sizes were checked; so was `pad`, if there is padding. The
+            // buffer has room for all tiles.
+            unsafe {
+                let to_keys = to.packed.add(tile * to.tile_len);
+                pack_keys(s, keys, tokens, d, to_keys);
+                pack_values(values, tokens, d, to_keys.add(to.keys_len));
             }
-            pack_keys(s, parts[1], tokens, d, to.kt);
-            pack_values(parts[2], tokens, d, to.values);
-            parts[0]
+        }
+    }
+
+    /// Outputs of a block of queries, given the packed keys and values of the head.
+    #[inline(always)]
+    unsafe fn block<S: Simd>(&self, s: S, w: &Window, unit: Unit, to: &Buffers<E>, states: &mut [State]) {
+        let sizes = &self.piece.sizes;
+        let Windows { window, d, .. } = *sizes;
+        let q = self.tokens(0, unit.head);
+        let large = sizes.is_large();
+        let all = if large {
+            &w.queries[unit.block * BLOCK..w.queries.len().min((unit.block + 1) * BLOCK)]
+        } else {
+            &w.queries[..]
         };
-        for first in (0..w.real).step_by(S::MR) {
-            let rows = S::MR.min(w.real - first);
-            let mut queries = [std::ptr::null(); MAX_MR];
-            let mut outs = [std::ptr::null_mut(); MAX_MR];
-            let mut biases = [to.bias_rows.cast_const(); MAX_MR];
-            for r in 0..S::MR {
-                let position = w.queries[first + r.min(rows - 1)] as usize;
-                let token = tokens[position] as usize;
-                queries[r] = q.start.wrapping_add(token * q.stride);
-                outs[r] = self.piece.out.at(token * self.piece.out_stride + head * d, d);
-                if let Bias::Table(table) = self.bias {
-                    biases[r] = table[(head * keys + position) * columns..].as_ptr();
+        for (tile, top) in (0..window).step_by(sizes.tile_rows()).enumerate() {
+            let bottom = window.min(top + sizes.tile_rows());
+            for (t, some) in all.chunks(S::MR).enumerate() {
+                let rows = some.len();
+                let mut queries = [std::ptr::null(); MAX_MR];
+                let mut outs = [std::ptr::null_mut(); MAX_MR];
+                for r in 0..S::MR {
+                    let token = some[r.min(rows - 1)].0 as usize;
+                    queries[r] = q.start.wrapping_add(token * q.stride);
+                    outs[r] = self.piece.out.at(token * self.piece.out_stride + unit.head * d, d);
                 }
-            }
-            if let Bias::Relative(relative) = self.bias {
-                // SAFETY: the buffers were made for MR queries. A row of biases may be followed by a vector of
-                // rubbish, which the next row, or the room behind the last one, takes.
+                // In a small window each step is the first and last of its queries.
+                let t = if large { t } else { 0 };
+                // SAFETY: everything points to buffers of the sizes that are asked for; outputs are the caller's
+                // promise.
                 unsafe {
-                    relative.products(s, &queries, rows, to.products);
-                    for r in 0..rows {
-                        let position = w.queries[first + r] as usize;
-                        let (row, product) =
-                            (to.bias_rows.add(r * columns), to.products.add(r * relative.product_columns()));
-                        relative.expand(s, product, (position / window, position % window), (0, window), row);
-                        close_row(row, keys, columns);
-                    }
-                    for (r, b) in biases.iter_mut().enumerate().take(S::MR) {
-                        *b = to.bias_rows.add(r.min(rows - 1) * columns);
-                    }
+                    let products = to.bias.products.add(t * S::MR * self.bias.product_columns());
+                    let expansion = Expansion { products, ..to.bias };
+                    let positions = some.iter().map(|(_, position)| *position);
+                    let bias =
+                        self.bias.of(s, unit.head, window, &queries, positions, top..bottom, top == 0, &expansion);
+                    let kt = to.packed.add(tile * to.tile_len);
+                    let step = Step {
+                        queries: &queries,
+                        rows,
+                        d,
+                        kt,
+                        values: kt.add(to.keys_len),
+                        keys: (bottom - top) * window,
+                        scale: self.scale * std::f32::consts::LOG2_E,
+                        bias: &bias,
+                        scores: to.scores,
+                        probabilities: to.probabilities,
+                        width: to.bias.columns,
+                        first: top == 0,
+                        last: bottom == window,
+                        partial: to.partial.add(t * S::MR * d.next_multiple_of(PANEL)),
+                        partial_stride: d.next_multiple_of(PANEL),
+                        out: &outs,
+                    };
+                    step.run(s, &mut states[t]);
                 }
             }
-            let step = Step {
-                queries: &queries,
-                rows,
-                d,
-                kt: to.kt,
-                values: to.values,
-                keys,
-                scale: self.scale * std::f32::consts::LOG2_E,
-                bias: &biases,
-                scores: to.scores,
-                probabilities: to.probabilities,
-                width: columns,
-                first: true,
-                last: true,
-                partial: to.partial,
-                partial_stride: d.next_multiple_of(PANEL),
-                out: &outs,
-            };
-            // SAFETY: everything points to buffers of the sizes the step asks for; outputs are the caller's promise.
-            unsafe { step.run(s, &mut { State::START }) };
         }
     }
 }

@@ -82,6 +82,12 @@ pub trait Simd: Copy {
         }
     }
 
+    /// 2^x for x <= 0: relative error at most 2.5e-7 where the result is normal, 0 far below.
+    #[inline(always)]
+    fn exp2(self, x: Self::F) -> Self::F {
+        crate::math::exp2_polynomial(self, x)
+    }
+
     /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `math.rs`.
     #[inline(always)]
     fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F {

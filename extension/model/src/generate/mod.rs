@@ -50,28 +50,30 @@ pub struct GenerateOptions {
     pub min_mask_region_area: u64,
 }
 
-/// The thresholds that go with a checkpoint.
+/// The thresholds that go with a checkpoint; SAM's where it states none.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct Thresholds {
     pub(crate) pred_iou_thresh: f32,
     pub(crate) stability_score_thresh: f32,
+    pub(crate) box_nms_thresh: f32,
 }
 
 impl Default for Thresholds {
     /// Those of SAM.
     fn default() -> Self {
-        Self { pred_iou_thresh: 0.88, stability_score_thresh: 0.95 }
+        Self { pred_iou_thresh: 0.88, stability_score_thresh: 0.95, box_nms_thresh: 0.7 }
     }
 }
 
 impl From<Thresholds> for GenerateOptions {
-    fn from(Thresholds { pred_iou_thresh, stability_score_thresh }: Thresholds) -> Self {
+    fn from(Thresholds { pred_iou_thresh, stability_score_thresh, box_nms_thresh }: Thresholds) -> Self {
         Self {
             points_per_side: 32,
             pred_iou_thresh,
             stability_score_thresh,
             stability_score_offset: 1.0,
-            box_nms_thresh: 0.7,
+            box_nms_thresh,
             crop_n_layers: 0,
             crop_nms_thresh: 0.7,
             crop_overlap_ratio: 512.0 / 1500.0,

@@ -54,7 +54,7 @@ impl TinyVit {
             for index in 0..config.depths[stage] {
                 let block = layer.at("blocks").at(index);
                 if stage == 0 {
-                    let hidden = block.shape("conv1.c.weight").map_or(4 * width, |shape| shape[0]);
+                    let hidden = block.side("conv1.c.weight", 0).unwrap_or(4 * width);
                     bottlenecks.push([
                         Conv::with_norm(&block.at("conv1"), width, hidden, 1, 1, false)?,
                         Conv::with_norm(&block.at("conv2"), hidden, hidden, 3, 1, true)?,
@@ -100,8 +100,8 @@ impl TinyVit {
 impl Block {
     fn new(weights: &Weights, width: usize, heads: usize, window: usize) -> Result<Self> {
         let mlp = weights.at("mlp");
-        let hidden = mlp.shape("fc1.weight").map_or(4 * width, |shape| shape[0]);
-        let kernel = weights.shape("local_conv.c.weight").map_or(3, |shape| shape[shape.len() - 1]);
+        let hidden = mlp.side("fc1.weight", 0).unwrap_or(4 * width);
+        let kernel = weights.side("local_conv.c.weight", 3).unwrap_or(3);
         Ok(Self {
             attention: Attention::new(&weights.at("attn"), width, heads, window)?,
             window,

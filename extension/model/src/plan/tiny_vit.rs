@@ -54,7 +54,7 @@ impl<E: Element> TinyVit<E> {
         let mut bottlenecks = Vec::new();
         for index in 0..config.depths[0] {
             let block = layers.at(0).at("blocks").at(index);
-            let hidden = block.shape("conv1.c.weight").map_or(4 * widths[0], |shape| shape[0]);
+            let hidden = block.side("conv1.c.weight", 0).unwrap_or(4 * widths[0]);
             bottlenecks.push(Bottleneck::new(&block, widths[0], hidden, widths[0], 1, true)?);
         }
         let mut stages = Vec::new();
@@ -156,7 +156,7 @@ impl<E: Element> Block<E> {
     fn new(weights: &Weights, width: usize, heads: usize, window: usize) -> Result<Self> {
         let attention = weights.at("attn");
         let mlp = weights.at("mlp");
-        let hidden = mlp.shape("fc1.weight").map_or(4 * width, |shape| shape[0]);
+        let hidden = mlp.side("fc1.weight", 0).unwrap_or(4 * width);
         let biases = attention.values("attention_biases", &[heads, window * window])?;
         let norm = attention.at("norm");
         let shift = norm.values("bias", &[width])?;

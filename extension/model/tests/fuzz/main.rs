@@ -1,4 +1,4 @@
-//! Untrusted bytes: pictures, run lengths, embeddings, checkpoints. Whatever they are, they are read or refused, without
+//! Untrusted bytes: pictures, run lengths, polygons, embeddings, checkpoints, their pickles and headers. Whatever they are, they are read or refused, without
 //! a panic, within the limits.
 //!
 //! Good files are damaged at random, and what every reader promises is checked. The random numbers are the same in every
@@ -10,7 +10,7 @@ mod damage;
 
 use damage::{Random, damage};
 use sam_imaging::{ImageError, Limits, Rle};
-use sam_model::{BlobType, Model, ModelError, Precision, Team};
+use sam_model::{BlobType, Model, ModelError, Precision, Prompt, Team};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,7 +80,7 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], count: u64, target: impl Fn(&[u8]) -> boo
 fn pictures() {
     let seeds = files(&["test/data", "extension/imaging/tests/data", "test/fuzz/pictures"]);
     // Small limits let the test see that they are kept.
-    let limits = Limits { max_pixels: 1 << 20, max_side: 2000, max_bytes: 1 << 20 };
+    let limits = Limits { max_pixels: 1 << 20, max_side: 2000, max_bytes: 1 << 20, ..Limits::default() };
     fuzz("pictures", &seeds, 2000, |bytes| {
         match (sam_imaging::info(bytes, &limits), sam_imaging::decode(bytes, &limits)) {
             (Ok(info), Ok(picture)) => {
@@ -132,6 +132,118 @@ fn run_lengths() {
     });
 }
 
+/// The rule of pycocotools as it is written down: all steps of all edges on the grid of fifths of pixels.
+fn rasterised(height: u32, width: u32, numbers: &[f64]) -> Vec<bool> {
+    let grid: Vec<[i64; 2]> = numbers.chunks(2).map(|xy| [0, 1].map(|axis| (5.0 * xy[axis] + 0.5) as i64)).collect();
+    let mut steps: Vec<[i64; 2]> = Vec::new();
+    for (index, &from) in grid.iter().enumerate() {
+        let to = grid[(index + 1) % grid.len()];
+        let long = usize::from((to[0] - from[0]).abs() < (to[1] - from[1]).abs());
+        let (low, high) = if from[long] > to[long] { (to, from) } else { (from, to) };
+        let length = high[long] - low[long];
+        let slope = (high[1 - long] - low[1 - long]) as f64 / length as f64;
+        let mut edge: Vec<[i64; 2]> = (0..=length)
+            .map(|step| {
+                let across = (low[1 - long] as f64 + slope * step as f64 + 0.5) as i64;
+                if long == 0 { [low[0] + step, across] } else { [across, low[1] + step] }
+            })
+            .collect();
+        if from[long] > to[long] {
+            edge.reverse();
+        }
+        steps.extend(edge);
+    }
+    let mut inside = vec![false; (height * width) as usize];
+    for pair in steps.windows(2) {
+        let line = pair[0][0].min(pair[1][0]);
+        let column = (line - 2).div_euclid(5);
+        if pair[0][0] == pair[1][0] || (line - 2).rem_euclid(5) != 0 || !(0..i64::from(width)).contains(&column) {
+            continue;
+        }
+        let row = (pair[0][1].min(pair[1][1]) + 2).div_euclid(5).clamp(0, i64::from(height));
+        let from = column * i64::from(height) + row;
+        inside[from as usize..].iter_mut().for_each(|pixel| *pixel = !*pixel);
+    }
+    inside
+}
+
+#[test]
+fn polygons() {
+    let mut seeds = files(&["test/fuzz/polygons"]);
+    // Height and width, then the coordinates of one polygon.
+    let mut random = Random::new(11);
+    for corners in [3, 4, 5, 12, 40] {
+        let [height, width] = [0, 1].map(|_| 1 + random.below(60) as u16);
+        let mut bytes = [height.to_le_bytes(), width.to_le_bytes()].concat();
+        (0..2 * corners).for_each(|_| bytes.extend((random.below(900) as f32 / 10.0 - 15.0).to_le_bytes()));
+        seeds.push(bytes);
+    }
+    fuzz("polygons", &seeds, 20_000, |bytes| {
+        let Some((size, numbers)) = bytes.split_at_checked(4) else { return false };
+        let [height, width] = [0, 2].map(|at| u32::from(u16::from_le_bytes([size[at], size[at + 1]])));
+        let numbers: Vec<f64> =
+            numbers.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect();
+        let Ok(mask) = Rle::from_polygons(height, width, &[&numbers]) else { return false };
+        assert_eq!(Rle::from_counts(height, width, mask.counts.clone()).as_ref(), Ok(&mask));
+        assert!(mask.counts.iter().skip(1).all(|&count| count > 0), "{:?}", mask.counts);
+        assert_eq!(Rle::from_polygons(height, width, &[&numbers, &numbers]).unwrap().area(), mask.area());
+        if height * width < 10_000 && numbers.iter().all(|number| number.abs() < 300.0) {
+            let expected = rasterised(height, width, &numbers);
+            let mut pixels = Vec::new();
+            for (index, &count) in mask.counts.iter().enumerate() {
+                pixels.resize(pixels.len() + count as usize, index % 2 == 1);
+            }
+            assert_eq!(pixels, expected, "{height} x {width}: {numbers:?}");
+        }
+        true
+    });
+}
+
+#[test]
+fn outlines() {
+    let mut seeds = files(&["test/fuzz/outlines"]);
+    // Height and width, the tolerance in eighths, then a byte for each eight pixels.
+    let mut random = Random::new(13);
+    for (height, width, density) in [(8_u8, 8_u8, 2), (1, 64, 2), (64, 3, 4), (40, 40, 1), (30, 30, 6), (17, 60, 3)] {
+        let pixels = (0..u32::from(height) * u32::from(width) / 8)
+            .map(|_| (0..density).fold(0, |bits, _| bits | random.below(256) as u8 & random.below(256) as u8));
+        seeds.push([height, width, (height + width) % 20].into_iter().chain(pixels).collect());
+    }
+    fuzz("outlines", &seeds, 20_000, |bytes| {
+        let &[height, width, tolerance, ref bits @ ..] = bytes else { return false };
+        let (height, width) = (u32::from(height), u32::from(width));
+        let pixel = |at: usize| bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+        let pixels: Vec<u8> = (0..(height * width) as usize).map(|at| u8::from(pixel(at))).collect();
+        let mask = Rle::from_mask(&sam_imaging::Mask::from_bytes(width, height, &pixels));
+        for tolerance in [0.0, f64::from(tolerance) / 8.0] {
+            let polygons = mask.polygons(tolerance);
+            let mut doubled = 0;
+            for polygon in &polygons {
+                for (ring, sign) in
+                    [(&polygon.exterior, 1)].into_iter().chain(polygon.holes.iter().map(|ring| (ring, -1)))
+                {
+                    let next = ring.iter().cycle().skip(1);
+                    let area: i64 = ring.iter().zip(next).map(|(a, b)| i64::from(a[0] * b[1] - b[0] * a[1])).sum();
+                    assert!(area * sign > 0 && ring.len() >= 3, "{ring:?}");
+                    let mut corners = ring.clone();
+                    corners.sort_unstable();
+                    corners.dedup();
+                    assert_eq!(corners.len(), ring.len(), "a ring touches itself: {ring:?}");
+                    doubled += area;
+                }
+            }
+            assert!(tolerance > 0.0 || doubled as u64 == 2 * mask.area());
+            let rings = polygons.iter().map(|polygon| 1 + polygon.holes.len()).sum::<usize>();
+            let (text, bytes) = (sam_imaging::wkt(&polygons), sam_imaging::wkb(&polygons));
+            assert_eq!(text.matches('(').count(), rings + polygons.len() + usize::from(polygons.len() > 1));
+            assert_eq!(bytes.len() % 4, (1 + polygons.len() * usize::from(polygons.len() > 1)) % 4);
+        }
+        let cleaned = mask.clean(u64::from(tolerance));
+        assert_eq!(cleaned.counts.iter().map(|&count| u64::from(count)).sum::<u64>(), u64::from(height * width));
+        true
+    });
+}
+
 #[test]
 fn embeddings() {
     let model = Model::nano(Precision::F32).unwrap();
@@ -157,15 +269,74 @@ fn checkpoints() {
     let mut seeds = files(&["test/reference/vit_tiny", "test/fuzz/checkpoints"]);
     seeds.push(fs::read(root().join("extension/model/assets/nano.safetensors")).unwrap());
     let path = std::env::temp_dir().join(format!("sam-fuzz-{}", std::process::id()));
-    fuzz("checkpoints", &seeds, 200, |bytes| {
-        fs::write(&path, bytes).unwrap();
-        match Model::open(&path, Precision::F32) {
-            Ok(model) => model.info().parameters > 0,
-            Err(error) => {
-                assert!(!error.to_string().is_empty());
-                false
-            }
+    fuzz("checkpoints", &seeds, 200, |bytes| opened(&path, bytes));
+    fs::remove_file(path).unwrap();
+}
+
+/// The files of an archive, whole.
+fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let count = archive.len();
+    let read = |index| {
+        let mut entry = archive.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        (entry.name().unwrap().into_owned(), bytes)
+    };
+    (0..count).map(read).collect()
+}
+
+/// Opens a checkpoint of these bytes.
+fn opened(path: &Path, bytes: &[u8]) -> bool {
+    fs::write(path, bytes).unwrap();
+    match Model::open(path, Precision::F32) {
+        // What is accepted runs.
+        Ok(model) => {
+            let embedding = model.embed(&sam_imaging::RgbImage::new(40, 30), Team::ALONE).unwrap();
+            let prediction = model.predict(&embedding, &Prompt::point(0.5, 0.5).unwrap(), Team::ALONE).unwrap();
+            prediction.low_res_logits(0).len() == model.info().mask_size.pow(2)
         }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    }
+}
+
+/// Damaged pickles beside storages that are whole.
+#[test]
+fn pickles() {
+    let plain = entries(&fs::read(root().join("test/reference/vit_tiny/plain.pt")).unwrap());
+    let is_pickle = |name: &str| name.ends_with("/data.pkl");
+    let mut seeds = vec![plain.iter().find(|(name, _)| is_pickle(name)).unwrap().1.clone()];
+    for archive in files(&["test/reference/vit_tiny/variants"]) {
+        seeds.extend(entries(&archive).into_iter().filter(|(name, _)| is_pickle(name)).map(|(_, bytes)| bytes));
+    }
+    seeds.extend(files(&["test/fuzz/pickles"]));
+    let path = std::env::temp_dir().join(format!("sam-fuzz-pickle-{}", std::process::id()));
+    fuzz("pickles", &seeds, 200, |pickle| {
+        let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, bytes) in &plain {
+            out.start_file(name.as_str(), options).unwrap();
+            std::io::Write::write_all(&mut out, if is_pickle(name) { pickle } else { bytes }).unwrap();
+        }
+        opened(&path, &out.finish().unwrap().into_inner())
+    });
+    fs::remove_file(path).unwrap();
+}
+
+/// Damaged headers of safetensors before values that are whole.
+#[test]
+fn headers() {
+    let nano = fs::read(root().join("extension/model/assets/nano.safetensors")).unwrap();
+    let length = u64::from_le_bytes(nano[..8].try_into().unwrap()) as usize;
+    let (header, values) = (nano[8..8 + length].to_vec(), &nano[8 + length..]);
+    let mut seeds = vec![header];
+    seeds.extend(files(&["test/fuzz/headers"]));
+    let path = std::env::temp_dir().join(format!("sam-fuzz-header-{}", std::process::id()));
+    fuzz("headers", &seeds, 200, |header| {
+        opened(&path, &[&(header.len() as u64).to_le_bytes()[..], header, values].concat())
     });
     fs::remove_file(path).unwrap();
 }

@@ -1,8 +1,11 @@
 //! Whole models: checkpoint files of every kind, and the networks against the original PyTorch code.
 
 mod checkpoints;
+mod configurations;
 mod engines;
 mod generate;
 mod records;
 mod reference;
 mod seeded;
+mod stated;
+mod variants;

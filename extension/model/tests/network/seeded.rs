@@ -99,8 +99,16 @@ pub fn shapes(model: &str) -> BTreeMap<String, Vec<usize>> {
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
 }
 
+/// Name -> shape and values.
+pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// Writes tensors as `f32` safetensors.
-pub fn write(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) {
+pub fn write(path: &Path, tensors: &Tensors) {
+    write_with(path, tensors, None);
+}
+
+/// As [`write`], with the text of the `config` metadata.
+pub fn write_with(path: &Path, tensors: &Tensors, config: Option<String>) {
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, (shape, values))| {
@@ -110,12 +118,18 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) {
     let views = bytes
         .iter()
         .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
-    serialize_to_file(views, None, path).unwrap();
+    let metadata = config.map(|config| [("config".to_owned(), config)].into());
+    serialize_to_file(views, metadata, path).unwrap();
 }
 
 /// The seeded tensors of a model.
-pub fn tensors(model: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
-    shapes(model)
+pub fn tensors(model: &str) -> Tensors {
+    of_shapes(shapes(model))
+}
+
+/// Seeded tensors of these shapes.
+pub fn of_shapes(shapes: BTreeMap<String, Vec<usize>>) -> Tensors {
+    shapes
         .into_iter()
         .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
         .map(|(name, shape)| {

@@ -1,7 +1,8 @@
 //! `image_info`, `image_error`, `image_hash`: what there is to say about a picture.
 
+use super::read_or_null;
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, explain};
 use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::{Rows, write_bytes};
 use crate::session::Session;
@@ -13,6 +14,8 @@ const INFO: Type = Type::Struct(&[
     (c"channels", Type::Integer),
     (c"format", Type::Varchar),
     (c"orientation", Type::Integer),
+    (c"sample", Type::Varchar),
+    (c"pages", Type::Integer),
 ]);
 
 /// `image_info(image)`; NULL for bytes that are no picture.
@@ -20,9 +23,14 @@ pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
     name: c"image_info",
     help: Help {
         category: Category::Images,
-        description: "What the header of a picture says, in microseconds: `width` and `height` as displayed, with the \
-            EXIF `orientation` (1 to 8) applied; `channels` of the file; `format` is `jpeg`, `png`, `webp`, `gif`, \
-            `bmp` or `tiff`. NULL for bytes that are no picture.",
+        description: "What the header of a picture says, in microseconds and whatever its size: `width` and `height` as \
+            displayed, with the EXIF `orientation` (1 to 8) applied; `channels` of the file; `format` is `jpeg`, `png`, \
+            `webp`, `gif`, `bmp` or `tiff`; `sample` is the type of its samples: `uint8`, `uint16`, `int16`, `float32`, \
+            .... Anything but `uint8` is stretched when it is read, by all functions: the lowest value in the picture, \
+            over all colours, becomes 0 and the highest 255 (alpha, further bands, NaN and infinities left out; a \
+            picture of one value becomes black). `pages` of a TIFF, or frames of an animation, of which the first is \
+            read: see `image_page`. NULL for bytes that are no picture; an error for a picture of a kind that is not \
+            decoded, such as HEIC.",
         example: "image_info(image).width",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: INFO, run }],
@@ -33,8 +41,10 @@ pub static IMAGE_ERROR: ScalarFunction = ScalarFunction {
     name: c"image_error",
     help: Help {
         category: Category::Images,
-        description: "Why bytes cannot be decoded as a picture, for which the other functions give NULL; NULL for a \
-            picture. The whole picture is decoded, so that truncated ones are found.",
+        description: "Why bytes cannot be read as a picture; NULL for one that can. It tells apart what is damaged or no \
+            picture, for which the other functions give NULL, what is too large, with the setting that lifts the limit, \
+            and what is sound but not decoded (HEIC, camera raw, ...), with what to do; for both the other functions \
+            fail. The whole picture is decoded, so that truncated ones are found.",
         example: "image_error(image)",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: Type::Varchar, run: error }],
@@ -56,14 +66,14 @@ pub static IMAGE_HASH: ScalarFunction = ScalarFunction {
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, Session::get()?.settings().images);
     let images = rows.read(|row| images.get(row))?;
-    let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| error.to_string()));
+    let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| explain(&error)));
     write_bytes(&rows.compute(&images, 1, reason)?, output)
 }
 
 fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, Session::get()?.settings().images);
     let images = rows.read(|row| images.get(row))?;
-    let hash = |image: &&[u8]| Ok(Picture::read(image, &limits).ok().map(|picture| picture.hash()));
+    let hash = |image: &&[u8]| Ok(read_or_null(|| Picture::read(image, &limits))?.map(|picture| picture.hash()));
     for (row, hash) in rows.compute(&images, 1, hash)?.into_iter().enumerate() {
         match hash {
             Some(hash) => output.reborrow().ubigints()[row] = hash,
@@ -74,12 +84,14 @@ fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let images = Images::new(input.column(0)?)?;
-    let limits = &Session::get()?.settings().images;
-    for row in 0..input.rows() {
-        let info = images.get(row)?.and_then(|image| sam_imaging::info(image, limits).ok());
+    let (rows, images) = (Rows::new(input)?, Images::new(input.column(0)?)?);
+    let header = |row| match images.get(row)? {
+        Some(image) => read_or_null(|| sam_imaging::info_of_any_size(image)),
+        None => Ok(None),
+    };
+    for (row, info) in rows.read(header)?.iter().enumerate() {
         match info {
-            Some(info) => write(&info, row, output)?,
+            Some(info) => write(info, row, output)?,
             None => output.set_null(row)?,
         }
     }
@@ -93,5 +105,7 @@ fn write(info: &ImageInfo, row: usize, output: &mut Output<'_>) -> Result<()> {
     output.field(2)?.integers()[row] = integer(info.channels.into())?;
     output.field(3)?.set_bytes(row, info.format.as_bytes())?;
     output.field(4)?.integers()[row] = integer(info.orientation.into())?;
+    output.field(5)?.set_bytes(row, info.sample.to_string().as_bytes())?;
+    output.field(6)?.integers()[row] = integer(info.pages.into())?;
     Ok(())
 }

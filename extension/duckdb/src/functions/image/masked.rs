@@ -48,7 +48,7 @@ fn drawn(mut picture: Picture, masks: &Vec<Option<Encoded<'_>>>) -> Result<Optio
     for (index, mask) in masks.iter().enumerate() {
         let Some(mask) = mask else { continue };
         let Some(mask) = fitting(&picture, mask)? else { return Ok(None) };
-        picture.draw(&mask.to_mask(), colour(index));
+        picture.draw(&mask.try_to_mask()?, colour(index));
     }
     Ok(Some(picture))
 }
@@ -59,13 +59,13 @@ fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         input,
         output,
         |row| masks.get(row),
-        |picture, mask| Ok(fitting(&picture, mask)?.and_then(|mask| picture.cutout(&mask))),
+        |picture, mask| fitting(&picture, mask)?.map_or(Ok(None), |mask| Ok(picture.cutout(&mask)?)),
     )
 }
 
 /// The mask, if it is one, which must then be of the picture's size.
 fn fitting(picture: &Picture, mask: &Encoded<'_>) -> Result<Option<Rle>> {
-    let Ok(mask) = mask.decode() else { return Ok(None) };
+    let Some(mask) = mask.decode()? else { return Ok(None) };
     let [width, height] = picture.size();
     match [mask.height, mask.width] == [height, width] {
         true => Ok(Some(mask)),

@@ -1,13 +1,16 @@
-//! Functions on pictures. Bytes that are no picture give NULL (why stands in [`super::mask`]); `image_error` tells what is
-//! wrong with them. Arguments that are wrong in themselves are errors.
+//! Functions on pictures. Bytes that are no picture, or a damaged one, give NULL (why stands in [`super::mask`]);
+//! `image_error` tells what is wrong with them. A sound picture never vanishes: one that is too large, or of a kind that is
+//! not decoded, is an error, and so are arguments that are wrong in themselves.
 
 mod info;
 mod masked;
+mod page;
 mod shape;
 mod tile;
 
 pub use info::{IMAGE_ERROR, IMAGE_HASH, IMAGE_INFO};
 pub use masked::{CUTOUT, OVERLAY};
+pub use page::PAGE;
 pub use shape::{CONVERT, CROP, RESIZE, THUMBNAIL};
 pub use tile::TILE;
 
@@ -16,7 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::functions::arguments::Images;
 use crate::functions::rows::{Rows, write_bytes};
 use crate::session::Session;
-use sam_imaging::{Limits, Picture};
+use sam_imaging::{ImageError, Limits, Picture};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The rows of a call whose first argument is a picture.
@@ -42,9 +45,8 @@ impl Pictures {
     ) -> Result<Vec<Option<T>>> {
         let images = Images::new(input.column(0)?)?;
         let arguments = self.rows.read(|row| Ok(images.get(row)?.zip(read(row)?)))?;
-        self.rows.compute(&arguments, 1, |(image, argument)| match Picture::read(image, &self.limits) {
-            Ok(picture) => work(picture, argument),
-            Err(_) => Ok(None),
+        self.rows.compute(&arguments, 1, |(image, argument)| {
+            read_or_null(|| Picture::read(image, &self.limits))?.map_or(Ok(None), |picture| work(picture, argument))
         })
     }
 
@@ -61,6 +63,18 @@ impl Pictures {
             changed.map(|picture| self.room.hold(picture.encode(picture.format.writable())?)).transpose()
         })?;
         write_bytes(&pictures, output)
+    }
+}
+
+/// What `read` makes of a picture; `None` for bytes that are none, or damaged.
+///
+/// # Errors
+/// There is a picture, and it cannot be read.
+fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>) -> Result<Option<T>> {
+    match read() {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_about_a_picture() => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 

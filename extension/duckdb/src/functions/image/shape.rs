@@ -1,11 +1,11 @@
 //! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: pictures in other sizes and formats.
 
-use super::Pictures;
+use super::{Pictures, read_or_null};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
-use crate::functions::arguments::IMAGE;
+use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::write_bytes;
-use sam_imaging::{Format, Limits};
+use sam_imaging::{Format, Limits, Picture, Range};
 
 /// `image_thumbnail(image, max_side)`
 pub static THUMBNAIL: ScalarFunction = ScalarFunction {
@@ -59,21 +59,29 @@ pub static CROP: ScalarFunction = ScalarFunction {
     }],
 };
 
-/// `image_convert(image, format)`
+/// `image_convert(image, format)` and `image_convert(image, format, range)`
 pub static CONVERT: ScalarFunction = ScalarFunction {
     name: c"image_convert",
     help: Help {
         category: Category::Images,
-        description: "The picture as `jpeg`, `png`, `webp`, `bmp` or `tiff`; transparent parts become white in `jpeg` and \
-            `bmp`. Quality and metadata as for `image_thumbnail`. NULL for bytes that are no picture.",
+        description: "The picture as `jpeg`, `png`, `webp`, `bmp` or `tiff`, of 8 bits; transparent parts become white in \
+            `jpeg` and `bmp`. `range` says how samples of more bits are brought to 8: `own` (if it is left out) \
+            stretches from the lowest in the picture to the highest, as all functions do (see `image_info`), `full` \
+            takes the high byte of whole numbers, and 0 to 1 of floats. Quality and metadata as for `image_thumbnail`. \
+            NULL for bytes that are no picture.",
         example: "image_convert(image, 'png')",
     },
-    overloads: &[Overload {
-        parameters: &[IMAGE, Parameter::new("format", &[Type::Varchar])],
-        returns: Type::Blob,
-        run: convert,
-    }],
+    overloads: &[
+        Overload { parameters: CONVERTED, returns: Type::Blob, run: convert },
+        Overload { parameters: RANGED, returns: Type::Blob, run: convert },
+    ],
 };
+
+const FORMAT: Parameter = Parameter::new("format", &[Type::Varchar]);
+
+const CONVERTED: &[Parameter] = &[IMAGE, FORMAT];
+
+const RANGED: &[Parameter] = &[IMAGE, FORMAT, Parameter::new("range", &[Type::Varchar])];
 
 fn thumbnail(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (pictures, sides) = (Pictures::new(input)?, input.column(1)?);
@@ -155,11 +163,37 @@ fn span(start: f64, length: f64, side: u32) -> (u32, u32) {
 }
 
 fn convert(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (pictures, formats) = (Pictures::new(input)?, input.column(1)?);
-    let read = |row| formats.text(row)?.map(format).transpose();
-    let converted =
-        pictures.each(input, read, |picture, &format| Ok(Some(pictures.room.hold(picture.encode(format)?)?)))?;
+    let (pictures, images, formats) = (Pictures::new(input)?, Images::new(input.column(0)?)?, input.column(1)?);
+    let ranges = if input.arguments() > 2 { Some(input.column(2)?) } else { None };
+    let read = |row| {
+        let Some((image, name)) = images.get(row)?.zip(formats.text(row)?) else { return Ok(None) };
+        let range = match &ranges {
+            None => Range::Own,
+            Some(ranges) => match ranges.text(row)? {
+                Some(name) => range(name)?,
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((image, format(name)?, range)))
+    };
+    let arguments = pictures.rows.read(read)?;
+    let converted = pictures.rows.compute(&arguments, 1, |&(image, format, range)| {
+        let picture = read_or_null(|| Picture::read_as(image, &pictures.limits, range))?;
+        picture.map(|picture| pictures.room.hold(picture.encode(format)?)).transpose()
+    })?;
     write_bytes(&converted, output)
+}
+
+/// The range with a name.
+fn range(name: &str) -> Result<Range> {
+    match name {
+        "own" => Ok(Range::Own),
+        "full" => Ok(Range::Full),
+        _ => Err(Failure::new(format!(
+            "range '{name}' is unknown; it is 'own' (from the lowest in the picture to the highest) or 'full' (the range \
+             of the type of the samples)"
+        ))),
+    }
 }
 
 /// The format with a name, if it can be written.

@@ -18,7 +18,7 @@ pub static UNION: ScalarFunction = ScalarFunction {
     },
     overloads: &[
         Overload { parameters: PAIR, returns: MASK, run: |input, output| pairs(input, output, Rle::union) },
-        Overload { parameters: &[MANY], returns: MASK, run: |input, output| lists(input, output, Rle::union) },
+        Overload { parameters: &[MANY], returns: MASK, run: |input, output| lists(input, output, Rle::union_all) },
     ],
 };
 
@@ -32,7 +32,7 @@ pub static INTERSECT: ScalarFunction = ScalarFunction {
     },
     overloads: &[
         Overload { parameters: PAIR, returns: MASK, run: |input, output| pairs(input, output, Rle::intersect) },
-        Overload { parameters: &[MANY], returns: MASK, run: |input, output| lists(input, output, Rle::intersect) },
+        Overload { parameters: &[MANY], returns: MASK, run: |input, output| lists(input, output, Rle::intersect_all) },
     ],
 };
 
@@ -78,38 +78,33 @@ fn pairs(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result
     let rows = Rows::new(input)?;
     let pairs = with(input, &rows, |row| others.get(row))?;
     let masks = rows.compute(&pairs, TOGETHER, |(a, b)| {
-        let (Ok(a), Ok(b)) = (a.decode(), b.decode()) else { return Ok(None) };
-        combined(combine, &a, &b, || ["mask a".into(), "mask b".into()]).map(Some)
+        let (Some(a), Some(b)) = (a.decode()?, b.decode()?) else { return Ok(None) };
+        let differ = || sizes_differ(["mask a", "mask b"], [[a.height, a.width], [b.height, b.width]]);
+        combine(&a, &b).ok_or_else(differ).map(Some)
     })?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }
 
-fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result<()> {
+fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: fn(Vec<Rle>) -> Option<Rle>) -> Result<()> {
     let lists = Lists::new(input.column(0)?)?;
     let rows = Rows::new(input)?;
     let lists = rows.read(|row| lists.get(row))?;
     let masks = rows.compute(&lists, 1, |list| {
-        let mut all: Option<Rle> = None;
+        let mut masks: Vec<Rle> = Vec::with_capacity(list.len());
         for (index, mask) in list.iter().enumerate() {
             let Some(mask) = mask else { continue };
-            let Ok(mask) = mask.decode() else { return Ok(None) };
-            all = Some(match &all {
-                None => mask,
-                Some(all) => {
-                    combined(combine, all, &mask, || ["the mask before it".into(), format!("mask {}", index + 1)])?
-                }
-            });
+            let Some(mask) = mask.decode()? else { return Ok(None) };
+            if let Some(before) = masks.last()
+                && [before.height, before.width] != [mask.height, mask.width]
+            {
+                let sizes = [[before.height, before.width], [mask.height, mask.width]];
+                return Err(sizes_differ(["the mask before it", &format!("mask {}", index + 1)], sizes));
+            }
+            masks.push(mask);
         }
-        Ok(all)
+        Ok(combine(masks))
     })?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
-}
-
-fn combined(combine: Combine, a: &Rle, b: &Rle, names: impl Fn() -> [String; 2]) -> Result<Rle> {
-    combine(a, b).ok_or_else(|| {
-        let [first, second] = names();
-        sizes_differ([&first, &second], [[a.height, a.width], [b.height, b.width]])
-    })
 }
 
 fn clean(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -120,7 +115,6 @@ fn clean(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let negative = |_| Failure::new(format!("min_area is {area}; give a number of pixels, 0 or more"));
         u64::try_from(area).map(Some).map_err(negative)
     })?;
-    let masks =
-        rows.compute(&arguments, TOGETHER, |(mask, area)| Ok(mask.decode().ok().map(|mask| mask.clean(*area))))?;
+    let masks = rows.compute(&arguments, TOGETHER, |(mask, area)| Ok(mask.decode()?.map(|mask| mask.clean(*area))))?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }

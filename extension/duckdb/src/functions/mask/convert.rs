@@ -1,5 +1,6 @@
 //! `mask_to_rle`, `mask_from_rle`, `mask_to_png`, `mask_to_wkb`, `mask_to_wkt`: masks in other forms.
 
+use super::read::sides;
 use super::{MASK, ONE, TOGETHER, each, with, write};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
@@ -118,6 +119,9 @@ const TOLERANCE: Parameter = Parameter::new("tolerance", &[Type::Double]);
 /// Above this a pixel is in the mask: where the logit of the probability is above 0.
 const THRESHOLD: f32 = 0.5;
 
+/// Most runs of a mask whose outline is drawn. Each may be an island of its own, which takes some 400 bytes.
+const MAX_RUNS: usize = 1 << 24;
+
 /// A dense mask in the table.
 enum Dense<'a> {
     Floats(&'a [f32]),
@@ -174,15 +178,11 @@ fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 
 /// Height and width, which must be those of a mask with so many values.
 fn size(height: i64, width: i64, values: usize) -> Result<[u32; 2]> {
-    let sides = [height, width].map(|side| u32::try_from(side).ok().filter(|&side| i64::from(side) <= super::MAX_SIDE));
-    match sides {
-        [Some(height), Some(width)] if u64::from(height) * u64::from(width) == values as u64 => Ok([height, width]),
-        [Some(_), Some(_)] => Err(Failure::new(format!(
+    let sides = sides(height, width)?;
+    match sides.map(u64::from).iter().product::<u64>() == values as u64 {
+        true => Ok(sides),
+        false => Err(Failure::new(format!(
             "the mask has {values} values, which are not height {height} times width {width}; give the height and width of its picture"
-        ))),
-        _ => Err(Failure::new(format!(
-            "height {height} and width {width} are no size of a mask; a side has 0 to {} pixels",
-            super::MAX_SIDE
         ))),
     }
 }
@@ -196,12 +196,11 @@ fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let mut all = output.lists(&lengths)?;
     let pieces = dense::split(all.reborrow().floats(), &lengths)?;
     session.pool().run(|| {
-        masks.par_iter().zip(pieces).for_each(|(mask, values)| {
-            if let Some(mask) = mask {
-                mask.to_mask().write_floats(values);
-            }
-        });
-    })?;
+        masks.par_iter().zip(pieces).try_for_each(|(mask, values)| match mask {
+            Some(mask) => mask.try_to_mask().map(|mask| mask.write_floats(values)),
+            None => Ok(()),
+        })
+    })??;
     (0..masks.len()).filter(|&row| masks[row].is_none()).try_for_each(|row| output.set_null(row))
 }
 
@@ -209,7 +208,7 @@ fn to_png(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let limits = Session::get()?.settings().images;
     let pictures = each(input, 1, |mask| match mask.height.min(mask.width) {
         0 => Ok(None),
-        _ => Ok(Some(sam_imaging::mask_png(&mask.to_mask(), &limits)?)),
+        _ => Ok(Some(sam_imaging::mask_png(&mask, &limits)?)),
     })?;
     write_bytes(&pictures, output)
 }
@@ -229,7 +228,15 @@ fn outlines<T: AsRef<[u8]> + Send>(
             tolerance => Ok(tolerance),
         })?;
     let outlines = rows.compute(&arguments, TOGETHER, |(mask, tolerance)| {
-        Ok(mask.decode().ok().map(|mask| text(&mask.polygons(*tolerance))))
+        let Some(mask) = mask.decode()? else { return Ok(None) };
+        if mask.counts.len() > MAX_RUNS {
+            return Err(Failure::new(format!(
+                "the mask has {} runs, and outlines are drawn of up to {MAX_RUNS}; take out specks with \
+                 mask_clean(mask, min_area) before, or cut the picture into tiles",
+                mask.counts.len()
+            )));
+        }
+        Ok(Some(text(&mask.polygons(*tolerance))))
     })?;
     write_bytes(&outlines, output)
 }

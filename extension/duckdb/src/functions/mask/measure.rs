@@ -77,7 +77,7 @@ fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let rows = Rows::new(input)?;
     let pairs = with(input, &rows, |row| others.get(row))?;
     let ious = rows.compute(&pairs, TOGETHER, |(a, b)| {
-        let (Ok(a), Ok(b)) = (a.decode(), b.decode()) else { return Ok(None) };
+        let (Some(a), Some(b)) = (a.decode()?, b.decode()?) else { return Ok(None) };
         let differ = || sizes_differ(["mask a", "mask b"], [[a.height, a.width], [b.height, b.width]]);
         a.iou(&b).ok_or_else(differ).map(Some)
     })?;
@@ -93,5 +93,5 @@ fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, masks) = (Rows::new(input)?, Masks::new(input.column(0)?)?);
     let masks = rows.read(|row| masks.get(row))?;
-    write_bytes(&rows.compute(&masks, TOGETHER, |mask| Ok(mask.decode().err()))?, output)
+    write_bytes(&rows.compute(&masks, TOGETHER, |mask| Ok(mask.error()))?, output)
 }

@@ -1,0 +1,34 @@
+//! `image_page`: what lies behind the first page.
+
+use super::read_or_null;
+use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::failure::Result;
+use crate::functions::arguments::{IMAGE, Images};
+use crate::functions::rows::{Rows, write_bytes};
+use crate::session::Session;
+
+/// `image_page(image, number)`
+pub static PAGE: ScalarFunction = ScalarFunction {
+    name: c"image_page",
+    help: Help {
+        category: Category::Images,
+        description: "Page `number` of a TIFF, or frame of a GIF, as a PNG; counted from 1, of `image_info(image).pages`. \
+            All functions read the first; this is the way to the others. It is upright; samples of 8 bits, and grey and \
+            colours of 16, stay as they are, floats and others become 16 bits, from the lowest in the page to the \
+            highest. A number that the picture does not have is an error. NULL for bytes that are no picture.",
+        example: "image_page(image, 2)",
+    },
+    overloads: &[Overload {
+        parameters: &[IMAGE, Parameter::new("number", &[Type::Bigint])],
+        returns: Type::Blob,
+        run,
+    }],
+};
+
+fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (rows, images, numbers) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.column(1)?);
+    let limits = Session::get()?.settings().images;
+    let arguments = rows.read(|row| Ok(images.get(row)?.zip(numbers.bigint(row))))?;
+    let page = |&(image, number): &(&[u8], i64)| read_or_null(|| sam_imaging::page(image, number, &limits));
+    write_bytes(&rows.compute(&arguments, 1, page)?, output)
+}

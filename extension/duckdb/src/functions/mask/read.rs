@@ -1,0 +1,254 @@
+//! Masks as arguments, in all the forms of COCO's `segmentation` that hold a mask.
+
+use super::json::{self, Counts};
+use crate::engine::{Any, Column, Kind};
+use crate::failure::{Failure, Result};
+use sam_imaging::Rle;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Longest side of a mask. Larger ones than any picture's, but not so large that a forged size takes all memory.
+pub const MAX_SIDE: i64 = 1_000_000;
+
+/// Where a record has its mask, or an annotation of COCO its `segmentation`.
+const SEGMENTATION: &str = "segmentation";
+
+/// A column of masks, or of records that have one.
+pub struct Masks<'a> {
+    values: Any<'a>,
+}
+
+/// A mask as it stands in the table, not yet looked into.
+pub enum Encoded<'a> {
+    /// Compressed counts.
+    Compressed(Size, Cow<'a, [u8]>),
+    /// Run lengths as numbers.
+    Runs(Size, std::result::Result<Vec<u32>, String>),
+    /// JSON.
+    Json(&'a str),
+}
+
+/// Height and width, or what is wrong with them.
+pub type Size = std::result::Result<[u32; 2], String>;
+
+/// Why a value is no mask.
+#[derive(Debug, PartialEq)]
+pub enum NoMask {
+    /// It is a mask that is damaged: NULL, as bytes that are no picture are.
+    Damaged(String),
+    /// It is something else: a wrong argument, which is an error.
+    Other(String),
+}
+
+impl<'a> Masks<'a> {
+    /// Masks in `column`.
+    pub fn new(column: Column<'a>) -> Result<Self> {
+        Ok(Self { values: Any::new(column)? })
+    }
+
+    /// The mask in `row`.
+    pub fn get(&self, row: usize) -> Result<Option<Encoded<'a>>> {
+        encoded(&self.values, row)
+    }
+}
+
+/// The mask in a row of `values`.
+pub fn encoded<'a>(values: &Any<'a>, row: usize) -> Result<Option<Encoded<'a>>> {
+    if values.is_null(row) {
+        return Ok(None);
+    }
+    if let Some(inner) = values.field(SEGMENTATION) {
+        return encoded(inner, row);
+    }
+    match values.kind() {
+        Kind::Struct(_) => {
+            let field = |name, index| values.field(name).or_else(|| values.unnamed(index));
+            let (Some(size), Some(counts)) = (field("size", 0), field("counts", 1)) else {
+                return Err(Failure::new(format!("the {} is no mask; {FORMS}", values.name())));
+            };
+            if size.is_null(row) || counts.is_null(row) {
+                return Ok(None);
+            }
+            let (Some(sides), Some(range)) = (size.elements(), size.range(row)) else {
+                return Err(Failure::new(format!("the size of the mask is a {}; {FORMS}", size.name())));
+            };
+            read(self::size(range.map(|index| sides.integer(index))), counts, row).map(Some)
+        }
+        Kind::Text => match text(values, row)? {
+            "null" => Ok(None),
+            text => Ok(Some(Encoded::Json(text))),
+        },
+        Kind::Number(_) => {
+            let number = values.number(row).unwrap_or_default();
+            Err(Failure::new(format!("the number {number} is no mask; {FORMS}")))
+        }
+        Kind::List(elements) | Kind::Array(_, elements) if is_polygon(elements) => Err(Failure::new(POLYGON)),
+        _ => Err(Failure::new(format!("the {} is no mask; {FORMS}", values.name()))),
+    }
+}
+
+/// The mask of a struct with `counts`.
+fn read<'a>(size: Size, counts: &Any<'a>, row: usize) -> Result<Encoded<'a>> {
+    match counts.kind() {
+        Kind::Bytes => Ok(Encoded::Compressed(size, Cow::Borrowed(counts.bytes(row).unwrap_or_default()))),
+        // A column of JSON where some counts are text and some are numbers.
+        Kind::Text => match text(counts, row)? {
+            // Neither is compressed: those have no quotes, and end with a character below 'P'.
+            json if json.starts_with('"') || json.ends_with(']') => Ok(match json::counts(json) {
+                Ok(Counts::Text(Cow::Borrowed(text))) => Encoded::Compressed(size, Cow::Borrowed(text.as_bytes())),
+                Ok(Counts::Text(Cow::Owned(text))) => Encoded::Compressed(size, Cow::Owned(text.into_bytes())),
+                Ok(Counts::Runs(runs)) => Encoded::Runs(size, Ok(runs)),
+                Err(reason) => Encoded::Runs(size, Err(reason)),
+            }),
+            text => Ok(Encoded::Compressed(size, Cow::Borrowed(text.as_bytes()))),
+        },
+        _ => match (counts.elements(), counts.range(row)) {
+            (Some(elements), Some(range)) if matches!(elements.kind(), Kind::Number(_) | Kind::Null) => {
+                Ok(Encoded::Runs(size, runs(elements, range)))
+            }
+            _ => Err(Failure::new(format!("the counts of the mask are a {}; {FORMS}", counts.name()))),
+        },
+    }
+}
+
+fn runs(elements: &Any<'_>, range: Range<usize>) -> std::result::Result<Vec<u32>, String> {
+    let mut runs = Vec::with_capacity(range.len());
+    for (index, count) in elements.integers(range).enumerate() {
+        let whole = || format!("count {index} of the mask is NULL or has a fraction; a count is a number of pixels");
+        let count = count.ok_or_else(whole)?;
+        let pixels = |_| format!("count {index} of the mask is {count}; a count is between 0 and 4294967295");
+        runs.push(u32::try_from(count).map_err(pixels)?);
+    }
+    Ok(runs)
+}
+
+/// A text, without space around it.
+pub fn text<'a>(values: &Any<'a>, row: usize) -> Result<&'a str> {
+    let text = std::str::from_utf8(values.bytes(row).unwrap_or_default());
+    text.map(str::trim)
+        .map_err(|error| Failure::internal(format!("the engine passed a VARCHAR that is no UTF-8: {error}")))
+}
+
+/// Whether the elements of a list make it a polygon or several.
+fn is_polygon(elements: &Any<'_>) -> bool {
+    match elements.kind() {
+        Kind::Number(_) => true,
+        Kind::List(inner) | Kind::Array(_, inner) => is_polygon(inner),
+        _ => false,
+    }
+}
+
+/// What a mask looks like.
+pub const FORMS: &str = "a mask is a STRUCT(size INTEGER[], counts VARCHAR), with counts as run lengths too, the same as \
+                         JSON, or a record that has one as its segmentation";
+
+/// What to do with a polygon.
+pub const POLYGON: &str = "a polygon is no mask, for it does not say how large the picture is; write \
+                           mask_from_polygons(segmentation, height, width), or mask_from_coco(segmentation, height, \
+                           width) where some are polygons and some are masks";
+
+/// Lists of masks: for each row those of its list.
+pub struct Lists<'a> {
+    values: Any<'a>,
+}
+
+impl<'a> Lists<'a> {
+    /// Lists in `column`.
+    pub fn new(column: Column<'a>) -> Result<Self> {
+        Ok(Self { values: Any::new(column)? })
+    }
+
+    /// The masks in the list of `row`, or the one that is there instead; `None` where that is NULL.
+    pub fn get(&self, row: usize) -> Result<Option<Vec<Option<Encoded<'a>>>>> {
+        match self.values.elements() {
+            Some(elements) if !is_polygon(elements) => {
+                let range = self.values.range(row);
+                range.map(|range| range.map(|index| encoded(elements, index)).collect()).transpose()
+            }
+            _ => Ok(encoded(&self.values, row)?.map(|mask| vec![Some(mask)])),
+        }
+    }
+}
+
+/// Height and width as arguments.
+pub fn sides(height: i64, width: i64) -> Result<[u32; 2]> {
+    match [height, width].map(|side| u32::try_from(side).ok().filter(|&side| i64::from(side) <= MAX_SIDE)) {
+        [Some(height), Some(width)] => Ok([height, width]),
+        _ => Err(Failure::new(format!(
+            "height {height} and width {width} are no size of a mask; a side has 0 to {MAX_SIDE} pixels"
+        ))),
+    }
+}
+
+/// Height and width, checked.
+pub fn size(sides: impl ExactSizeIterator<Item = Option<i64>>) -> Size {
+    let count = sides.len();
+    let sides: Vec<_> = sides.take(4).collect();
+    let shown = || {
+        let shown: Vec<_> = sides.iter().map(|side| side.map_or("NULL".into(), |side| side.to_string())).collect();
+        format!("[{}{}]", shown.join(", "), if count > sides.len() { ", ..." } else { "" })
+    };
+    let [Some(height), Some(width)] = sides[..] else {
+        return Err(format!("the size {} of the mask is not [height, width]", shown()));
+    };
+    if !(0..=MAX_SIDE).contains(&height) || !(0..=MAX_SIDE).contains(&width) {
+        return Err(format!("the size {} of the mask is impossible; a side has 0 to {MAX_SIDE} pixels", shown()));
+    }
+    Ok([height as u32, width as u32])
+}
+
+impl Encoded<'_> {
+    /// The mask, or why it is none.
+    pub fn look(&self) -> std::result::Result<Rle, NoMask> {
+        match self {
+            Encoded::Compressed(size, counts) => compressed(size, counts),
+            Encoded::Runs(size, runs) => {
+                let runs = runs.clone();
+                size.clone().and_then(|[height, width]| {
+                    Rle::from_counts(height, width, runs?).map_err(|error| error.to_string())
+                })
+            }
+            Encoded::Json(text) => return json::mask(text),
+        }
+        .map_err(NoMask::Damaged)
+    }
+
+    /// What is wrong with it.
+    pub fn error(&self) -> Option<String> {
+        self.look().err().map(|(NoMask::Damaged(reason) | NoMask::Other(reason))| reason)
+    }
+
+    /// The mask; `None` where it is damaged.
+    pub fn decode(&self) -> Result<Option<Rle>> {
+        match self.look() {
+            Ok(mask) => Ok(Some(mask)),
+            Err(NoMask::Damaged(_)) => Ok(None),
+            Err(NoMask::Other(reason)) => Err(Failure::new(reason)),
+        }
+    }
+}
+
+/// The mask with compressed counts.
+pub fn compressed(size: &Size, counts: &[u8]) -> std::result::Result<Rle, String> {
+    let [height, width] = size.clone()?;
+    Rle::from_counts_bytes(height, width, counts).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_height_and_width() {
+        let checked = |sides: &[Option<i64>]| size(sides.iter().copied());
+        assert_eq!(checked(&[Some(3), Some(0)]), Ok([3, 0]));
+        let not = |sides: &[Option<i64>]| checked(sides).unwrap_err();
+        assert_eq!(not(&[Some(3)]), "the size [3] of the mask is not [height, width]");
+        assert_eq!(not(&[Some(3), None]), "the size [3, NULL] of the mask is not [height, width]");
+        assert_eq!(not(&[Some(1); 9]), "the size [1, 1, 1, 1, ...] of the mask is not [height, width]");
+        assert_eq!(
+            not(&[Some(-1), Some(2_000_000)]),
+            "the size [-1, 2000000] of the mask is impossible; a side has 0 to 1000000 pixels"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! GIF, by the `gif` crate: frames of colour numbers on a canvas.
+
+use std::io::Cursor;
+
+use gif::{ColorOutput, DecodeOptions, DisposalMethod, MemoryLimit};
+use image::{GrayImage, Rgb, RgbImage};
+
+use crate::convert::Colours;
+use crate::error::{ImageError, Limits};
+use crate::format::{Format, ImageInfo, SampleType};
+use crate::samples::{Pixels, Raw, Stored, zeroed};
+
+type Decoder<'a> = gif::Decoder<Cursor<&'a [u8]>>;
+
+/// What the header says, and how many frames follow.
+pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
+    let mut decoder = open(bytes)?;
+    let frame = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
+    let [width, height] = canvas(&decoder, &frame);
+    let format = Format::Gif.id();
+    Ok(ImageInfo {
+        width,
+        height,
+        channels: 3,
+        format,
+        orientation: 1,
+        sample: SampleType::BYTE,
+        pages: frames(bytes).max(1),
+    })
+}
+
+/// The first frame on its canvas, and its alpha where `transparency` is asked for. What the frame leaves free has the
+/// transparent colour, or the first one, as in Pillow.
+pub(crate) fn decode(
+    bytes: &[u8],
+    limits: &Limits,
+    transparency: bool,
+) -> Result<(Raw, Option<GrayImage>), ImageError> {
+    let mut decoder = open(bytes)?;
+    let frame = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
+    let [width, height] = canvas(&decoder, &frame);
+    limits.check_size(width, height)?;
+    let pixels = Pixels {
+        width,
+        height,
+        stored: Stored::U8,
+        bits: 8,
+        colours: Colours::Palette(palette(&decoder)),
+        alpha: false,
+        premultiplied: false,
+        inverted: false,
+    };
+    let covers = [frame.left, frame.top] == [0, 0] && [frame.width, frame.height] == [width, height];
+    let work = pixels.work(1) + if covers { 0 } else { frame.pixels() };
+    limits.check_work("GIF", bytes.len(), work)?;
+    let mut raw = Raw::new(pixels)?;
+    let mut alpha = match transparency && (frame.transparent.is_some() || !covers) {
+        true => Some(zeroed(width as usize * height as usize)?),
+        false => None,
+    };
+    let opaque = |index: u8| if Some(index) == frame.transparent { 0 } else { 255 };
+    if covers {
+        decoder.read_into_buffer(raw.samples_mut()).map_err(translate)?;
+        if let Some(alpha) = &mut alpha {
+            alpha.iter_mut().zip(raw.samples()).for_each(|(alpha, &index)| *alpha = opaque(index));
+        }
+    } else {
+        let mut own = zeroed(frame.pixels() as usize)?;
+        decoder.read_into_buffer(&mut own).map_err(translate)?;
+        raw.samples_mut().fill(frame.transparent.unwrap_or(0));
+        for (y, row) in own.chunks_exact(frame.width.max(1) as usize).enumerate() {
+            let start = (frame.top as usize + y) * width as usize + frame.left as usize;
+            raw.samples_mut()[start..][..row.len()].copy_from_slice(row);
+            if let Some(alpha) = &mut alpha {
+                alpha[start..].iter_mut().zip(row).for_each(|(alpha, &index)| *alpha = opaque(index));
+            }
+        }
+    }
+    Ok((raw, alpha.and_then(|alpha| GrayImage::from_raw(width, height, alpha))))
+}
+
+/// Frame `number`, counted from 1, as it is displayed: on what the frames before it left.
+///
+/// # Errors
+/// As for [`decode`]; the frames before it count as work.
+pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbImage, Option<GrayImage>), ImageError> {
+    let mut decoder = open(bytes)?;
+    let first = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
+    let [width, height] = canvas(&decoder, &first);
+    limits.check_size(width, height)?;
+    let area = u64::from(width) * u64::from(height);
+    limits.check_work("GIF", bytes.len(), (area * 9).max(area * u64::from(number)))?;
+    let mut rgb = RgbImage::from_raw(width, height, zeroed(area as usize * 3)?).expect("three bytes for each pixel");
+    let mut alpha = GrayImage::from_raw(width, height, zeroed(area as usize)?).expect("one byte for each pixel");
+    let mut frame = first;
+    for index in 1..=number {
+        let colours = palette(&decoder);
+        let mut own = zeroed(frame.pixels() as usize)?;
+        decoder.read_into_buffer(&mut own).map_err(translate)?;
+        let before = match (frame.disposal, index < number) {
+            (DisposalMethod::Previous, true) => Some((rgb.clone(), alpha.clone())),
+            _ => None,
+        };
+        for (y, row) in own.chunks_exact(frame.width.max(1) as usize).enumerate() {
+            for (x, &colour) in row.iter().enumerate() {
+                let (x, y) = (frame.left + x as u32, frame.top + y as u32);
+                if x < width && y < height && Some(colour) != frame.transparent {
+                    rgb.put_pixel(x, y, Rgb(colours[usize::from(colour)]));
+                    alpha.put_pixel(x, y, image::Luma([255]));
+                }
+            }
+        }
+        if index == number {
+            break;
+        }
+        match (frame.disposal, before) {
+            (_, Some(before)) => (rgb, alpha) = before,
+            (DisposalMethod::Background, None) => {
+                for y in frame.top..(frame.top + frame.height).min(height) {
+                    for x in frame.left..(frame.left + frame.width).min(width) {
+                        alpha.put_pixel(x, y, image::Luma([0]));
+                        rgb.put_pixel(x, y, Rgb([0; 3]));
+                    }
+                }
+            }
+            _ => (),
+        }
+        frame = next(&mut decoder)?.ok_or_else(|| damaged("a frame is missing"))?;
+    }
+    let opaque = alpha.iter().all(|&value| value == 255);
+    Ok((rgb, (!opaque).then_some(alpha)))
+}
+
+/// A frame that is about to be read.
+struct Frame {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+    transparent: Option<u8>,
+    disposal: DisposalMethod,
+}
+
+impl Frame {
+    fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+fn open(bytes: &[u8]) -> Result<Decoder<'_>, ImageError> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    // Frames are read into memory that is given.
+    options.set_memory_limit(MemoryLimit::Bytes(std::num::NonZeroU64::MAX));
+    options.read_info(Cursor::new(bytes)).map_err(translate)
+}
+
+fn next(decoder: &mut Decoder<'_>) -> Result<Option<Frame>, ImageError> {
+    let frame = decoder.next_frame_info().map_err(translate)?;
+    Ok(frame.map(|frame| Frame {
+        left: frame.left.into(),
+        top: frame.top.into(),
+        width: frame.width.into(),
+        height: frame.height.into(),
+        transparent: frame.transparent,
+        disposal: frame.dispose,
+    }))
+}
+
+/// The canvas, which grows to the first frame, as in Pillow.
+fn canvas(decoder: &Decoder<'_>, frame: &Frame) -> [u32; 2] {
+    [
+        u32::from(decoder.width()).max(frame.left + frame.width),
+        u32::from(decoder.height()).max(frame.top + frame.height),
+    ]
+}
+
+/// The colours of the frame that is about to be read; levels of grey where there are none.
+fn palette(decoder: &Decoder<'_>) -> Box<[[u8; 3]; 256]> {
+    let mut colours = Box::new(std::array::from_fn(|index| [index as u8; 3]));
+    let given = decoder.palette().unwrap_or_default();
+    for (colour, given) in colours.iter_mut().zip(given.as_chunks::<3>().0) {
+        *colour = *given;
+    }
+    colours
+}
+
+/// Frames, by the blocks of the file.
+fn frames(bytes: &[u8]) -> u32 {
+    let table = |flags: u8| if flags & 0x80 != 0 { 3 << ((flags & 7) + 1) } else { 0 };
+    let mut at = 13 + bytes.get(10).map_or(0, |&flags| table(flags));
+    let mut count = 0;
+    loop {
+        match bytes.get(at) {
+            Some(0x2c) => {
+                count += 1;
+                at += 11 + bytes.get(at + 9).map_or(0, |&flags| table(flags));
+            }
+            Some(0x21) => at += 2,
+            _ => return count,
+        }
+        while let Some(&length @ 1..) = bytes.get(at) {
+            at += 1 + usize::from(length);
+        }
+        at += 1;
+    }
+}
+
+fn damaged(reason: &str) -> ImageError {
+    ImageError::Damaged { format: "GIF", reason: reason.to_string() }
+}
+
+fn translate(error: gif::DecodingError) -> ImageError {
+    damaged(&error.to_string())
+}

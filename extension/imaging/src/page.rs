@@ -1,0 +1,77 @@
+//! One page of a TIFF, or one frame of a GIF.
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+use crate::convert::{self, Colours};
+use crate::decode::{self, guarded};
+use crate::error::{ImageError, Limits};
+use crate::format::Format;
+use crate::picture::Picture;
+use crate::samples::{Raw, Stored};
+use crate::{coded, gif, orient, tiff};
+
+/// Page `number` of a picture, counted from 1, upright, as a PNG: samples of 8 bits, and grey and colours of 16, as they
+/// are; any other number stretched to 16 bits, from the lowest in the page to the highest. Of other animations than GIF
+/// only the first frame is read.
+///
+/// # Errors
+/// As [`crate::decode`], and [`ImageError::NoPage`].
+pub fn page(bytes: &[u8], number: i64, limits: &Limits) -> Result<Vec<u8>, ImageError> {
+    let pages = decode::info_of_any_size(bytes)?.pages;
+    guarded(bytes, limits, |format| {
+        let missing = || ImageError::NoPage { format: format.name(), number, pages };
+        let page = u32::try_from(number).ok().filter(|number| (1..=pages).contains(number)).ok_or_else(missing)?;
+        match format {
+            Format::Tiff => {
+                let (raw, orientation) = tiff::decode(bytes, page as usize, limits)?;
+                png(raw, orientation)
+            }
+            Format::Gif => {
+                let (rgb, alpha) = gif::page(bytes, page, limits)?;
+                Picture { rgb, alpha, grey: false, profile: None, format }.encode(Format::Png)
+            }
+            _ if page > 1 => Err(ImageError::Unsupported {
+                format: format.name(),
+                reason: "a frame after the first".to_string(),
+                remedy: "take the frame out first, for example with ffmpeg or ImageMagick, or save the animation as GIF",
+            }),
+            Format::Png => {
+                let (raw, orientation, _) = coded::decode(format, bytes, limits)?;
+                png(raw, orientation)
+            }
+            Format::Jpeg | Format::WebP | Format::Bmp => Picture::read(bytes, limits)?.encode(Format::Png),
+        }
+    })
+}
+
+fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
+    let pixels = raw.pixels.clone();
+    let plain = matches!(pixels.colours, Colours::Grey | Colours::Rgb) && !pixels.premultiplied;
+    if pixels.stored == Stored::U8 || !plain {
+        let (format, grey) = (Format::Png, matches!(pixels.colours, Colours::Grey));
+        let size = [pixels.width, pixels.height];
+        let (rgb, alpha) = raw.picture(crate::Range::Own, true)?;
+        let rgb = orient::upright(rgb, orientation)?;
+        let turned = |alpha: image::GrayImage| orient::turned::<1>(alpha.into_raw(), size, orientation);
+        let alpha = match alpha.map(turned).transpose()? {
+            Some(alpha) => image::GrayImage::from_raw(rgb.width(), rgb.height(), alpha),
+            None => None,
+        };
+        return Picture { rgb, alpha, grey, profile: None, format }.encode(format);
+    }
+    let levels = convert::to_16(&pixels, raw.samples())?;
+    let size = [pixels.width, pixels.height];
+    let (levels, color) = match pixels.channels() {
+        1 => (orient::turned::<2>(levels, size, orientation)?, ExtendedColorType::L16),
+        2 => (orient::turned::<4>(levels, size, orientation)?, ExtendedColorType::La16),
+        3 => (orient::turned::<6>(levels, size, orientation)?, ExtendedColorType::Rgb16),
+        _ => (orient::turned::<8>(levels, size, orientation)?, ExtendedColorType::Rgba16),
+    };
+    let [width, height] = if orient::swaps_sides(orientation) { [size[1], size[0]] } else { size };
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(&levels, width, height, color)
+        .map_err(|error| ImageError::Encode { format: "PNG", reason: error.to_string() })?;
+    Ok(bytes)
+}

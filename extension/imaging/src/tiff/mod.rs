@@ -1,0 +1,144 @@
+//! TIFF, in the forms that scanners, microscopes, drones and satellites write.
+//!
+//! The decoder of the `tiff` crate refuses what a directory says before its entries can be looked at, and with it
+//! subsampled colours, palettes, several bands, samples of 12 bits and signed ones, planes that are wanted in part. So
+//! directories and samples are read here, and libraries decompress the strips and tiles: each row goes from its chunk
+//! to the picture, and only what is shown is kept.
+
+mod chunk;
+mod directory;
+mod fax;
+mod layout;
+mod rows;
+
+pub(crate) use directory::File;
+
+use chunk::{Chunk, Compression};
+use layout::{Layout, damaged};
+use rows::Rows;
+
+use crate::error::{ImageError, Limits};
+use crate::format::{Format, ImageInfo};
+use crate::orient;
+use crate::samples::{Pixels, Raw, Stored};
+
+/// The work of opening a strip or tile, as bytes.
+const CHUNK_WORK: u64 = 2048;
+
+/// The orientation in a block of EXIF, if it has one.
+pub(crate) fn orientation_of_exif(bytes: &[u8]) -> Option<u64> {
+    File::new(bytes)?.first()?.values(layout::ORIENTATION)?.orientation()
+}
+
+/// Pages.
+pub(crate) fn pages(bytes: &[u8]) -> u32 {
+    File::new(bytes).map_or(0, |file| file.directories().count() as u32)
+}
+
+/// What the directory of a page says, as long as it is a picture.
+pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
+    let (file, directory) = open(bytes, 1)?;
+    layout::check_raw(&file, &directory)?;
+    let layout::Head { width, height, samples, sample, orientation } = layout::head(&directory)?;
+    let (width, height) = if orient::swaps_sides(orientation) { (height, width) } else { (width, height) };
+    let format = Format::Tiff.id();
+    Ok(ImageInfo { width, height, channels: samples, format, orientation, sample, pages: pages(bytes) })
+}
+
+/// The samples of a page, the first being 1, and its orientation.
+///
+/// # Errors
+/// Damage, what is not supported, and the limits.
+pub(crate) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<(Raw, u8), ImageError> {
+    let (file, directory) = open(bytes, page)?;
+    if page == 1 {
+        layout::check_raw(&file, &directory)?;
+    }
+    let head = layout::head(&directory)?;
+    limits.check_size(head.width, head.height)?;
+    let layout = Layout::new(file, &directory)?;
+    let stored = Stored::for_type(layout.sample).ok_or_else(|| damaged("it has samples of an unknown type"))?;
+    let pixels = Pixels {
+        width: layout.width,
+        height: layout.height,
+        stored,
+        bits: layout.sample.bits.max(8),
+        colours: layout.colours.clone(),
+        alpha: layout.alpha.is_some(),
+        premultiplied: layout.premultiplied,
+        inverted: layout.inverted,
+    };
+    limits.check_work("TIFF", bytes.len(), work(&layout, &pixels, head.orientation))?;
+    let mut raw = Raw::new(pixels)?;
+    read(&layout, &mut raw)?;
+    Ok((raw, head.orientation))
+}
+
+/// The colour profile of the first page.
+pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    const PROFILE: u16 = 34675;
+    Some(File::new(bytes)?.first()?.values(PROFILE)?.bytes().to_vec())
+}
+
+fn open(bytes: &[u8], page: usize) -> Result<(File<'_>, directory::Directory<'_>), ImageError> {
+    let file = File::new(bytes).ok_or_else(|| damaged("its beginning is wrong"))?;
+    let directory = file.directories().nth(page - 1).ok_or_else(|| damaged("it has no directory"))?;
+    Ok((file, directory))
+}
+
+/// Bytes that decoding holds, or that pass through it.
+fn work(layout: &Layout<'_>, pixels: &Pixels, orientation: u8) -> u64 {
+    let chunks = &layout.chunks;
+    let full = layout.shape(0);
+    let planes = if layout.planar { layout.samples as u64 } else { 1 };
+    let row_bytes = u64::from(chunks.across) * full.row_bytes as u64;
+    let rows = match layout.subsampling {
+        Some([_, v]) => u64::from(layout.height).div_ceil(v as u64),
+        None => u64::from(layout.height),
+    };
+    let count = u64::from(chunks.across) * u64::from(chunks.down) * planes;
+    let through = rows.saturating_mul(row_bytes).saturating_mul(planes).saturating_add(count * CHUNK_WORK);
+    // What is decoded as a whole, with the coefficients that it may take.
+    let whole = match layout.compression {
+        Compression::Jpeg | Compression::WebP => 3 * full.row_bytes as u64 * u64::from(full.full_rows),
+        _ => full.row_bytes as u64,
+    };
+    through.max(pixels.work(orientation).saturating_add(whole))
+}
+
+/// Reads all chunks.
+fn read(layout: &Layout<'_>, raw: &mut Raw) -> Result<(), ImageError> {
+    let channels = raw.pixels.colours.channels();
+    // Which sample of the file is which channel of the picture.
+    let wanted: Vec<usize> = (0..channels).chain(layout.alpha).collect();
+    let planes: Vec<(usize, Vec<(usize, usize)>)> = match layout.planar {
+        true => wanted.iter().enumerate().map(|(channel, &sample)| (sample, vec![(0, channel)])).collect(),
+        false => vec![(0, wanted.iter().enumerate().map(|(channel, &sample)| (sample, channel)).collect())],
+    };
+    let mut rows = Rows::new(layout, &raw.pixels);
+    for (plane, channels) in planes {
+        for down in 0..layout.chunks.down {
+            for across in 0..layout.chunks.across {
+                let index = (plane * layout.chunks.down as usize + down as usize) * layout.chunks.across as usize;
+                let index = index + across as usize;
+                let Some(bytes) = layout.chunk(index)? else { continue };
+                let shape = layout.shape(down);
+                let failed = |error: std::io::Error| damaged(format!("strip or tile {index}: {error}"));
+                let reversed: Vec<u8>;
+                let bytes = match layout.reversed_bits {
+                    true => {
+                        reversed = bytes.iter().map(|byte| byte.reverse_bits()).collect();
+                        &reversed
+                    }
+                    false => bytes,
+                };
+                let mut chunk = Chunk::open(layout.compression, bytes, layout.tables, shape).map_err(failed)?;
+                let left = across * layout.chunks.width;
+                let width = layout.chunks.width.min(layout.width - left);
+                let top = down * layout.chunks.height;
+                rows.read(&mut chunk, shape, &channels, raw.samples_mut(), [left, top], width).map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
+}
