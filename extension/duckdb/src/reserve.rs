@@ -100,7 +100,7 @@ fn reserve() -> Option<usize> {
     let (access, kind) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANON);
     // SAFETY: a new mapping, which nothing can read or write.
     let place = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, kind, -1, 0) };
-    (place != libc::MAP_FAILED).then(|| place.addr())
+    (place != libc::MAP_FAILED).then(|| place.expose_provenance())
 }
 
 #[cfg(unix)]
