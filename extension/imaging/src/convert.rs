@@ -3,7 +3,7 @@
 //! Of 8 bits, as Pillow's `Image.convert("RGB")`: alpha is dropped, not blended; grey is replicated. What has more is
 //! first brought to 8 bits, by [`Range`].
 
-use crate::error::ImageError;
+use crate::range::{Level, Number, extremes, full};
 use crate::samples::{Pixels, RGB, Range, Stored};
 
 /// Pixels that are worked on at a time: what they become is written over where they were.
@@ -74,6 +74,9 @@ pub(crate) fn to_rgb(pixels: &Pixels, range: Range, buffer: &mut [u8], start: us
         (Colours::Rgb, Stored::U8, 4) if !pixels.premultiplied && !pixels.inverted => {
             in_place(pixels, buffer, start, |block, out| each::<4>(block, out, |&[r, g, b, _]| [r, g, b]));
         }
+        (Colours::Palette(colours), Stored::U8, 1) => {
+            in_place(pixels, buffer, start, |block, out| each::<1>(block, out, |&[index]| colours[usize::from(index)]));
+        }
         (Colours::Cmyk, Stored::U8, 4) => {
             in_place(pixels, buffer, start, |block, out| each::<4>(block, out, |&inks| cmyk(inks)));
         }
@@ -103,70 +106,6 @@ pub(crate) fn alpha(pixels: &Pixels, samples: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Grey or colours, and alpha, as levels of 16 bits in the byte order of the machine: those of 9 to 16 bits as they are,
-/// others from the lowest to the highest.
-///
-/// # Errors
-/// [`ImageError::NoMemory`].
-pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, ImageError> {
-    fn levels<T: Number, const N: usize>(
-        pixels: &Pixels,
-        samples: &[u8],
-        read: impl Fn(&[u8; N]) -> T,
-    ) -> Result<Vec<u8>, ImageError> {
-        let (least, most) = match pixels.stored {
-            Stored::U16 => (0.0, 65535.0),
-            _ => extremes(pixels, samples, &read),
-        };
-        let level = Level::between(least, most, 65535.0);
-        let highest = if pixels.stored == Stored::U16 { u16::MAX >> (16 - pixels.bits) } else { u16::MAX };
-        let (channels, colours) = (pixels.channels(), pixels.colours.channels());
-        let mut out = crate::samples::zeroed(samples.len() / N * 2)?;
-        for (index, (out, sample)) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples.as_chunks::<N>().0).enumerate()
-        {
-            let value = read(sample).value();
-            *out = match (index % channels < colours, pixels.stored) {
-                (false, Stored::F32 | Stored::F64) => (value.clamp(0.0, 1.0) * 65535.0).round() as u16,
-                (true, _) if pixels.inverted => highest.saturating_sub(level.of(value) as u16),
-                _ => level.of(value) as u16,
-            }
-            .to_ne_bytes();
-        }
-        Ok(out)
-    }
-    match pixels.stored {
-        Stored::U8 => levels(pixels, samples, |&bytes| u8::from_ne_bytes(bytes)),
-        Stored::I8 => levels(pixels, samples, |&bytes| i8::from_ne_bytes(bytes)),
-        Stored::U16 => levels(pixels, samples, |&bytes| u16::from_ne_bytes(bytes)),
-        Stored::I16 => levels(pixels, samples, |&bytes| i16::from_ne_bytes(bytes)),
-        Stored::U32 => levels(pixels, samples, |&bytes| u32::from_ne_bytes(bytes)),
-        Stored::I32 => levels(pixels, samples, |&bytes| i32::from_ne_bytes(bytes)),
-        Stored::U64 => levels(pixels, samples, |&bytes| u64::from_ne_bytes(bytes)),
-        Stored::I64 => levels(pixels, samples, |&bytes| i64::from_ne_bytes(bytes)),
-        Stored::F32 => levels(pixels, samples, |&bytes| f32::from_ne_bytes(bytes)),
-        Stored::F64 => levels(pixels, samples, |&bytes| f64::from_ne_bytes(bytes)),
-    }
-}
-
-/// A number that samples are.
-trait Number: Copy {
-    /// The same, or nearly.
-    fn value(self) -> f64;
-}
-
-macro_rules! number {
-    ($($type:ty),*) => {
-        $(impl Number for $type {
-            #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "lossless for some")]
-            fn value(self) -> f64 {
-                self as f64
-            }
-        })*
-    };
-}
-
-number!(u8, u16, u32, u64, i8, i16, i32, i64, f32, f64);
-
 /// Levels by the range of the samples.
 fn numbers<T: Number, const N: usize>(
     pixels: &Pixels,
@@ -191,82 +130,35 @@ fn numbers<T: Number, const N: usize>(
     general(pixels, buffer, start, |bytes| level.of(read(bytes).value()) as u8);
 }
 
-/// The lowest and the highest finite value of all colours; zeros where there is none.
-fn extremes<T: Number, const N: usize>(pixels: &Pixels, samples: &[u8], read: &impl Fn(&[u8; N]) -> T) -> (f64, f64) {
-    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
-    let mut see = |samples: &[u8]| {
-        for value in
-            samples.as_chunks::<N>().0.iter().map(|bytes| read(bytes).value()).filter(|value| value.is_finite())
-        {
-            least = least.min(value);
-            most = most.max(value);
-        }
-    };
-    match pixels.alpha {
-        false => see(samples),
-        true => samples.chunks_exact(pixels.stride()).for_each(|pixel| see(&pixel[..pixels.colours.channels() * N])),
-    }
-    if least <= most { (least, most) } else { (0.0, 0.0) }
-}
-
-/// A linear map of values to levels from 0 on.
-struct Level {
-    /// Half the lowest value, for the difference of two numbers need not be one.
-    least: f64,
-    /// Half the difference of the highest and the lowest.
-    span: f64,
-    highest: f64,
-}
-
-impl Level {
-    fn between(least: f64, most: f64, highest: f64) -> Self {
-        Self { least: least / 2.0, span: most / 2.0 - least / 2.0, highest }
-    }
-
-    /// A whole number from 0 to the highest level; NaN is 0.
-    fn of(&self, value: f64) -> u32 {
-        // `min` would take NaN for the highest.
-        if self.span <= 0.0 || value.is_nan() {
-            return 0;
-        }
-        // Divided last, so that a half is exactly one, but for spans that this would make infinite.
-        let part = (value / 2.0 - self.least) * self.highest / self.span;
-        let part = if part.is_finite() { part } else { (value / 2.0 - self.least) / self.span * self.highest };
-        (part + 0.5).min(self.highest) as u32
-    }
-}
-
-/// The level of a sample in the full range of its type.
-fn full(pixels: &Pixels, sample: &[u8]) -> u8 {
-    fn array<const N: usize>(sample: &[u8]) -> [u8; N] {
-        sample.first_chunk().copied().unwrap_or([0; N])
-    }
-    let bits = u32::from(pixels.bits);
-    let unit = |value: f64| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
-    match pixels.stored {
-        Stored::U8 => array::<1>(sample)[0],
-        Stored::U16 => (u16::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
-        Stored::U32 => (u32::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
-        Stored::U64 => (u64::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
-        // The lowest is 0.
-        Stored::I8 => (i8::from_ne_bytes(array(sample)) as u8) ^ 0x80,
-        Stored::I16 => ((i16::from_ne_bytes(array(sample)) >> 8) as u8) ^ 0x80,
-        Stored::I32 => ((i32::from_ne_bytes(array(sample)) >> 24) as u8) ^ 0x80,
-        Stored::I64 => ((i64::from_ne_bytes(array(sample)) >> 56) as u8) ^ 0x80,
-        Stored::F32 => unit(f32::from_ne_bytes(array(sample)).into()),
-        Stored::F64 => unit(f64::from_ne_bytes(array(sample))),
-    }
-}
-
 /// Pixels of any shape, whose samples `level` reads.
 fn general<const N: usize>(pixels: &Pixels, buffer: &mut [u8], start: usize, level: impl Fn(&[u8; N]) -> u8) {
-    let (stride, colours) = (pixels.stride(), pixels.colours.channels());
-    in_place(pixels, buffer, start, |block, out| {
+    let stride = pixels.stride();
+    let read = |pixel: &[u8], channel: usize| pixel[channel * N..].first_chunk().map_or(0, &level);
+    let run = |buffer: &mut [u8], rgb: &dyn Fn(&[u8], &mut [[u8; 3]])| in_place(pixels, buffer, start, rgb);
+    match &pixels.colours {
+        _ if pixels.inverted || pixels.premultiplied => (),
+        Colours::Grey => {
+            return run(buffer, &|block, out| {
+                for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
+                    *rgb = [read(pixel, 0); 3];
+                }
+            });
+        }
+        Colours::Rgb => {
+            return run(buffer, &|block, out| {
+                for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
+                    *rgb = [read(pixel, 0), read(pixel, 1), read(pixel, 2)];
+                }
+            });
+        }
+        _ => (),
+    }
+    let colours = pixels.colours.channels();
+    run(buffer, &|block, out| {
         for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
-            let samples = pixel.as_chunks::<N>().0;
             let mut levels = [0u8; 4];
-            for (value, sample) in levels.iter_mut().zip(&samples[..colours]) {
-                *value = level(sample);
+            for (channel, value) in levels.iter_mut().enumerate().take(colours) {
+                *value = read(pixel, channel);
             }
             let [a, b, c, _] = levels;
             *rgb = match &pixels.colours {

@@ -1,5 +1,6 @@
 //! GIF, by the `gif` crate: frames of colour numbers on a canvas.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use gif::{ColorOutput, DecodeOptions, DisposalMethod, MemoryLimit};
@@ -10,7 +11,7 @@ use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, SampleType};
 use crate::samples::{Pixels, Raw, Stored, zeroed};
 
-type Decoder<'a> = gif::Decoder<Cursor<&'a [u8]>>;
+type Decoder<'a> = gif::Decoder<Cursor<Cow<'a, [u8]>>>;
 
 /// What the header says, and how many frames follow.
 pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
@@ -152,7 +153,22 @@ fn open(bytes: &[u8]) -> Result<Decoder<'_>, ImageError> {
     options.set_color_output(ColorOutput::Indexed);
     // Frames are read into memory that is given.
     options.set_memory_limit(MemoryLimit::Bytes(std::num::NonZeroU64::MAX));
-    options.read_info(Cursor::new(bytes)).map_err(translate)
+    options.read_info(Cursor::new(with_palette(bytes))).map_err(translate)
+}
+
+/// The file with levels of grey as its colours if it has none for all frames, which is how frames without any are shown.
+fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes.split_at_checked(13) {
+        Some((head, rest)) if head[10] & 0x80 == 0 => {
+            let mut whole = Vec::with_capacity(bytes.len() + 768);
+            whole.extend_from_slice(head);
+            whole[10] |= 0x87;
+            whole.extend((0..=255u8).flat_map(|level| [level; 3]));
+            whole.extend_from_slice(rest);
+            Cow::Owned(whole)
+        }
+        _ => Cow::Borrowed(bytes),
+    }
 }
 
 fn next(decoder: &mut Decoder<'_>) -> Result<Option<Frame>, ImageError> {
@@ -175,7 +191,7 @@ fn canvas(decoder: &Decoder<'_>, frame: &Frame) -> [u32; 2] {
     ]
 }
 
-/// The colours of the frame that is about to be read; levels of grey where there are none.
+/// The colours of the frame that is about to be read; levels of grey behind them.
 fn palette(decoder: &Decoder<'_>) -> Box<[[u8; 3]; 256]> {
     let mut colours = Box::new(std::array::from_fn(|index| [index as u8; 3]));
     let given = decoder.palette().unwrap_or_default();

@@ -3,6 +3,8 @@
 
 mod structure;
 
+use std::borrow::Cow;
+
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -29,8 +31,10 @@ type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let structure = Structure::head(bytes);
     structure.check_supported()?;
+    let bytes = &adapted(bytes, &structure);
     let (mut decoder, width, height) = open(bytes, &Limits::none(), true)?;
-    let channels = u32::try_from(color(&mut decoder)?.num_components()).unwrap_or(0);
+    color(&mut decoder)?;
+    let channels = structure.channels();
     let orientation = orientation(&structure);
     let (width, height) = if orient::swaps_sides(orientation) { (height, width) } else { (width, height) };
     let format = Format::Jpeg.id();
@@ -39,14 +43,15 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
 
 /// The colour profile.
 pub(crate) fn profile(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, ImageError> {
-    Ok(open(bytes, limits, true)?.0.icc_profile())
+    Ok(open(&adapted(bytes, &Structure::head(bytes)), limits, true)?.0.icc_profile())
 }
 
 /// The pixels, and the orientation.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageError> {
     let structure = Structure::of(bytes);
     structure.check_supported()?;
-    let (mut decoder, width, height) = open(bytes, limits, true)?;
+    let adapted = adapted(bytes, &structure);
+    let (mut decoder, width, height) = open(&adapted, limits, true)?;
     let orientation = orientation(&structure);
     let (output, colours) = match color(&mut decoder)? {
         // Grey is replicated here rather than there, which writes a third of the bytes.
@@ -75,6 +80,22 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageEr
         return Err(damaged("the end-of-image marker is missing"));
     }
     Ok((raw, orientation))
+}
+
+/// The same file, so that the decoder sees the colours that libjpeg sees. It rarely has to be another.
+fn adapted<'a>(bytes: &'a [u8], structure: &Structure<'_>) -> Cow<'a, [u8]> {
+    match structure.colours() {
+        None => Cow::Borrowed(bytes),
+        Some((Some(at), transform)) => {
+            let mut bytes = bytes.to_vec();
+            bytes[at] = transform;
+            Cow::Owned(bytes)
+        }
+        Some((None, transform)) => {
+            let segment = [&b"\xff\xee\0\x0eAdobe\0d\0\0\0\0"[..], &[transform]].concat();
+            Cow::Owned([&bytes[..2], &segment, &bytes[2..]].concat())
+        }
+    }
 }
 
 fn orientation(structure: &Structure<'_>) -> u8 {

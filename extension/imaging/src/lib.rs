@@ -23,6 +23,7 @@ mod metadata;
 mod orient;
 mod page;
 mod picture;
+mod range;
 mod recognise;
 mod resize;
 mod samples;

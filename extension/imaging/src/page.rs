@@ -3,13 +3,13 @@
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-use crate::convert::{self, Colours};
+use crate::convert::Colours;
 use crate::decode::{self, guarded};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::picture::Picture;
 use crate::samples::{Raw, Stored};
-use crate::{coded, gif, orient, tiff};
+use crate::{coded, gif, orient, range, tiff};
 
 /// Page `number` of a picture, counted from 1, upright, as a PNG: samples of 8 bits, and grey and colours of 16, as they
 /// are; any other number stretched to 16 bits, from the lowest in the page to the highest. Of other animations than GIF
@@ -60,7 +60,7 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
         };
         return Picture { rgb, alpha, grey, profile: None, format }.encode(format);
     }
-    let levels = convert::to_16(&pixels, raw.samples())?;
+    let levels = range::to_16(&pixels, raw.samples())?;
     let size = [pixels.width, pixels.height];
     let (levels, color) = match pixels.channels() {
         1 => (orient::turned::<2>(levels, size, orientation)?, ExtendedColorType::L16),

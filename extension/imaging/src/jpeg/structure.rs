@@ -16,6 +16,10 @@ pub(super) struct Structure<'a> {
     /// Whether there is an end of the image behind its first scan. Before it, thumbnails may have one of their own.
     pub has_end: bool,
     frame: Option<Frame>,
+    /// Whether there is a segment of JFIF.
+    jfif: bool,
+    /// The transform in Adobe's segment, and where in the file it stands.
+    adobe: Option<(u8, usize)>,
     /// Visits of blocks, over all scans.
     visits: u64,
     scans: u32,
@@ -65,14 +69,17 @@ impl<'a> Structure<'a> {
             }
             let Some(length) = rest.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length))) else { break };
             let Some(segment) = rest.get(2..length.max(2)) else { break };
-            found.segment(marker, segment);
+            found.segment(marker, segment, bytes.len() - rest.len() + 2);
             rest = &rest[length.max(2)..];
         }
         found
     }
 
-    fn segment(&mut self, marker: u8, segment: &'a [u8]) {
+    /// Takes in a segment that stands `at` in the file.
+    fn segment(&mut self, marker: u8, segment: &'a [u8], at: usize) {
         match marker {
+            0xe0 if segment.starts_with(b"JFIF\0") => self.jfif = true,
+            0xee if segment.starts_with(b"Adobe") && segment.len() >= 12 => self.adobe = Some((segment[11], at + 11)),
             0xe1 if self.scans == 0 => {
                 if segment.starts_with(b"Exif\0\0") {
                     self.exif = self.exif.or(Some(segment));
@@ -110,6 +117,28 @@ impl<'a> Structure<'a> {
             (None, 8) => Ok(()),
             (None, precision) => Err(unsupported(format!("samples of {precision} bits"))),
         }
+    }
+
+    /// Components of a pixel.
+    pub(super) fn channels(&self) -> u32 {
+        self.frame.as_ref().map_or(0, |frame| frame.components.len() as u32)
+    }
+
+    /// What has to be changed for zune-jpeg to see the colours that libjpeg sees: which byte of Adobe's segment, and what
+    /// it has to be; or a segment that is missing, as `None`.
+    ///
+    /// Three components are YCbCr if there is a segment of JFIF; else by Adobe's transform, 0 for RGB and anything but 1
+    /// taken for 1; else RGB if they are called so. Four are CMYK without Adobe's segment or with 0 in it, else YCCK.
+    pub(super) fn colours(&self) -> Option<(Option<usize>, u8)> {
+        let names: Vec<u8> = self.frame.as_ref()?.components.iter().map(|component| component.id).collect();
+        let (wanted, place) = match (names.as_slice(), self.adobe) {
+            ([_, _, _], Some((_, at))) if self.jfif => (1, Some(at)),
+            ([_, _, _], Some((transform, at))) => (transform.min(1), Some(at)),
+            (b"RGB", None) if !self.jfif => (0, None),
+            ([_, _, _, _], Some((transform, at))) => (if transform == 0 { 0 } else { 2 }, Some(at)),
+            _ => return None,
+        };
+        (self.adobe.map(|(transform, _)| transform) != Some(wanted)).then_some((place, wanted))
     }
 
     /// Bytes that the coefficients of the whole picture take, where the decoder has to keep them.

@@ -200,6 +200,17 @@ impl Rows {
         convert: impl Fn(u32) -> [u8; M],
     ) {
         let bits = usize::from(bits);
+        if (samples, self.channels) == (1, 1) && 8 % bits == 0 && M == 1 {
+            let mask = (1u16 << bits) as u8 - 1;
+            let levels: Vec<[u8; M]> = (0..=mask).map(|value| convert(value.into())).collect();
+            let out = out.as_chunks_mut::<M>().0;
+            for (&byte, out) in row.iter().zip(out.chunks_mut(8 / bits)) {
+                for (index, out) in out.iter_mut().enumerate() {
+                    *out = levels[usize::from(byte >> (8 - bits * (index + 1)) & mask)];
+                }
+            }
+            return;
+        }
         for (index, out) in out.as_chunks_mut::<M>().0.chunks_exact_mut(self.channels).enumerate() {
             for &(sample, channel) in channels {
                 out[channel] = convert(take(row, (index * samples + sample) * bits, bits));

@@ -1,0 +1,167 @@
+//! The range of samples: how numbers of any type become levels.
+
+use crate::convert::Colours;
+use crate::error::ImageError;
+use crate::samples::{Pixels, Stored, zeroed};
+
+/// A number that samples are.
+pub(crate) trait Number: Copy {
+    const LOWEST: Self;
+    const HIGHEST: Self;
+
+    /// The same, or nearly.
+    fn value(self) -> f64;
+    /// Whether it is neither NaN nor infinite.
+    fn is_number(self) -> bool;
+    fn lesser(self, other: Self) -> Self;
+    fn greater(self, other: Self) -> Self;
+}
+
+macro_rules! number {
+    ($finite:expr => $($type:ty),*) => {
+        $(impl Number for $type {
+            const LOWEST: Self = <$type>::MIN;
+            const HIGHEST: Self = <$type>::MAX;
+
+            #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "lossless for some")]
+            fn value(self) -> f64 {
+                self as f64
+            }
+
+            fn is_number(self) -> bool {
+                let finite: fn($type) -> bool = $finite;
+                finite(self)
+            }
+
+            fn lesser(self, other: Self) -> Self {
+                self.min(other)
+            }
+
+            fn greater(self, other: Self) -> Self {
+                self.max(other)
+            }
+        })*
+    };
+}
+
+number!(|_| true => u8, u16, u32, u64, i8, i16, i32, i64);
+number!(|value| value.is_finite() => f32, f64);
+
+/// The lowest and the highest finite value of all colours; zeros where there is none.
+pub(crate) fn extremes<T: Number, const N: usize>(
+    pixels: &Pixels,
+    samples: &[u8],
+    read: &impl Fn(&[u8; N]) -> T,
+) -> (f64, f64) {
+    let see = |(least, most): (T, T), samples: &[u8]| {
+        samples.as_chunks::<N>().0.iter().map(read).fold((least, most), |(least, most), value| {
+            match value.is_number() {
+                true => (least.lesser(value), most.greater(value)),
+                false => (least, most),
+            }
+        })
+    };
+    let colours = pixels.colours.channels() * N;
+    let none = (T::HIGHEST, T::LOWEST);
+    let (least, most) = match pixels.alpha {
+        false => see(none, samples),
+        true => samples.chunks_exact(pixels.stride()).fold(none, |found, pixel| see(found, &pixel[..colours])),
+    };
+    let (least, most) = (least.value(), most.value());
+    if least <= most { (least, most) } else { (0.0, 0.0) }
+}
+
+/// A linear map of values to levels from 0 on.
+pub(crate) struct Level {
+    /// Half the lowest value, for the difference of two numbers need not be one.
+    least: f64,
+    /// Half the difference of the highest and the lowest.
+    span: f64,
+    highest: f64,
+}
+
+impl Level {
+    pub(crate) fn between(least: f64, most: f64, highest: f64) -> Self {
+        Self { least: least / 2.0, span: most / 2.0 - least / 2.0, highest }
+    }
+
+    /// A whole number from 0 to the highest level; NaN is 0.
+    pub(crate) fn of(&self, value: f64) -> u32 {
+        // `min` would take NaN for the highest.
+        if self.span <= 0.0 || value.is_nan() {
+            return 0;
+        }
+        // Divided last, so that a half is exactly one, but for spans that this would make infinite.
+        let part = (value / 2.0 - self.least) * self.highest / self.span;
+        let part = if part.is_finite() { part } else { (value / 2.0 - self.least) / self.span * self.highest };
+        (part + 0.5).min(self.highest) as u32
+    }
+}
+
+/// The level of a sample in the full range of its type.
+pub(crate) fn full(pixels: &Pixels, sample: &[u8]) -> u8 {
+    fn array<const N: usize>(sample: &[u8]) -> [u8; N] {
+        sample.first_chunk().copied().unwrap_or([0; N])
+    }
+    let bits = u32::from(pixels.bits);
+    let unit = |value: f64| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+    match pixels.stored {
+        Stored::U8 => array::<1>(sample)[0],
+        Stored::U16 => (u16::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
+        Stored::U32 => (u32::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
+        Stored::U64 => (u64::from_ne_bytes(array(sample)) >> (bits - 8)) as u8,
+        // The lowest is 0.
+        Stored::I8 => (i8::from_ne_bytes(array(sample)) as u8) ^ 0x80,
+        Stored::I16 => ((i16::from_ne_bytes(array(sample)) >> 8) as u8) ^ 0x80,
+        Stored::I32 => ((i32::from_ne_bytes(array(sample)) >> 24) as u8) ^ 0x80,
+        Stored::I64 => ((i64::from_ne_bytes(array(sample)) >> 56) as u8) ^ 0x80,
+        Stored::F32 => unit(f32::from_ne_bytes(array(sample)).into()),
+        Stored::F64 => unit(f64::from_ne_bytes(array(sample))),
+    }
+}
+
+/// Grey or colours, and alpha, as levels of 16 bits in the byte order of the machine: those of 9 to 16 bits as they are,
+/// others from the lowest to the highest.
+///
+/// # Errors
+/// [`ImageError::NoMemory`].
+pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, ImageError> {
+    fn levels<T: Number, const N: usize>(
+        pixels: &Pixels,
+        samples: &[u8],
+        read: impl Fn(&[u8; N]) -> T,
+    ) -> Result<Vec<u8>, ImageError> {
+        let (least, most) = match pixels.stored {
+            Stored::U16 => (0.0, 65535.0),
+            _ => extremes(pixels, samples, &read),
+        };
+        let level = Level::between(least, most, 65535.0);
+        let highest = if pixels.stored == Stored::U16 { u16::MAX >> (16 - pixels.bits) } else { u16::MAX };
+        debug_assert!(matches!(pixels.colours, Colours::Grey | Colours::Rgb));
+        let (channels, colours) = (pixels.channels(), pixels.colours.channels());
+        let mut out = zeroed(samples.len() / N * 2)?;
+        for (index, (out, sample)) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples.as_chunks::<N>().0).enumerate()
+        {
+            let value = read(sample).value();
+            *out = match (index % channels < colours, pixels.stored) {
+                (false, Stored::F32 | Stored::F64) => (value.clamp(0.0, 1.0) * 65535.0).round() as u16,
+                (true, _) if pixels.inverted => highest.saturating_sub(level.of(value) as u16),
+                _ => level.of(value) as u16,
+            }
+            .to_ne_bytes();
+        }
+        Ok(out)
+    }
+    match pixels.stored {
+        Stored::U8 => levels(pixels, samples, |&bytes| u8::from_ne_bytes(bytes)),
+        Stored::I8 => levels(pixels, samples, |&bytes| i8::from_ne_bytes(bytes)),
+        Stored::U16 => levels(pixels, samples, |&bytes| u16::from_ne_bytes(bytes)),
+        Stored::I16 => levels(pixels, samples, |&bytes| i16::from_ne_bytes(bytes)),
+        Stored::U32 => levels(pixels, samples, |&bytes| u32::from_ne_bytes(bytes)),
+        Stored::I32 => levels(pixels, samples, |&bytes| i32::from_ne_bytes(bytes)),
+        Stored::U64 => levels(pixels, samples, |&bytes| u64::from_ne_bytes(bytes)),
+        Stored::I64 => levels(pixels, samples, |&bytes| i64::from_ne_bytes(bytes)),
+        Stored::F32 => levels(pixels, samples, |&bytes| f32::from_ne_bytes(bytes)),
+        Stored::F64 => levels(pixels, samples, |&bytes| f64::from_ne_bytes(bytes)),
+    }
+}
