@@ -32,7 +32,7 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with duckdb_sam.interruptible(con):
             con.execute("CREATE TABLE masks AS SELECT sam_annotate('nano', image, [0.5, 0.5]) FROM photos")
 
-    ``sam_cancel()`` stops the calls of all connections of the process. Under ``TRY()`` DuckDB takes the cancellation
+    ``sam_cancel()`` stops the calls of all connections of the database. Under ``TRY()`` DuckDB takes the cancellation
     for the failure of a row and goes on to the end of the vector. Signals reach the main thread only: in another one
     this does nothing.
     """

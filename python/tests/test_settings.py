@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
+from pathlib import Path
 
 import duckdb
 import pytest
 
 import duckdb_sam
 from conftest import PHOTOS, ROOT
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# A PNG of 3000 x 1000 pixels, as far as its header says.
+PNG_HEADER = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 3000, 1000, 8, 2, 0, 0, 0))
 
 SCRIPT = """
 import json, sys
@@ -92,7 +102,7 @@ print(con.execute("SELECT name FROM sam_load('nano')").fetchall(), con.execute("
         "[('nano',)]",
         "Invalid Input Error: sam_load: model 'extension/model/assets/nano.safetensors' would be read from a file, and "
         "external_access of sam_configure is off; use 'nano', which is built in",
-        "Invalid Input Error: sam_configure: external_access is off, and stays off as long as the process runs",
+        "Invalid Input Error: sam_configure: external_access is off in this database, and stays off",
         "[('nano',)] []",
     ]
 
@@ -104,3 +114,91 @@ def test_databases_differ_in_external_access() -> None:
         with pytest.raises(duckdb.InvalidInputException, match="enable_external_access is off"):
             closed.execute(query)
         assert open_.execute(query).fetchone() == ("nano",)
+
+
+BAD = "SELECT sam_annotate('nano', 'no picture'::BLOB, [0.5, 0.5]) IS NULL"
+
+
+def value(con: duckdb.DuckDBPyConnection, setting: str) -> str:
+    return con.execute("SELECT value FROM sam_configure() WHERE setting = ?", [setting]).fetchone()[0]
+
+
+def messages(con: duckdb.DuckDBPyConnection) -> list[str]:
+    return [message[:25] for (message,) in con.execute("SELECT message FROM sam_errors()").fetchall()]
+
+
+def test_databases_have_settings_and_errors_of_their_own() -> None:
+    with duckdb_sam.connect() as one, duckdb_sam.connect() as other:
+        one.execute("CALL sam_configure(on_error := 'null', image_megapixels := 3, external_access := false)")
+        assert one.execute(BAD).fetchone() == (True,)
+        assert one.cursor().execute(BAD).fetchone() == (True,)
+        with pytest.raises(duckdb.InvalidInputException, match="not a picture"):
+            other.execute(BAD)
+        assert messages(one) == ["not a picture that can be"] * 2
+        assert messages(other) == []
+        counted = "SELECT value FROM sam_stats() WHERE counter = 'errors'"
+        assert [con.execute(counted).fetchone()[0] for con in (one, other)] == [2, 0]
+        assert [value(con, "image_megapixels") for con in (one, other)] == ["3", "100"]
+        assert other.execute("SELECT name FROM sam_load('extension/model/assets/nano.safetensors')").fetchone()
+        # What is the process's, all see.
+        threads = value(other, "threads")
+        one.execute("CALL sam_configure(threads := 3)")
+        assert value(other, "threads") == "3"
+        one.execute(f"CALL sam_configure(threads := {threads})")
+
+
+def test_models_are_found_where_their_database_says(tmp_path: Path) -> None:
+    (tmp_path / "mine.safetensors").write_bytes((ROOT / "extension/model/assets/nano.safetensors").read_bytes())
+    with duckdb_sam.connect() as one, duckdb_sam.connect() as other:
+        one.execute("SET sam_model_dir = ?", [str(tmp_path)])
+        other.execute("CALL sam_configure(model_dir := '~/nowhere')")
+        assert one.execute("SELECT sam_model_info('mine').name").fetchone() == ("mine",)
+        with pytest.raises(duckdb.InvalidInputException, match="unknown model 'mine'"):
+            other.execute("SELECT sam_model_info('mine').name")
+        assert one.execute("CALL sam_unload('mine')").fetchone() == (True,)
+
+
+def test_set_is_for_a_connection_and_set_global_for_the_database() -> None:
+    with duckdb_sam.connect() as con:
+        other = con.cursor()
+        con.execute("SET sam_on_error = 'null'")
+        assert (value(con, "on_error"), value(other, "on_error")) == ("null", "fail")
+        assert con.execute(BAD).fetchone() == (True,)
+        with pytest.raises(duckdb.InvalidInputException, match="not a picture"):
+            other.execute(BAD)
+        listed = "SELECT value FROM duckdb_settings() WHERE name = 'sam_on_error'"
+        assert [it.execute(listed).fetchone() for it in (con, other)] == [("null",), (None,)]
+        con.execute("RESET sam_on_error")
+        other.execute("SET GLOBAL sam_on_error = 'null'")
+        assert (value(con, "on_error"), value(con.cursor(), "on_error")) == ("null", "null")
+        con.execute("SET sam_image_megapixels = 2")
+        with pytest.raises(duckdb.InvalidInputException, match="the limit is 2000000"):
+            con.execute("SELECT image_thumbnail(?, 10)", [PNG_HEADER])
+        assert value(other, "image_megapixels") == "100"
+
+
+def test_what_set_gives_is_checked_and_has_precedence() -> None:
+    with duckdb_sam.connect() as con:
+        con.execute("SET sam_on_error = 'never'")
+        text = "sam_on_error = 'never' is unknown; it is 'fail' or 'null'"
+        for query, function in ((BAD, "sam_annotate"), ("FROM sam_stats()", "sam_stats")):
+            with pytest.raises(duckdb.BinderException, match=f"{function}: {text}"):
+                con.execute(query)
+        con.execute("SET sam_on_error = 'fail'")
+        with pytest.raises(duckdb.InvalidInputException, match="RESET sam_on_error first"):
+            con.execute("CALL sam_configure(on_error := 'null')")
+        con.execute("RESET sam_on_error")
+        con.execute("CALL sam_configure(on_error := 'null')")
+        assert con.execute(BAD).fetchone() == (True,)
+        with pytest.raises(duckdb.Error, match="INT64"):
+            con.execute("SET sam_image_side = 'wide'")
+
+
+def test_locked_settings_stay() -> None:
+    with duckdb_sam.connect() as con:
+        con.execute("SET lock_configuration = true")
+        with pytest.raises(duckdb.InvalidInputException, match="locked by lock_configuration"):
+            con.execute("CALL sam_configure(memo_mb := 10)")
+        with pytest.raises(duckdb.Error, match="locked"):
+            con.execute("SET sam_on_error = 'null'")
+        assert value(con, "on_error") == "fail"

@@ -5,7 +5,8 @@
 //! an older release is shorter. The bindings are generated for one release and know *all* its entries, so we copy
 //! the band into a table of that size. The entries beyond the band are empty in it: to call one of them is a
 //! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
-//! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`.
+//! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`
+//! and, for settings, in `engine/registry.rs`.
 
 use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi, silence_panics};
 use crate::failure::{Failure, Result};
@@ -35,6 +36,7 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_union_type) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_array_vector_get_child) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_struct_type_child_name) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_config_option) == 423 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_client_context_get_config_option) == 431 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_scalar_function_set_bind_data_copy) == 519 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_table_function_get_client_context) == 531 * ENTRY);

@@ -124,12 +124,13 @@ fn size(model: &Loaded, image: &[u8], limits: &Limits) -> Result<(usize, usize)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Access;
     use crate::session::Session;
 
     #[test]
     fn rows_are_grouped_by_content() {
         let session = Session::get().unwrap();
-        let model = session.model("nano", true).unwrap();
+        let model = session.model("nano", Access::default()).unwrap();
         let read =
             |name: &str| std::fs::read(format!("{}/../../test/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let (disc, copy, other) = (read("disc.png"), read("disc.png"), read("disc.webp"));
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn every_row_of_a_bad_picture_fails() {
         let session = Session::get().unwrap();
-        let model = session.model("nano", true).unwrap();
+        let model = session.model("nano", Access::default()).unwrap();
         let bytes = b"no picture".as_slice();
         let mut grouping = Grouping::new(&session.pool(), std::iter::once(bytes)).unwrap();
         for row in 0..2 {

@@ -46,7 +46,7 @@ pub struct Request<'a> {
 /// The work of one vector.
 pub struct Batch<'a> {
     session: &'static Session,
-    tolerance: Tolerance,
+    tolerance: Tolerance<'a>,
     limits: Limits,
     pool: Arc<Pool>,
     call: Call,
@@ -57,9 +57,9 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Groups the rows; `None` is a row without an answer.
-    pub fn new(tolerance: Tolerance, requests: Vec<Option<Request<'a>>>) -> Result<Self> {
+    pub fn new(tolerance: &Tolerance<'a>, requests: Vec<Option<Request<'a>>>) -> Result<Self> {
         let session = tolerance.session();
-        let (settings, pool, call) = (session.settings(), session.pool(), session.running.begin());
+        let (limits, pool, call) = (tolerance.settings().images, session.pool(), tolerance.begin());
         let mut models: HashMap<&str, Arc<Loaded>> = HashMap::new();
         for Request { model, .. } in requests.iter().flatten() {
             if !models.contains_key(model) {
@@ -70,11 +70,11 @@ impl<'a> Batch<'a> {
         let rows = requests.iter().map(|row| row.as_ref().map(|request| (request.model, request.image))).collect();
         for (row, request) in requests.into_iter().enumerate() {
             let Some(Request { model, image, prompt }) = request else { continue };
-            let added = grouping.add(row, &models[model], image, prompt, &settings.images);
+            let added = grouping.add(row, &models[model], image, prompt, &limits);
             tolerance.pass(added, Some(model), Some(image))?;
         }
         let groups = grouping.finish();
-        Ok(Self { session, tolerance, limits: settings.images, pool, call, rows, groups })
+        Ok(Self { session, tolerance: tolerance.clone(), limits, pool, call, rows, groups })
     }
 
     /// The models of the rows; `None` where there is no answer.
@@ -136,7 +136,7 @@ impl<'a> Batch<'a> {
 
 /// What becomes of the rows: of those that failed, the first stops the query, or all are NULL.
 fn pass<T>(
-    tolerance: &Tolerance,
+    tolerance: &Tolerance<'_>,
     rows: &[Option<(&str, &[u8])>],
     answers: Vec<Option<Result<T>>>,
 ) -> Result<Vec<Option<T>>> {

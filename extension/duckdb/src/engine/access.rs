@@ -1,5 +1,5 @@
-//! What the caller of a function may do and take: `enable_external_access` and `memory_limit` of its connection, as far as
-//! the engine tells.
+//! What the caller of a function may do and take: `enable_external_access`, `lock_configuration` and `memory_limit` of its
+//! connection, and what `SET` has given it of our settings, as far as the engine tells.
 //!
 //! It does from DuckDB 1.5.6 on, to a function whose call is being planned. Holding on to the connection until the
 //! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; external
@@ -7,33 +7,55 @@
 
 use super::guard::callback;
 use super::{ffi, version};
+use crate::failure::Result;
+use crate::session::{Database, DatabaseSettings, SETTINGS, Session};
 use std::ffi::{CStr, c_void};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Who calls a function.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller {
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
     /// The function.
     pub function: &'static str,
     /// What it may do.
-    pub terms: Terms,
+    pub terms: &'static Terms,
+    /// Its database.
+    pub database: &'a Database,
 }
 
-/// What a caller may do and take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Caller<'_> {
+    /// The settings that hold for it now.
+    pub fn settings(&self) -> Result<Arc<DatabaseSettings>> {
+        let session = Session::get()?;
+        self.database.state(session).settings(session, &self.terms.given)
+    }
+}
+
+/// What a caller may do and take, and what it has given by `SET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Whether files may be opened; where the engine does not tell, they may.
     pub external_access: bool,
+    /// Whether settings are locked.
+    pub locked: bool,
     /// The bytes that the engine keeps to; `None` where it does not tell, or has no limit.
     pub memory_limit: Option<u64>,
+    /// Settings, by their index in [`SETTINGS`], as texts that they accept.
+    pub given: Vec<(usize, String)>,
 }
 
-impl Terms {
-    /// Where the engine does not tell.
-    const UNKNOWN: Self = Self { external_access: true, memory_limit: None };
+/// Where the engine does not tell.
+static UNKNOWN: Terms = Terms { external_access: true, locked: false, memory_limit: None, given: Vec::new() };
 
-    /// If in doubt.
-    const DENIED: Self = Self { external_access: false, memory_limit: None };
+/// If in doubt.
+static DENIED: Terms = Terms { external_access: false, locked: true, memory_limit: None, given: Vec::new() };
+
+impl Terms {
+    /// Whether `SET` has given the setting that it calls `option`.
+    pub fn gives(&self, option: &CStr) -> bool {
+        self.given.iter().any(|(index, _)| SETTINGS[*index].scope.option() == Some(option))
+    }
 
     /// The bytes that the results of one vector may take of `setting`: with a memory limit at most half of it, for the
     /// engine has to put them somewhere too.
@@ -77,7 +99,7 @@ fn place_of(terms: Terms) -> &'static Terms {
             }
             next = known.next;
         }
-        let mut new = made.take().unwrap_or_else(|| Box::new(Known { terms, next: first }));
+        let mut new = made.take().unwrap_or_else(|| Box::new(Known { terms: terms.clone(), next: first }));
         new.next = first;
         let new = Box::into_raw(new);
         match KNOWN.compare_exchange(first, new, Ordering::AcqRel, Ordering::Acquire) {
@@ -112,23 +134,24 @@ pub(super) unsafe fn ask(handle: ffi::duckdb_scalar_function) {
 ///
 /// # Safety
 /// `info` is that of a call of a function that was given to [`ask`].
-pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> Terms {
+pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> &'static Terms {
     if !is_told() {
-        return Terms::UNKNOWN;
+        return &UNKNOWN;
     }
     // SAFETY: the bind data is NULL or came from `place_of`.
-    unsafe { ffi::duckdb_scalar_function_get_bind_data(info).cast::<Terms>().as_ref() }
-        .copied()
-        .unwrap_or(Terms::DENIED)
+    unsafe { ffi::duckdb_scalar_function_get_bind_data(info).cast::<Terms>().as_ref() }.unwrap_or(&DENIED)
 }
 
 /// The terms of a table function whose call is being planned.
 ///
+/// # Errors
+/// A setting was given a value that it cannot have.
+///
 /// # Safety
 /// `info` is the engine's.
-pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Terms {
+pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Result<&'static Terms> {
     if !is_told() {
-        return Terms::UNKNOWN;
+        return Ok(&UNKNOWN);
     }
     let mut context = std::ptr::null_mut();
     // SAFETY: the entries exist in engines that tell; the context is destroyed by `terms`.
@@ -141,19 +164,20 @@ pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Terms {
 /// # Safety
 /// Called by the engine when a call is planned.
 unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
-    let body = |_: &mut &'static str| {
+    let body = |function: &mut &'static str| {
         let mut context = std::ptr::null_mut();
         // SAFETY: the entries exist in engines that tell. Nobody writes or frees the bind data.
         unsafe {
+            *function = super::scalar::name_of(ffi::duckdb_scalar_function_bind_get_extra_info(info));
             ffi::duckdb_scalar_function_get_client_context(info, &mut context);
-            let terms = std::ptr::from_ref(place_of(terms(context)));
+            let terms = std::ptr::from_ref(terms(context)?);
             ffi::duckdb_scalar_function_set_bind_data(info, terms.cast_mut().cast::<c_void>(), None);
             ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
         }
         Ok(())
     };
-    // Should it fail, there are no terms, and the call may open no files.
-    callback(body, |_| ());
+    // SAFETY: the engine copies the text.
+    callback(body, |text| unsafe { ffi::duckdb_scalar_function_bind_set_error(info, text.as_ptr()) });
 }
 
 /// # Safety
@@ -164,22 +188,35 @@ unsafe extern "C" fn copy(data: *mut c_void) -> *mut c_void {
 
 /// The terms of a connection; destroys the handle.
 ///
+/// # Errors
+/// A setting was given a value that it cannot have.
+///
 /// # Safety
 /// `context` is NULL or a live handle that nobody else destroys.
-unsafe fn terms(mut context: ffi::duckdb_client_context) -> Terms {
+unsafe fn terms(mut context: ffi::duckdb_client_context) -> Result<&'static Terms> {
     if context.is_null() {
-        return Terms::DENIED;
+        return Ok(&DENIED);
     }
     // SAFETY: the handle is live and destroyed once.
-    unsafe {
-        let external_access = setting(context, c"enable_external_access", |value| ffi::duckdb_get_bool(value));
-        let memory_limit = setting(context, c"memory_limit", |value| super::table::text(value));
+    let terms = unsafe {
+        let flag = |name| setting(context, name, |value| ffi::duckdb_get_bool(value));
+        let words = |name| setting(context, name, |value| super::table::text(value)).flatten();
+        let given = SETTINGS.iter().enumerate().filter_map(|(index, setting)| {
+            let name = setting.scope.option()?;
+            Some((index, words(name)?))
+        });
+        let terms = Terms {
+            external_access: flag(c"enable_external_access").unwrap_or(false),
+            locked: flag(c"lock_configuration").unwrap_or(true),
+            memory_limit: words(c"memory_limit").and_then(|text| bytes(&text)),
+            given: given.collect(),
+        };
         ffi::duckdb_destroy_client_context(&mut context);
-        Terms {
-            external_access: external_access.unwrap_or(false),
-            memory_limit: memory_limit.flatten().and_then(|text| bytes(&text)),
-        }
-    }
+        terms
+    };
+    // Better told now than for each vector.
+    Session::get()?.check(&terms.given)?;
+    Ok(place_of(terms))
 }
 
 /// What `read` makes of the value of a setting, if there is such a setting.
@@ -222,15 +259,15 @@ mod tests {
         assert_eq!(bytes("0 bytes"), Some(0));
         assert_eq!(bytes("2.0 GiB"), Some(2 << 30));
         assert!(["", "12", "-1 KiB", "3 apples"].iter().all(|text| bytes(text).is_none()));
-        let terms = Terms { external_access: true, memory_limit: Some(100) };
-        assert_eq!((terms.room(30).bytes, Terms::UNKNOWN.room(70).bytes), (30, 70));
+        let terms = Terms { memory_limit: Some(100), ..UNKNOWN.clone() };
+        assert_eq!((terms.room(30).bytes, UNKNOWN.room(70).bytes), (30, 70));
         let Room { bytes, remedy } = terms.room(70);
         assert!(bytes == 50 && remedy.starts_with("SET memory_limit"));
     }
 
     #[test]
     fn equal_terms_have_one_place() {
-        let places = |limit| place_of(Terms { external_access: true, memory_limit: Some(limit) });
+        let places = |limit| place_of(Terms { memory_limit: Some(limit), ..UNKNOWN.clone() });
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..100).for_each(|limit| assert_eq!(places(limit).memory_limit, Some(limit))));

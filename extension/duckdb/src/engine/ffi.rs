@@ -13,6 +13,7 @@ use crate::failure::{Failure, Result};
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+pub use duckdb::ffi::duckdb_config_option_scope_DUCKDB_CONFIG_OPTION_SCOPE_SESSION as SCOPE_SESSION;
 pub use duckdb::ffi::{
     DUCKDB_TYPE_DUCKDB_TYPE_ANY, DUCKDB_TYPE_DUCKDB_TYPE_ARRAY, DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
     DUCKDB_TYPE_DUCKDB_TYPE_BIT, DUCKDB_TYPE_DUCKDB_TYPE_BLOB, DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
@@ -30,8 +31,8 @@ pub use duckdb::ffi::{
     duckdb_scalar_function, duckdb_string_t, duckdb_type, duckdb_value, duckdb_vector,
 };
 use duckdb::ffi::{
-    duckdb_config_option_scope, duckdb_copy_callback_t, duckdb_delete_callback_t, duckdb_scalar_function_set,
-    duckdb_state, duckdb_table_function, idx_t,
+    duckdb_config_option, duckdb_config_option_scope, duckdb_copy_callback_t, duckdb_delete_callback_t,
+    duckdb_scalar_function_set, duckdb_state, duckdb_table_function, idx_t,
 };
 
 /// The engine's functions; NULL until it loads the extension.
@@ -151,6 +152,13 @@ calls! {
     // Connections.
     fn duckdb_connect(database: duckdb_database, connection: *mut duckdb_connection) -> duckdb_state;
     fn duckdb_disconnect(connection: *mut duckdb_connection);
+    fn duckdb_create_config_option() -> duckdb_config_option;
+    fn duckdb_destroy_config_option(option: *mut duckdb_config_option);
+    fn duckdb_config_option_set_name(option: duckdb_config_option, name: *const c_char);
+    fn duckdb_config_option_set_type(option: duckdb_config_option, kind: duckdb_logical_type);
+    fn duckdb_config_option_set_default_scope(option: duckdb_config_option, scope: duckdb_config_option_scope);
+    fn duckdb_config_option_set_description(option: duckdb_config_option, text: *const c_char);
+    fn duckdb_register_config_option(connection: duckdb_connection, option: duckdb_config_option) -> duckdb_state;
     fn duckdb_client_context_get_config_option(
         context: duckdb_client_context,
         name: *const c_char,
@@ -228,6 +236,8 @@ calls! {
     );
     fn duckdb_scalar_function_get_extra_info(info: duckdb_function_info) -> *mut c_void;
     fn duckdb_scalar_function_get_client_context(info: duckdb_bind_info, context: *mut duckdb_client_context);
+    fn duckdb_scalar_function_bind_get_extra_info(info: duckdb_bind_info) -> *mut c_void;
+    fn duckdb_scalar_function_bind_set_error(info: duckdb_bind_info, text: *const c_char);
     fn duckdb_scalar_function_set_bind_data(
         info: duckdb_bind_info,
         data: *mut c_void,

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// The arguments of one call: columns of equal length.
 pub struct Input<'a> {
-    caller: Caller,
+    caller: Caller<'a>,
     columns: Vec<Column<'a>>,
     rows: usize,
 }
@@ -30,7 +30,11 @@ impl<'a> Input<'a> {
     ///
     /// # Safety
     /// `chunk` is a flat chunk with these types that outlives `'a` unchanged.
-    pub(super) unsafe fn new(caller: Caller, chunk: ffi::duckdb_data_chunk, kinds: &[(Type, Holder)]) -> Result<Self> {
+    pub(super) unsafe fn new(
+        caller: Caller<'a>,
+        chunk: ffi::duckdb_data_chunk,
+        kinds: &[(Type, Holder)],
+    ) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
         let column = |(index, (kind, holder)): (usize, &(Type, Holder))| {
@@ -48,7 +52,7 @@ impl<'a> Input<'a> {
     }
 
     /// Who calls which function.
-    pub fn caller(&self) -> Caller {
+    pub fn caller(&self) -> Caller<'a> {
         self.caller
     }
 

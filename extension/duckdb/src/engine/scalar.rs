@@ -3,7 +3,9 @@
 use super::guard::callback;
 use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, version};
 use crate::failure::{Failure, Result};
+use crate::session::Database;
 use std::ffi::{CStr, c_void};
+use std::sync::Arc;
 
 /// A scalar function with its overloads.
 ///
@@ -100,6 +102,8 @@ struct Registered {
     overload: &'static Overload,
     /// The types of the arguments, and how they are held.
     signature: Vec<(Type, Holder)>,
+    /// Who has registered it.
+    database: Arc<Database>,
 }
 
 impl Registry {
@@ -127,13 +131,14 @@ impl Registry {
                 ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
                 ffi::duckdb_scalar_function_set_special_handling(handle);
                 access::ask(handle);
-                let registered = Box::into_raw(Box::new(Registered { name, overload, signature }));
+                let registered =
+                    Box::into_raw(Box::new(Registered { name, overload, signature, database: self.database.clone() }));
                 ffi::duckdb_scalar_function_set_extra_info(handle, registered.cast::<c_void>(), Some(free));
                 ffi::duckdb_scalar_function_set_function(handle, Some(call));
                 state |= ffi::duckdb_add_scalar_function_to_set(set, handle);
                 ffi::duckdb_destroy_scalar_function(&mut handle);
             }
-            state |= ffi::duckdb_register_scalar_function_set(self.0, set);
+            state |= ffi::duckdb_register_scalar_function_set(self.connection, set);
             ffi::duckdb_destroy_scalar_function_set(&mut set);
             state
         };
@@ -142,6 +147,15 @@ impl Registry {
             _ => Err(Failure::new(format!("cannot register the function {name}"))),
         }
     }
+}
+
+/// The name of the function that `extra` was registered with.
+///
+/// # Safety
+/// It is the extra information of a registered function, or NULL.
+pub(super) unsafe fn name_of(extra: *const c_void) -> &'static str {
+    // SAFETY: the caller vouches for it.
+    unsafe { extra.cast::<Registered>().as_ref() }.map_or("sam", |registered| registered.name)
 }
 
 /// # Safety
@@ -161,13 +175,13 @@ unsafe extern "C-unwind" fn call(
     let body = |function: &mut &'static str| {
         // SAFETY: the extra information is the `Registered` of this overload and lives as long as the function.
         let registered = unsafe { ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>().as_ref() };
-        let Registered { name, overload, signature } =
+        let Registered { name, overload, signature, database } =
             registered.ok_or_else(|| Failure::internal("no extra information"))?;
         *function = name;
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let caller = Caller { function: name, terms: access::of_call(info) };
+            let caller = Caller { function: name, terms: access::of_call(info), database };
             let input = Input::new(caller, chunk, signature)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)

@@ -1,10 +1,11 @@
 //! Table functions whose result fits in memory: they list what the session knows, or change it.
 
 use super::guard::callback;
-use super::{Help, Output, Registry, Terms, Type, access, ffi};
+use super::{Caller, Help, Output, Registry, Terms, Type, access, ffi};
 use crate::failure::{Failure, Result};
+use crate::session::Database;
 use std::ffi::{CStr, c_void};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// A table function. Its arguments are texts, to which the engine casts whatever it is given.
 pub struct TableFunction {
@@ -23,14 +24,30 @@ pub struct TableFunction {
 }
 
 /// The arguments of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {
+    /// The function.
+    function: &'static str,
     /// In their order; `None` is NULL.
     pub positional: Vec<Option<String>>,
     /// Those that are given.
     pub named: Vec<(&'static CStr, Option<String>)>,
     /// What the caller may do.
-    pub terms: Terms,
+    pub terms: &'static Terms,
+    /// The caller's database.
+    pub database: Arc<Database>,
+}
+
+impl Arguments {
+    /// Who calls.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { function: self.function, terms: self.terms, database: &self.database }
+    }
+}
+
+/// What a callback needs to know; owned by the engine's catalog.
+struct Registered {
+    function: &'static TableFunction,
+    database: Arc<Database>,
 }
 
 /// One cell.
@@ -60,13 +77,13 @@ struct Pending(Mutex<std::vec::IntoIter<Vec<Value>>>);
 impl Registry {
     /// Registers a table function.
     pub fn table(&self, function: &'static TableFunction) -> Result<()> {
-        // SAFETY: the handle is created, used and destroyed here. The extra information is a `&'static`, which
-        // needs no freeing.
+        // SAFETY: the handle is created, used and destroyed here. The extra information is handed over with the function
+        // that frees it.
         let state = unsafe {
             let mut handle = ffi::duckdb_create_table_function();
             ffi::duckdb_table_function_set_name(handle, function.name.as_ptr());
-            let extra = std::ptr::from_ref(function).cast_mut().cast::<c_void>();
-            ffi::duckdb_table_function_set_extra_info(handle, extra, None);
+            let registered = Box::into_raw(Box::new(Registered { function, database: self.database.clone() }));
+            ffi::duckdb_table_function_set_extra_info(handle, registered.cast::<c_void>(), Some(free::<Registered>));
             for _ in function.positional {
                 ffi::duckdb_table_function_add_parameter(handle, Type::Varchar.create().raw());
             }
@@ -76,7 +93,7 @@ impl Registry {
             ffi::duckdb_table_function_set_bind(handle, Some(bind));
             ffi::duckdb_table_function_set_init(handle, Some(init));
             ffi::duckdb_table_function_set_function(handle, Some(produce));
-            let state = ffi::duckdb_register_table_function(self.0, handle);
+            let state = ffi::duckdb_register_table_function(self.connection, handle);
             ffi::duckdb_destroy_table_function(&mut handle);
             state
         };
@@ -91,15 +108,15 @@ impl Registry {
 /// Called by the engine for a registered table function.
 unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
     let body = |name: &mut &'static str| {
-        // SAFETY: the extra information is the `TableFunction`, or NULL.
-        let function = unsafe { ffi::duckdb_bind_get_extra_info(info).cast::<TableFunction>().as_ref() };
-        let function = known(function, name)?;
+        // SAFETY: the extra information is the `Registered`, or NULL.
+        let registered = unsafe { ffi::duckdb_bind_get_extra_info(info).cast::<Registered>().as_ref() };
+        let Registered { function, database } = known(registered, name)?;
         for (name, kind) in function.columns {
             // SAFETY: the engine copies name and type.
             unsafe { ffi::duckdb_bind_add_result_column(info, name.as_ptr(), kind.create().raw()) }
         }
         // SAFETY: the engine's handle, and the arguments that were registered.
-        let arguments = unsafe { arguments(info, function) };
+        let arguments = unsafe { arguments(info, function, name, database.clone()) }?;
         let arguments = Box::into_raw(Box::new(arguments));
         // SAFETY: the box is handed over with the function that frees it.
         unsafe { ffi::duckdb_bind_set_bind_data(info, arguments.cast::<c_void>(), Some(free::<Arguments>)) }
@@ -110,17 +127,22 @@ unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
 }
 
 /// The function that a call is about, whose name it leaves for the message of a failure.
-fn known(function: Option<&'static TableFunction>, name: &mut &'static str) -> Result<&'static TableFunction> {
-    let function = function.ok_or_else(|| Failure::internal("no extra information"))?;
-    *name = function.name.to_str().map_err(Failure::internal)?;
-    Ok(function)
+fn known<'a>(registered: Option<&'a Registered>, name: &mut &'static str) -> Result<&'a Registered> {
+    let registered = registered.ok_or_else(|| Failure::internal("no extra information"))?;
+    *name = registered.function.name.to_str().map_err(Failure::internal)?;
+    Ok(registered)
 }
 
 /// The arguments of a call that is being bound.
 ///
 /// # Safety
 /// `info` is that of a call of `function`.
-unsafe fn arguments(info: ffi::duckdb_bind_info, function: &TableFunction) -> Arguments {
+unsafe fn arguments(
+    info: ffi::duckdb_bind_info,
+    function: &TableFunction,
+    name: &'static str,
+    database: Arc<Database>,
+) -> Result<Arguments> {
     // SAFETY: the values are the caller's, which `take_text` frees.
     let positional = (0..function.positional.len())
         .map(|index| unsafe { take_text(ffi::duckdb_bind_get_parameter(info, index as u64)) });
@@ -131,8 +153,8 @@ unsafe fn arguments(info: ffi::duckdb_bind_info, function: &TableFunction) -> Ar
         (!value.is_null()).then(|| (*name, unsafe { take_text(value) }))
     });
     // SAFETY: the engine's handle.
-    let terms = unsafe { access::of_bind(info) };
-    Arguments { positional: positional.collect(), named: named.collect(), terms }
+    let terms = unsafe { access::of_bind(info) }?;
+    Ok(Arguments { function: name, positional: positional.collect(), named: named.collect(), terms, database })
 }
 
 /// The text of an argument, which is freed.
@@ -168,12 +190,13 @@ pub(super) unsafe fn text(value: ffi::duckdb_value) -> Option<String> {
 /// Called by the engine for a registered table function, once for each run of the query.
 unsafe extern "C-unwind" fn init(info: ffi::duckdb_init_info) {
     let body = |name: &mut &'static str| {
-        // SAFETY: the extra information is the `TableFunction`, the bind data its `Arguments`, or either is NULL.
-        let (function, arguments) = unsafe {
-            let function = ffi::duckdb_init_get_extra_info(info).cast::<TableFunction>().as_ref();
-            (function, ffi::duckdb_init_get_bind_data(info).cast::<Arguments>().as_ref())
+        // SAFETY: the extra information is the `Registered`, the bind data its `Arguments`, or either is NULL.
+        let (registered, arguments) = unsafe {
+            let registered = ffi::duckdb_init_get_extra_info(info).cast::<Registered>().as_ref();
+            (registered, ffi::duckdb_init_get_bind_data(info).cast::<Arguments>().as_ref())
         };
-        let rows = (known(function, name)?.run)(arguments.ok_or_else(|| Failure::internal("no arguments"))?)?;
+        let rows =
+            (known(registered, name)?.function.run)(arguments.ok_or_else(|| Failure::internal("no arguments"))?)?;
         let pending = Box::into_raw(Box::new(Pending(Mutex::new(rows.into_iter()))));
         // SAFETY: the box is handed over with the function that frees it.
         unsafe { ffi::duckdb_init_set_init_data(info, pending.cast::<c_void>(), Some(free::<Pending>)) }
@@ -194,12 +217,12 @@ unsafe extern "C" fn free<T>(data: *mut c_void) {
 /// Called by the engine for a registered table function, until it produces no rows.
 unsafe extern "C-unwind" fn produce(info: ffi::duckdb_function_info, chunk: ffi::duckdb_data_chunk) {
     let body = |name: &mut &'static str| {
-        // SAFETY: the extra information is the `TableFunction`, the init data is `Pending`, or either is NULL.
-        let (function, pending) = unsafe {
-            let function = ffi::duckdb_function_get_extra_info(info).cast::<TableFunction>().as_ref();
-            (function, ffi::duckdb_function_get_init_data(info).cast::<Pending>().as_ref())
+        // SAFETY: the extra information is the `Registered`, the init data is `Pending`, or either is NULL.
+        let (registered, pending) = unsafe {
+            let registered = ffi::duckdb_function_get_extra_info(info).cast::<Registered>().as_ref();
+            (registered, ffi::duckdb_function_get_init_data(info).cast::<Pending>().as_ref())
         };
-        let function = known(function, name)?;
+        let function = known(registered, name)?.function;
         let Pending(pending) = pending.ok_or_else(|| Failure::internal("nothing to hand out"))?;
         // SAFETY: plain query of a constant.
         let room = unsafe { ffi::duckdb_vector_size() } as usize;

@@ -26,7 +26,7 @@ pub static STATS: TableFunction = TableFunction {
         description: "How much work the process has done since the extension was loaded: pictures decoded, encoder \
             and decoder runs, what the memo has saved (`memo_hits`: prompts that needed no decoder run; \
             `embedding_hits`: pictures that needed no encoder run), seconds spent in each stage, summed over all \
-            threads; and what the memo holds now.",
+            threads; what the memo holds now; and the errors of this database, of which `sam_errors()` lists the latest.",
         example: "SELECT value FROM sam_stats() WHERE counter = 'encodes'",
     },
     positional: &[],
@@ -63,13 +63,13 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     (0..input.rows()).try_for_each(|row| output.set_bytes(row, env!("CARGO_PKG_VERSION").as_bytes()))
 }
 
-fn stats(_: &Arguments) -> Result<Vec<Vec<Value>>> {
+fn stats(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let session = Session::get()?;
     let (counters, held) = (session.stats.snapshot().into_iter(), session.memo.held());
     let now = [
         ("memo_entries", held.entries as f64),
         ("memo_bytes", held.bytes as f64),
-        ("errors", session.errors.total() as f64),
+        ("errors", arguments.database.state(session).errors.total() as f64),
     ];
     Ok(counters.chain(now).map(|(name, value)| vec![Value::Varchar(name.into()), Value::Double(value)]).collect())
 }

@@ -44,7 +44,7 @@ fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let tolerance = Tolerance::new(input.caller())?;
     let (requests, counts) = arguments::many(input, &tolerance)?;
     let payloads = vec![(); requests.len()];
-    let batch = Batch::new(tolerance, requests)?;
+    let batch = Batch::new(&tolerance, requests)?;
     let records = batch.run(payloads, |record: &Arc<Record>, ()| Ok(record.clone()))?;
     let lengths: Vec<_> = counts.iter().map(|count| count.unwrap_or(0)).collect();
     write(&records, &mut output.lists(&lengths)?)?;
@@ -54,7 +54,7 @@ fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let tolerance = Tolerance::new(input.caller())?;
-    let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
+    let batch = Batch::new(&tolerance, arguments::requests(input, &tolerance)?)?;
     let records = batch.run(vec![(); input.rows()], |record: &Arc<Record>, ()| Ok(record.clone()))?;
     write(&records, output)
 }

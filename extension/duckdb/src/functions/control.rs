@@ -51,9 +51,14 @@ pub static CONFIGURE: TableFunction = TableFunction {
     name: c"sam_configure",
     help: Help {
         category: Category::Extension,
-        description: "Changes settings of the process, all that are given or, after an error, none, and lists all. \
-            They hold for all databases and connections, from the next vector on. `variable` is the environment \
-            variable that is read when the extension is loaded.",
+        description: "Changes settings, all that are given or, after an error, none, and lists all with the values that \
+            hold for this connection. `scope` says whom a setting belongs to: `database` is this one with all its \
+            connections, `process` are all databases of the process. Changes hold from the next vector on. From DuckDB \
+            1.5.6 on what belongs to a database can be given by `SET` too, as `sam_` and its name: `SET \
+            sam_on_error = 'null'` for one connection, `SET GLOBAL` for the database; it has precedence until `RESET`, holds \
+            from the next query that is planned on, and is listed by `duckdb_settings()`, as NULL where it is not given. \
+            `lock_configuration` locks both ways there. `variable` is the environment variable that is read when the \
+            extension is loaded.",
         example: "CALL sam_configure(memo_mb := 1000)",
     },
     positional: &[],
@@ -63,6 +68,7 @@ pub static CONFIGURE: TableFunction = TableFunction {
         (c"value", Type::Varchar),
         (c"variable", Type::Varchar),
         (c"meaning", Type::Varchar),
+        (c"scope", Type::Varchar),
     ],
     run: configure,
 };
@@ -72,8 +78,8 @@ pub static CANCEL: TableFunction = TableFunction {
     name: c"sam_cancel",
     help: Help {
         category: Category::Extension,
-        description: "Stops the calls of this extension that run at this moment, in all databases and connections of \
-            the process, within the time of one picture each: their queries fail. For use from another connection. \
+        description: "Stops the calls of this extension that run at this moment, in all connections of this database, \
+            within the time of one picture each: their queries fail. For use from another connection. \
             Returns how many they are; calls that begin later are not affected.",
         example: "CALL sam_cancel()",
     },
@@ -88,7 +94,7 @@ pub static ERRORS: TableFunction = TableFunction {
     name: c"sam_errors",
     help: Help {
         category: Category::Extension,
-        description: "The latest 1,000 rows that have failed and became NULL because of `sam_configure(on_error := \
+        description: "The latest 1,000 rows of this database that have failed and became NULL because of `sam_configure(on_error := \
             'null')`. `image_hash` is the first half of the BLAKE3 hash of the picture's bytes. `sam_stats()` counts \
             all of them as `errors`.",
         example: "SELECT message, count(*) FROM sam_errors() GROUP BY message",
@@ -122,7 +128,9 @@ fn model_name(arguments: &Arguments) -> Result<&str> {
 }
 
 fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let model = Session::get()?.model(model_name(arguments)?, arguments.terms.external_access)?;
+    let caller = arguments.caller();
+    let model =
+        Session::get()?.model(model_name(arguments)?, caller.settings()?.access(caller.terms.external_access))?;
     let info = model.info();
     let path = info.path.as_ref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
     Ok(vec![vec![
@@ -135,36 +143,55 @@ fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    Ok(vec![vec![Value::Boolean(Session::get()?.unload(model_name(arguments)?, arguments.terms.external_access)?)]])
+    let caller = arguments.caller();
+    let settings = caller.settings()?;
+    let access = settings.access(caller.terms.external_access);
+    Ok(vec![vec![Value::Boolean(Session::get()?.unload(model_name(arguments)?, access)?)]])
 }
 
 fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    if arguments.terms.locked && !arguments.named.is_empty() {
+        return Err(Failure::query(
+            "the configuration of this database is locked by lock_configuration; CALL sam_configure() without arguments \
+             lists the settings",
+        ));
+    }
     let change = |settings: &mut Settings| {
         arguments.named.iter().try_for_each(|(name, value)| {
             let shown = name.to_string_lossy();
             let missing = || Failure::query(format!("{shown} is NULL; leave it out to keep it as it is"));
             let setting = SETTINGS.iter().find(|setting| setting.name == *name);
             let setting = setting.ok_or_else(|| Failure::internal(format!("there is no setting {shown}")))?;
+            if let Some(option) = setting.scope.option().filter(|option| arguments.terms.gives(option)) {
+                let option = option.to_string_lossy();
+                return Err(Failure::query(format!(
+                    "{shown} was given by SET {option}, which has precedence here; RESET {option} first"
+                )));
+            }
             (setting.set)(settings, &shown, value.as_deref().ok_or_else(missing)?)
         })
     };
-    let settings = Session::get()?.configure(change)?;
+    let session = Session::get()?;
+    let mut settings = session.configure(arguments.database.state(session), change)?;
+    // What holds for this connection, also where SET has given it.
+    settings.database = (*arguments.caller().settings()?).clone();
     let row = SETTINGS.iter().map(|setting| {
         vec![
             Value::Varchar(setting.name.to_string_lossy().into_owned()),
             Value::Varchar((setting.show)(&settings)),
             Value::Varchar(setting.variable.into()),
             Value::Varchar(setting.meaning.into()),
+            Value::Varchar(setting.scope.to_string()),
         ]
     });
     Ok(row.collect())
 }
 
-fn cancel(_: &Arguments) -> Result<Vec<Vec<Value>>> {
-    Ok(vec![vec![bigint(Session::get()?.running.cancel())]])
+fn cancel(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    Ok(vec![vec![bigint(arguments.database.state(Session::get()?).running.cancel())]])
 }
 
-fn errors(_: &Arguments) -> Result<Vec<Vec<Value>>> {
+fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let row = |entry: Entry| {
         let at = entry.at.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok());
         let (bytes, digest) = entry.image.unzip();
@@ -177,7 +204,7 @@ fn errors(_: &Arguments) -> Result<Vec<Vec<Value>>> {
             digest.map_or(Value::Null, |digest| Value::Varchar(digest.to_string())),
         ]
     };
-    Ok(Session::get()?.errors.latest().into_iter().map(row).collect())
+    Ok(arguments.database.state(Session::get()?).errors.latest().into_iter().map(row).collect())
 }
 
 fn bigint(value: usize) -> Value {

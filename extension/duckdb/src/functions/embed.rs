@@ -38,11 +38,11 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let (Some(model), Some(image), Some(_)) = (models.text(row)?, image, kinds[row]) else { return Ok(None) };
         Ok(Some(Request { model, image, prompt: None }))
     };
-    let batch = Batch::new(tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
+    let batch = Batch::new(&tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
     let models = batch.models();
     let rows = || models.iter().zip(&kinds).map(|(model, kind)| model.as_ref().zip(*kind));
     let sizes: Vec<_> = rows().map(|row| row.map_or(0, |(model, kind)| model.blob_bytes(kind))).collect();
-    dense::check_embeddings(&sizes, input.caller().terms.room(tolerance.session().settings().mask_bytes))?;
+    dense::check_embeddings(&sizes, tolerance.room())?;
     for (row, (embedding, made)) in batch.embeddings()?.into_iter().zip(rows()).enumerate() {
         match embedding.zip(made) {
             Some((embedding, (model, kind))) => output.set_bytes(row, &embedding.to_bytes(model, kind)?)?,

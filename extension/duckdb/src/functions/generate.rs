@@ -56,7 +56,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let (Some(model), Some(image)) = (models.text(row)?, image) else { return Ok(None) };
         Ok(Some(Request { model, image, prompt: None }))
     };
-    let batch = Batch::new(tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
+    let batch = Batch::new(&tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
     let found = batch.everything(|row, model| {
         let mut options = model.generate_options();
         changes.apply(row, &mut options)?;

@@ -17,7 +17,7 @@ mod types;
 
 use crate::engine::{Registry, ScalarFunction, TableFunction};
 use crate::failure::Result;
-use crate::session::Session;
+use crate::session::SETTINGS;
 
 /// The scalar functions, in the order of the reference.
 static SCALARS: &[&ScalarFunction] = &[
@@ -68,10 +68,9 @@ static TABLES: &[&TableFunction] = &[
     &about::FUNCTIONS,
 ];
 
-/// Registers every function.
+/// Registers every setting and every function.
 pub fn register(registry: &Registry) -> Result<()> {
-    // Unusable settings are better reported by LOAD than by the first query.
-    Session::get()?;
+    SETTINGS.iter().try_for_each(|setting| registry.option(setting))?;
     SCALARS.iter().try_for_each(|function| registry.scalar(function))?;
     TABLES.iter().try_for_each(|function| registry.table(function))
 }

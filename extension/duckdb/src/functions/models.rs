@@ -1,6 +1,7 @@
 //! `sam_model_info` and `sam_models`: which models there are and what they say about themselves.
 
 use super::arguments::MODEL;
+use crate::batch::Tolerance;
 use crate::engine::{Arguments, Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
 use crate::failure::{Failure, Result};
 use crate::session::{Loaded, Session};
@@ -60,7 +61,7 @@ pub static MODELS: TableFunction = TableFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let session = Session::get()?;
+    let tolerance = Tolerance::new(input.caller())?;
     let names = input.column(0)?;
     let mut models: HashMap<&str, Arc<Loaded>> = HashMap::new();
     for row in 0..input.rows() {
@@ -70,7 +71,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         };
         let model = match models.get(name) {
             Some(model) => model,
-            None => models.entry(name).or_insert(session.model(name, input.caller().terms.external_access)?),
+            None => models.entry(name).or_insert(tolerance.model(name)?),
         };
         write(model, row, output)?;
     }
@@ -95,9 +96,10 @@ fn write(model: &Loaded, row: usize, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn list(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let session = Session::get()?;
+    let caller = arguments.caller();
+    let settings = caller.settings()?;
     let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
-    let listings = session.list(arguments.terms.external_access).into_iter().map(|listing| {
+    let listings = Session::get()?.list(settings.access(caller.terms.external_access)).into_iter().map(|listing| {
         let info = listing.info();
         let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
         let size = |info: &ModelInfo| i32::try_from(info.image_size).map_or(Value::Null, Value::Integer);

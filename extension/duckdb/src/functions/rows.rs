@@ -6,15 +6,20 @@ use crate::failure::Result;
 use rayon::prelude::*;
 
 /// The rows of one call. What becomes of a row that fails is the setting `on_error`.
-pub struct Rows {
-    tolerance: Tolerance,
+pub struct Rows<'a> {
+    tolerance: Tolerance<'a>,
     count: usize,
 }
 
-impl Rows {
+impl<'a> Rows<'a> {
     /// The rows of `input`.
-    pub fn new(input: &Input<'_>) -> Result<Self> {
+    pub fn new(input: &Input<'a>) -> Result<Self> {
         Ok(Self { tolerance: Tolerance::new(input.caller())?, count: input.rows() })
+    }
+
+    /// The settings and limits of the call.
+    pub fn tolerance(&self) -> &Tolerance<'a> {
+        &self.tolerance
     }
 
     /// Reads the arguments of every row; `None` is a row whose result is NULL.
@@ -34,7 +39,7 @@ impl Rows {
         work: impl Fn(&A) -> Result<Option<T>> + Sync,
     ) -> Result<Vec<Option<T>>> {
         let session = self.tolerance.session();
-        let call = session.running.begin();
+        let call = self.tolerance.begin();
         let row = |row: &Option<A>| match row {
             Some(arguments) => call.check().and_then(|()| work(arguments)),
             None => Ok(None),

@@ -37,9 +37,9 @@ pub static SEGMENT: ScalarFunction = ScalarFunction {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let tolerance = Tolerance::new(input.caller())?;
-    let batch = Batch::new(tolerance, arguments::requests(input, &tolerance)?)?;
+    let batch = Batch::new(&tolerance, arguments::requests(input, &tolerance)?)?;
     let pixels = batch.pixels();
-    dense::check(&pixels, input.caller().terms.room(tolerance.session().settings().mask_bytes), INSTEAD)?;
+    dense::check(&pixels, tolerance.room(), INSTEAD)?;
     let scores = {
         let mut masks = output.field(0)?;
         let slices = dense::split(masks.lists(&pixels)?.floats(), &pixels)?;

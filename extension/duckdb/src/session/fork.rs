@@ -119,6 +119,57 @@ extern "C" fn in_child() {
     release();
 }
 
+/// A value that every process has of its own: a child makes its own of its parent's, which it leaves as it is.
+pub struct PerProcess<T>(AtomicPtr<Owned<T>>);
+
+struct Owned<T> {
+    /// The session of the process that made it; the session of a child has another address, as that of its parent stays.
+    session: *const Session,
+    value: T,
+}
+
+// SAFETY: the session is compared by its address only; the value is shared and sent as any other.
+unsafe impl<T: Send + Sync> Send for PerProcess<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
+
+impl<T> PerProcess<T> {
+    /// The value of the process whose session is `session`.
+    pub fn new(session: &'static Session, value: T) -> Self {
+        Self(AtomicPtr::new(Box::into_raw(Box::new(Owned { session, value }))))
+    }
+
+    /// The value of the process whose session is `session`, made by `inherit` of the parent's if there is none. `inherit`
+    /// must not wait for a lock in it.
+    pub fn get(&self, session: &'static Session, inherit: impl Fn(&T) -> T) -> &T {
+        loop {
+            let current = self.0.load(Ordering::Acquire);
+            // SAFETY: it came from a box that is freed with `self` at the earliest.
+            let owned = unsafe { &*current };
+            if std::ptr::eq(owned.session, session) {
+                return &owned.value;
+            }
+            let made = Box::into_raw(Box::new(Owned { session, value: inherit(&owned.value) }));
+            if self.0.compare_exchange(current, made, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                // SAFETY: it came from a box and nobody else has seen it.
+                drop(unsafe { Box::from_raw(made) });
+            }
+        }
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let owned = *self.0.get_mut();
+        // SAFETY: it came from a box, and nobody can see it any more. What is the parent's may be half changed, and stays.
+        unsafe {
+            if std::ptr::eq((*owned).session, CURRENT.load(Ordering::Acquire)) {
+                drop(Box::from_raw(owned));
+            }
+        }
+    }
+}
+
 /// A value that is replaced as a whole, and that a child can read whatever its parent's threads were doing.
 pub struct Published<T> {
     current: Mutex<Arc<T>>,
@@ -163,6 +214,7 @@ impl<T: Clone> Published<T> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use crate::session::Access;
 
     /// Runs `work` in a forked child; whether it returns true within some seconds.
     fn in_fork(work: impl FnOnce() -> bool) -> bool {
@@ -186,11 +238,11 @@ mod tests {
     #[test]
     fn a_child_has_a_session_of_its_own_with_what_its_parent_had() {
         let session = Session::get().unwrap();
-        let model = session.model("nano", true).unwrap();
+        let model = session.model("nano", Access::default()).unwrap();
         assert_eq!(session.pool().run(rayon::current_num_threads), Ok(session.settings().threads));
         let child = || {
             let own = Session::get().unwrap();
-            let same = own.model("nano", true).unwrap().number() == model.number();
+            let same = own.model("nano", Access::default()).unwrap().number() == model.number();
             let grandchild = || {
                 let last = Session::get().unwrap();
                 !std::ptr::eq(last, own) && last.pool().run(|| last.settings() == own.settings()) == Ok(true)
@@ -203,6 +255,21 @@ mod tests {
         };
         assert!(in_fork(child));
         assert!(std::ptr::eq(session, Session::get().unwrap()));
+    }
+
+    #[test]
+    fn a_child_has_values_of_its_own() {
+        let session = Session::get().unwrap();
+        let value = PerProcess::new(session, Mutex::new(1));
+        let held = value.get(session, |_| unreachable!()).lock().unwrap();
+        let child = || {
+            let own = Session::get().unwrap();
+            let first = std::ptr::from_ref(value.get(own, |_| Mutex::new(2)));
+            *value.get(own, |_| Mutex::new(3)).lock().unwrap() == 2
+                && std::ptr::eq(first, value.get(own, |_| Mutex::new(4)))
+        };
+        assert!(in_fork(child));
+        assert_eq!(*held, 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What outlives a query. There is one session for the process, shared by all databases, connections and
-//! threads: loaded models, the thread pool, counters and settings. A forked child makes its own: see [`fork`].
+//! threads: loaded models, the thread pool, the memo, counters and some settings. What every database has of its own is in
+//! [`database`]. A forked child makes its own session: see [`fork`].
 //!
 //! Invariants that keep threads from waiting in a circle:
 //!
@@ -9,6 +10,7 @@
 //!   hold no claim of their own (see [`crate::batch`]).
 
 mod cancel;
+mod database;
 mod errors;
 #[allow(unsafe_code)]
 mod fork;
@@ -22,31 +24,31 @@ mod stats;
 mod store;
 
 pub use cancel::{Call, Running};
+pub use database::{Database, State};
 pub use errors::{Entry, Errors};
 pub use memo::{Digest, ImageKey, Memo, PromptKey};
 pub use models::{Listing, Loaded, Models};
 pub use pool::Pool;
-pub use settings::{OnError, SETTINGS, Settings};
+pub use settings::{DatabaseSettings, OnError, ProcessSettings, SETTINGS, Scope, SetAs, Setting, Settings};
 pub use stats::Stats;
 pub use store::{Claim, Look, Store};
 
 use crate::failure::{Failure, Result};
 use fork::Published;
 use resolve::BUILT_IN;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The process-wide state.
 pub struct Session {
-    settings: Published<Settings>,
+    settings: Published<ProcessSettings>,
+    /// What the settings of a database begin with.
+    defaults: DatabaseSettings,
     pool: RwLock<Arc<Pool>>,
     /// Loaded models.
     pub models: Models,
     /// What was computed before.
     pub memo: Memo,
-    /// What runs now.
-    pub running: Running,
-    /// Rows that failed and were made NULL.
-    pub errors: Errors,
     /// How much work was done.
     pub stats: Stats,
 }
@@ -61,25 +63,27 @@ impl Session {
             fork::undivided(set_up);
             Ok(match parent {
                 None => Self::new(Settings::from_environment()?, Models::new()),
-                Some(parent) => Self::new(parent.settings.inherit(), Models::inherit(&parent.models)),
+                Some(parent) => {
+                    let settings = Settings { process: parent.settings.inherit(), database: parent.defaults.clone() };
+                    Self::new(settings, Models::inherit(&parent.models))
+                }
             })
         })
     }
 
-    fn new(settings: Settings, models: Models) -> Self {
+    fn new(Settings { process, database }: Settings, models: Models) -> Self {
         Self {
-            pool: RwLock::new(Arc::new(Pool::new(settings.threads))),
+            pool: RwLock::new(Arc::new(Pool::new(process.threads))),
             models,
-            memo: Memo::new(settings.memo_bytes),
-            running: Running::default(),
-            errors: Errors::default(),
+            memo: Memo::new(process.memo_bytes),
             stats: Stats::default(),
-            settings: Published::new(settings),
+            settings: Published::new(process),
+            defaults: database,
         }
     }
 
-    /// The settings as they are now.
-    pub fn settings(&self) -> Arc<Settings> {
+    /// The settings of the process as they are now.
+    pub fn settings(&self) -> Arc<ProcessSettings> {
         self.settings.get()
     }
 
@@ -88,53 +92,78 @@ impl Session {
         self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes settings, all or, after a failure of `change`, none, and returns them. Calls that run go on with what
-    /// they began with.
-    pub fn configure(&self, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<Arc<Settings>> {
-        self.settings.change(|current| {
-            let mut settings = current.clone();
-            change(&mut settings)?;
-            if settings.threads != current.threads {
-                *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pool::new(settings.threads));
+    /// Changes settings of the process and of a database, all or, after a failure of `change`, none, and returns them.
+    /// Calls that run go on with what they began with.
+    pub fn configure(&self, database: &State, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<Settings> {
+        let mut changed = None;
+        // The locks are taken in this order and nowhere else together.
+        self.settings.change(|process| {
+            database.settings.change(|own| {
+                let mut settings = Settings { process: process.clone(), database: own.clone() };
+                change(&mut settings)?;
+                changed = Some(settings.clone());
+                Ok::<_, Failure>(settings.database)
+            })?;
+            let next = changed.as_ref().map_or_else(|| process.clone(), |settings| settings.process.clone());
+            if next.threads != process.threads {
+                *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pool::new(next.threads));
             }
-            self.memo.set_budget(settings.memo_bytes);
-            Ok(settings)
-        })
+            self.memo.set_budget(next.memo_bytes);
+            Ok::<_, Failure>(next)
+        })?;
+        changed.ok_or_else(|| Failure::internal("settings were not changed"))
     }
 
-    /// The model that the user calls `name`, loaded if need be. Where the caller has no external access there are no
+    /// Fails if a setting, by its index in [`SETTINGS`], is given a text that is none of its values.
+    pub fn check(&self, given: &[(usize, String)]) -> Result<()> {
+        if given.is_empty() {
+            return Ok(());
+        }
+        Settings { process: (*self.settings()).clone(), database: self.defaults.clone() }.take(given)
+    }
+
+    /// The model that the user calls `name`, loaded if need be. Where the caller has no access to files there are no
     /// models but the built-in one, and no look is taken at any file.
-    pub fn model(&self, name: &str, external_access: bool) -> Result<Arc<Loaded>> {
-        self.check_access(name, external_access)?;
-        self.models.get(name, self)
+    pub fn model(&self, name: &str, access: Access) -> Result<Arc<Loaded>> {
+        access.check(name)?;
+        self.models.get(name, access.folder, self)
     }
 
     /// Lets go of the model that the user calls `name` and of all that is remembered of it. Returns whether it was
     /// loaded.
-    pub fn unload(&self, name: &str, external_access: bool) -> Result<bool> {
-        self.check_access(name, external_access)?;
-        let models = self.models.remove(name, self)?;
+    pub fn unload(&self, name: &str, access: Access) -> Result<bool> {
+        access.check(name)?;
+        let models = self.models.remove(name, access.folder)?;
         models.iter().for_each(|model| self.memo.forget(model.number()));
         Ok(!models.is_empty())
     }
 
     /// The models that the caller can name.
-    pub fn list(&self, external_access: bool) -> Vec<Listing> {
-        let settings = self.settings();
-        let allowed = external_access && settings.external_access;
-        let mut models = self.models.list(settings.model_folder.as_deref().filter(|_| allowed));
+    pub fn list(&self, access: Access) -> Vec<Listing> {
+        let allowed = access.refused_by.is_none();
+        let mut models = self.models.list(access.folder.filter(|_| allowed));
         models.retain(|model| allowed || model.path.is_none());
         models
     }
+}
 
-    fn check_access(&self, name: &str, external_access: bool) -> Result<()> {
-        if name == BUILT_IN || external_access && self.settings().external_access {
-            return Ok(());
+/// What a caller can reach of the models in files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Access<'a> {
+    /// Where they are found by name.
+    pub folder: Option<&'a Path>,
+    /// The setting that forbids to open any.
+    pub refused_by: Option<&'static str>,
+}
+
+impl Access<'_> {
+    fn check(&self, name: &str) -> Result<()> {
+        match self.refused_by {
+            Some(setting) if name != BUILT_IN => Err(Failure::query(format!(
+                "model '{name}' would be read from a file, and {setting} is off; use '{BUILT_IN}', which is built in"
+            ))),
+            _ => Ok(()),
         }
-        let setting = if external_access { "external_access of sam_configure" } else { "enable_external_access" };
-        Err(Failure::query(format!(
-            "model '{name}' would be read from a file, and {setting} is off; use '{BUILT_IN}', which is built in"
-        )))
     }
 }
 

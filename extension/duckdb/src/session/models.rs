@@ -157,13 +157,12 @@ impl Models {
         Self { loaded: Shelf::inherit(&parent.loaded), count: AtomicU64::new(parent.count.load(Ordering::Relaxed)) }
     }
 
-    /// The model that the user calls `name`, loaded if need be.
+    /// The model that the user calls `name`, whose models are found by name in `folder`; loaded if need be.
     ///
     /// To be called on a thread of the engine, not of the pool: see [`super`].
-    pub fn get(&self, name: &str, session: &Session) -> Result<Arc<Loaded>> {
-        let settings = session.settings();
-        let precision = settings.precision;
-        let source = resolve::resolve(name, settings.model_folder.as_deref())?;
+    pub fn get(&self, name: &str, folder: Option<&Path>, session: &Session) -> Result<Arc<Loaded>> {
+        let precision = session.settings().precision;
+        let source = resolve::resolve(name, folder)?;
         let key = Key { origin: Origin::of(&source)?, precision };
         let model = self.loaded.get_or_make(&key, || {
             // The tensors as they are read, and packed.
@@ -191,8 +190,8 @@ impl Models {
     /// Lets go of the models that the user calls `name`, in whatever precision; calls that use them finish with them. The
     /// file need not be there any more: `name` is what finds it now, else what it was loaded by, else its path, else its
     /// name or stem, if that is of one file only.
-    pub fn remove(&self, name: &str, session: &Session) -> Result<Vec<Arc<Loaded>>> {
-        let resolved = resolve::resolve(name, session.settings().model_folder.as_deref());
+    pub fn remove(&self, name: &str, folder: Option<&Path>) -> Result<Vec<Arc<Loaded>>> {
+        let resolved = resolve::resolve(name, folder);
         if resolved == Ok(Source::BuiltIn) {
             return Ok(self.loaded.take(|key| key.origin == Origin::BuiltIn));
         }

@@ -5,7 +5,6 @@ use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Typ
 use crate::failure::{Failure, Result, explain};
 use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::{Rows, write_bytes};
-use crate::session::Session;
 use sam_imaging::{ImageInfo, Picture};
 
 const INFO: Type = Type::Struct(&[
@@ -64,14 +63,14 @@ pub static IMAGE_HASH: ScalarFunction = ScalarFunction {
 };
 
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, Session::get()?.settings().images);
+    let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.caller().settings()?.images);
     let images = rows.read(|row| images.get(row))?;
     let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| explain(&error)));
     write_bytes(&rows.compute(&images, 1, reason)?, output)
 }
 
 fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, Session::get()?.settings().images);
+    let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.caller().settings()?.images);
     let images = rows.read(|row| images.get(row))?;
     let hash = |image: &&[u8]| Ok(read_or_null(|| Picture::read(image, &limits))?.map(|picture| picture.hash()));
     for (row, hash) in rows.compute(&images, 1, hash)?.into_iter().enumerate() {

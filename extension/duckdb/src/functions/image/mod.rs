@@ -18,22 +18,21 @@ use crate::engine::{self, Input, Output};
 use crate::failure::{Failure, Result};
 use crate::functions::arguments::Images;
 use crate::functions::rows::{Rows, write_bytes};
-use crate::session::Session;
 use sam_imaging::{ImageError, Limits, Picture};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The rows of a call whose first argument is a picture.
-struct Pictures {
-    rows: Rows,
+struct Pictures<'a> {
+    rows: Rows<'a>,
     limits: Limits,
     room: Room,
 }
 
-impl Pictures {
-    fn new(input: &Input<'_>) -> Result<Self> {
-        let settings = Session::get()?.settings();
-        let room = Room { limit: input.caller().terms.room(settings.mask_bytes), taken: AtomicU64::new(0) };
-        Ok(Self { rows: Rows::new(input)?, limits: settings.images, room })
+impl<'a> Pictures<'a> {
+    fn new(input: &Input<'a>) -> Result<Self> {
+        let rows = Rows::new(input)?;
+        let room = Room { limit: rows.tolerance().room(), taken: AtomicU64::new(0) };
+        Ok(Self { limits: rows.tolerance().settings().images, rows, room })
     }
 
     /// What `work` makes of each picture and of the other arguments, which `read` reads, `None` for NULL.

@@ -2,6 +2,7 @@
 
 use super::read::sides;
 use super::{MASK, ONE, TOGETHER, each, with, write};
+use crate::batch::Tolerance;
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::failure::{Failure, Result};
 use crate::functions::dense;
@@ -192,7 +193,7 @@ fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let masks = each(input, TOGETHER, |mask| Ok(Some(mask)))?;
     let pixels = |mask: &Option<Rle>| mask.as_ref().map_or(0, |mask| mask.height as usize * mask.width as usize);
     let lengths: Vec<usize> = masks.iter().map(pixels).collect();
-    dense::check(&lengths, input.caller().terms.room(session.settings().mask_bytes), "")?;
+    dense::check(&lengths, Tolerance::new(input.caller())?.room(), "")?;
     let mut all = output.lists(&lengths)?;
     let pieces = dense::split(all.reborrow().floats(), &lengths)?;
     session.pool().run(|| {
@@ -205,7 +206,7 @@ fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn to_png(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let limits = Session::get()?.settings().images;
+    let limits = input.caller().settings()?.images;
     let pictures = each(input, 1, |mask| match mask.height.min(mask.width) {
         0 => Ok(None),
         _ => Ok(Some(sam_imaging::mask_png(&mask, &limits)?)),
