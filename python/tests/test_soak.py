@@ -12,7 +12,10 @@ from conftest import ROOT
 
 @pytest.mark.parametrize(
     ("script", "arguments"),
-    [("soak.py", ["--seconds", "4", "--threads", "4"]), ("memory.py", ["--small", "100", "--large", "2"])],
+    [
+        ("soak.py", ["--seconds", "4", "--threads", "4", "--models", "1"]),
+        ("memory.py", ["--small", "60", "--large", "2"]),
+    ],
 )
 def test_soak(script: str, arguments: list[str]) -> None:
     command = [sys.executable, str(ROOT / "test" / "soak" / script), *arguments]

@@ -1,6 +1,6 @@
 """Many threads on one database for minutes: the same answers as one thread gives, no deadlock, flat memory.
 
-    python test/soak/soak.py [--seconds 120] [--threads 16]
+    python test/soak/soak.py [--seconds 120] [--threads 16] [--models 3]
 
 Threads ask for masks of several models with several functions and prompts, while others unload models in use, change
 settings, cancel, and work in a second database of the process. Prints a line every ten seconds; the exit status
@@ -40,12 +40,13 @@ QUERIES = [
 ]
 TABLE = f"""CREATE TABLE t AS SELECT row_number() OVER (ORDER BY filename) AS id, content AS image
 FROM read_blob(['{ROOT}/test/data/disc*', '{ROOT}/test/data/chelsea.jpg', '{ROOT}/demo/photos/co*.jpg'])"""
+FAILS = "SELECT sam_annotate('nano', 'no picture'::BLOB, [0.5, 0.5])"
 CANCELLED = "cancelled by sam_cancel()"
 
 
-def jobs() -> list[tuple[str, str]]:
-    """Return all queries with their models."""
-    return [(model, query.format(call=call)) for model in MODELS for call in CALLS for query in QUERIES]
+def jobs(models: int) -> list[tuple[str, str]]:
+    """Return all queries with so many models."""
+    return [(model, query.format(call=call)) for model in MODELS[:models] for call in CALLS for query in QUERIES]
 
 
 def answer(con: duckdb.DuckDBPyConnection, model: str, query: str) -> int:
@@ -68,8 +69,8 @@ class Soak:
         self.answers = self.cancelled = 0
         self.wrong: list[str] = []
 
-    def ask(self, con: duckdb.DuckDBPyConnection, seed: int) -> None:
-        """Ask at random until it is over."""
+    def ask(self, con: duckdb.DuckDBPyConnection, seed: int, cancellable: bool) -> None:
+        """Ask at random until it is over, in a database in which queries are cancelled or in one that has its peace."""
         choose = random.Random(seed)
         todo = list(self.wanted)
         while not self.over.is_set():
@@ -77,7 +78,7 @@ class Soak:
             try:
                 got = answer(con, *job)
             except duckdb.Error as error:
-                if CANCELLED not in str(error):
+                if CANCELLED not in str(error) or not cancellable:
                     self.note(f"{job}: {error}")
                 with self.lock:
                     self.cancelled += 1
@@ -86,6 +87,17 @@ class Soak:
                 self.note(f"{job}: {got}, not {self.wanted[job]}")
             with self.lock:
                 self.answers += 1
+
+    def fail(self, con: duckdb.DuckDBPyConnection, tolerant: bool) -> None:
+        """Ask for what fails: a database's setting says whether it is NULL or an error."""
+        while not self.over.wait(0.05):
+            try:
+                outcome = con.execute(FAILS).fetchone()[0]
+            except duckdb.Error as error:
+                outcome = str(error)
+            expected = [None, CANCELLED] if tolerant else ["not a picture"]
+            if not any(outcome is it or it and it in str(outcome) for it in expected):
+                self.note(f"{FAILS}: {outcome}")
 
     def disturb(self, con: duckdb.DuckDBPyConnection) -> None:
         """Unload models in use, change threads and the memo, cancel."""
@@ -116,16 +128,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--models", type=int, default=len(MODELS))
     options = parser.parse_args()
     faulthandler.dump_traceback_later(options.seconds + 300, exit=True)  # a deadlock
     with duckdb_sam.connect() as first, duckdb_sam.connect() as second:
         first.execute(TABLE)
         second.execute(TABLE)
         first.execute("CALL sam_configure(memo_mb := 0, threads := 1)")  # the serial answers, each computed
-        soak = Soak({job: answer(first, *job) for job in jobs()})
-        cursors = [(first if index % 4 else second).cursor() for index in range(options.threads)]
-        threads = [threading.Thread(target=soak.ask, args=(cursor, seed)) for seed, cursor in enumerate(cursors)]
-        threads.append(threading.Thread(target=soak.disturb, args=(first.cursor(),)))
+        soak = Soak({job: answer(first, *job) for job in jobs(options.models)})
+        first.execute("CALL sam_configure(on_error := 'null')")
+        threads = [threading.Thread(target=soak.disturb, args=(first.cursor(),))]
+        for con in (first, second):
+            threads.append(threading.Thread(target=soak.fail, args=(con.cursor(), con is first)))
+        for index in range(options.threads):
+            con = first if index % 4 else second
+            threads.append(threading.Thread(target=soak.ask, args=(con.cursor(), index, con is first)))
         for thread in threads:
             thread.start()
         start, held = time.monotonic(), []
