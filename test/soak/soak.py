@@ -96,7 +96,7 @@ class Soak:
             except duckdb.Error as error:
                 outcome = str(error)
             expected = [None, CANCELLED] if tolerant else ["not a picture"]
-            if not any(outcome is it or it and it in str(outcome) for it in expected):
+            if not any(outcome is it or (it and it in str(outcome)) for it in expected):
                 self.note(f"{FAILS}: {outcome}")
 
     def disturb(self, con: duckdb.DuckDBPyConnection) -> None:
