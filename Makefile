@@ -59,7 +59,7 @@ torture: .venv/.installed build/duckdb-1.4.4/.stamp
 	$(BIN)/python test/torture/disk.py
 	$(BIN)/python test/torture/engines.py build/duckdb-1.4.4
 	$(BIN)/python test/torture/engines.py build/duckdb-1.4.4 copy
-	$(BIN)/python -m pytest python/tests/test_fork.py
+	SAM_TORTURE_ROUNDS=40 $(BIN)/python -m pytest python/tests/test_fork.py
 
 lint: .venv/.tools
 	cargo fmt --all --check

@@ -18,6 +18,7 @@ COMMON = f"""
 import multiprocessing, os, random, sys, threading, time
 import duckdb, duckdb_sam
 
+ROUNDS = int(os.environ.get("SAM_TORTURE_ROUNDS", "10"))
 DISC = open("{ROOT}/test/data/disc.png", "rb").read()
 PHOTO = open("{PHOTOS}/coffee.jpg", "rb").read()
 AREA = "SELECT sam_annotate('nano', $1, [0.5, 0.5]).area"
@@ -170,7 +171,7 @@ threads = [threading.Thread(target=busy, daemon=True) for _ in range(2)]
 for thread in threads:
     thread.start()
 choose = random.Random(1)
-for _ in range(40):
+for _ in range(ROUNDS):
     time.sleep(choose.uniform(0, 0.02))
     fork(lambda: equal(fresh(), expected))
 over.set()
@@ -188,7 +189,7 @@ def loading():
     duckdb_sam.connect(threads=1).close()
 
 choose = random.Random(2)
-for _ in range(20):
+for _ in range(ROUNDS):
     def parent():
         thread = threading.Thread(target=loading)
         thread.start()
