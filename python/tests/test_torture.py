@@ -46,6 +46,10 @@ def test_the_system_has_no_memory_left() -> None:
     assert "failed" in torture("memory.py", "system", 100)
 
 
+def test_masks_are_spilled_to_a_disk_that_is_full() -> None:
+    assert "full disk: IOException" in torture("disk.py")
+
+
 def test_signals() -> None:
     assert "round 1 of 1" in torture("signals.py", 1)
 
