@@ -1,4 +1,4 @@
-"""Masks that are spilled to a folder for temporary files: with room, with a limit of DuckDB's, and on a disk that is full.
+"""Masks that are spilled to temporary files: with room, with a limit of DuckDB's, and on a disk that is full.
 
     python test/torture/disk.py
 
