@@ -1,5 +1,7 @@
 //! The guided filter against its definition in f64.
 
+#![allow(clippy::needless_range_loop)]
+
 mod common;
 
 use common::*;
