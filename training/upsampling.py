@@ -53,10 +53,14 @@ class Guide:
 
     def refine(self, low: np.ndarray, side: int) -> np.ndarray:
         """Low-resolution logits (s, s) of an input of `side` pixels -> (gh, gw), the size of the guide."""
-        p = cv2.resize(low, (side // REDUCTION, side // REDUCTION), interpolation=cv2.INTER_LINEAR)
-        p = np.clip(p[: self.size[0], : self.size[1]], -self.clip, self.clip).astype(np.float64)
+        logits = cv2.resize(low, (side // REDUCTION, side // REDUCTION), interpolation=cv2.INTER_LINEAR)
+        logits = logits[: self.size[0], : self.size[1]].astype(np.float64)
+        p = np.clip(logits, -self.clip, self.clip)
         mean_p = self.means(p)
         covariance = self.means(self.guide * p[..., None]) - self.mean * mean_p[..., None]
         slope = np.einsum("hwij,hwj->hwi", self.inverse, covariance)
         offset = mean_p - (slope * self.mean).sum(-1)
-        return ((self.means(slope) * self.guide).sum(-1) + self.means(offset)).astype(np.float32)
+        refined = (self.means(slope) * self.guide).sum(-1) + self.means(offset)
+        # What the clipping took from logits that are sure comes back where both agree; no sign changes, no edge moves.
+        sure = np.where(refined * logits > 0, np.maximum(1, np.abs(logits) / self.clip), 1)
+        return (refined * sure).astype(np.float32)

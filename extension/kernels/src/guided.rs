@@ -5,7 +5,10 @@
 //! colours `I` (of three channels), their means `m` and covariances `S` in each window, and a plane `p`:
 //!
 //! - `c = mean(I p) - m mean(p)`, `a = (S + eps)^-1 c`, `b = mean(p) - a . m`;
-//! - the result is `mean(a) . I + mean(b)`.
+//! - the result is `q = mean(a) . I + mean(b)`.
+//!
+//! Logits are clipped before, or a few that are very sure would decide on all around them. Where `q` agrees with them in
+//! sign, it gets back what the clipping took, as a factor, so that they stay as sure as they were. No sign changes by it.
 //!
 //! `S + eps` is kept as its factors `L D L^T`. In grey pictures it is all but singular, and the determinant by which
 //! cofactors are divided would be the difference of nearly equal numbers, lost in f32.
@@ -82,7 +85,7 @@ impl GuidedFilter {
         });
     }
 
-    /// Filters `plane`, (height, width) of the picture, in place; its values are clipped to `-clip..clip` first.
+    /// Filters the logits `plane`, (height, width) of the picture, in place; they are clipped to `-clip..clip` on the way.
     pub fn apply(&mut self, isa: Isa, plane: &mut [f32], clip: f32) {
         let (height, width) = self.size;
         assert!(height > 0 && plane.len() == height * width, "plane of {:?}", self.size);
@@ -380,7 +383,8 @@ impl Apply<'_> {
     fn values<S: Simd>(&mut self, s: S, y: usize) {
         let width = self.size.1;
         let rows = self.coefficients.around(y, self.size.0);
-        let scale = s.splat(1.0 / self.coefficients.count());
+        let (scale, sure) = (s.splat(1.0 / self.coefficients.count()), s.splat(1.0 / self.clip));
+        let (zero, one) = (s.splat(0.0), s.splat(1.0));
         for x in (0..width).step_by(S::LANES) {
             let mut value = self.coefficients.sum(s, &rows, 3, x);
             for c in 0..3 {
@@ -389,7 +393,12 @@ impl Apply<'_> {
             let n = (width - x).min(S::LANES);
             let row = &mut self.plane[y * width + x..][..n];
             // SAFETY: n values.
-            unsafe { s.store_n(row.as_mut_ptr(), n, s.mul(value, scale)) };
+            let beyond = s.mul(unsafe { s.load_n(row.as_ptr(), n) }, sure);
+            let value = s.mul(value, scale);
+            let above = s.mul(s.max(value, zero), s.max(beyond, one));
+            let below = s.mul(s.min(value, zero), s.max(s.sub(zero, beyond), one));
+            // SAFETY: as above.
+            unsafe { s.store_n(row.as_mut_ptr(), n, s.add(above, below)) };
         }
     }
 }

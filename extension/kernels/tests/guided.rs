@@ -66,7 +66,11 @@ fn naive(rgb: &[u8], size: (usize, usize), radius: usize, eps: f64, plane: &[f32
     }
     let coefficients = coefficients.map(mean);
     let value = |i: usize| (0..3).map(|c| coefficients[c][i] * colour[c][i]).sum::<f64>() + coefficients[3][i];
-    (0..n).map(value).collect()
+    let sure = |value: f64, logit: f32| {
+        let agree = value * f64::from(logit) > 0.0;
+        value * if agree { (f64::from(logit.abs()) / f64::from(clip)).max(1.0) } else { 1.0 }
+    };
+    (0..n).map(|i| sure(value(i), plane[i])).collect()
 }
 
 /// Pictures with what is hard: noise, greys (their covariance is singular), flat parts, a sharp edge, the two extremes.
