@@ -271,14 +271,18 @@ impl Prepare<'_> {
         let (one, eps) = (s.splat(1.0), s.splat(self.eps));
         let out = &mut self.planes[y * PLANES * stride..(y + 1) * PLANES * stride];
         for x in (0..stride).step_by(S::LANES) {
-            let sums: [S::F; 3] = std::array::from_fn(|q| self.windows.sum(s, &rows, q, x));
+            let mut sums = [n; 9];
+            for (q, sum) in sums.iter_mut().enumerate() {
+                *sum = self.windows.sum(s, &rows, q, x);
+            }
+            let [r, g, b, rr, rg, rb, gg, gb, bb] = sums;
             // (n sum(ij) - sum(i) sum(j)) / n^2
-            let covariance = |q: usize, i: usize, j: usize| {
-                let product = self.windows.sum(s, &rows, q, x);
-                s.mul(difference(s, n, product, sums[i], sums[j]), scale)
-            };
-            let (rr, rg, rb) = (s.add(covariance(3, 0, 0), eps), covariance(4, 0, 1), covariance(5, 0, 2));
-            let (gg, gb, bb) = (s.add(covariance(6, 1, 1), eps), covariance(7, 1, 2), s.add(covariance(8, 2, 2), eps));
+            let rr = s.add(s.mul(difference(s, n, rr, r, r), scale), eps);
+            let rg = s.mul(difference(s, n, rg, r, g), scale);
+            let rb = s.mul(difference(s, n, rb, r, b), scale);
+            let gg = s.add(s.mul(difference(s, n, gg, g, g), scale), eps);
+            let gb = s.mul(difference(s, n, gb, g, b), scale);
+            let bb = s.add(s.mul(difference(s, n, bb, b, b), scale), eps);
             let d0 = s.div(one, rr);
             let (l10, l20) = (s.mul(rg, d0), s.mul(rb, d0));
             // No pivot is below eps but by rounding.
@@ -286,7 +290,7 @@ impl Prepare<'_> {
             let rest = s.sub(gb, s.mul(l10, rb));
             let l21 = s.mul(rest, d1);
             let d2 = s.div(one, s.max(s.sub(s.sub(bb, s.mul(l20, rb)), s.mul(l21, rest)), eps));
-            for (c, sum) in sums.into_iter().enumerate() {
+            for (c, sum) in [r, g, b].into_iter().enumerate() {
                 put(s, out, (MEANS + c) * stride + x, s.mul(sum, mean));
             }
             for (f, factor) in [d0, l10, l20, d1, l21, d2].into_iter().enumerate() {
@@ -346,9 +350,9 @@ impl Apply<'_> {
             // SAFETY: x + n <= width where n > 0; nothing is read where it is 0.
             let p = unsafe { s.load_n(row.as_ptr().wrapping_add(x), n) };
             let p = s.min(s.max(p, least), most);
-            let products: [S::F; 3] = std::array::from_fn(|c| s.mul(at(s, self.kept(y, COLOURS + c), x), p));
             put(s, self.moments.row(0), x, p);
-            for (c, product) in products.into_iter().enumerate() {
+            for c in 0..3 {
+                let product = s.mul(at(s, self.kept(y, COLOURS + c), x), p);
                 put(s, self.moments.row(1 + c), x, product);
             }
         }
@@ -361,11 +365,17 @@ impl Apply<'_> {
         let rows = self.moments.around(y, self.size.0);
         let scale = s.splat(1.0 / self.moments.count());
         for x in (0..stride).step_by(S::LANES) {
-            let mean = |q| s.mul(self.moments.sum(s, &rows, q, x), scale);
-            let kept = |plane| at(s, self.kept(y, plane), x);
-            let (p, m) = (mean(0), [kept(MEANS), kept(MEANS + 1), kept(MEANS + 2)]);
-            let [c0, c1, c2]: [S::F; 3] = std::array::from_fn(|c| s.sub(mean(1 + c), s.mul(m[c], p)));
-            let [d0, l10, l20, d1, l21, d2]: [S::F; 6] = std::array::from_fn(|f| kept(FACTORS + f));
+            let p = s.mul(self.moments.sum(s, &rows, 0, x), scale);
+            let (mut m, mut c) = ([p; 3], [p; 3]);
+            for i in 0..3 {
+                m[i] = at(s, self.kept(y, MEANS + i), x);
+                c[i] = s.sub(s.mul(self.moments.sum(s, &rows, 1 + i, x), scale), s.mul(m[i], p));
+            }
+            let mut factors = [p; 6];
+            for (f, factor) in factors.iter_mut().enumerate() {
+                *factor = at(s, self.kept(y, FACTORS + f), x);
+            }
+            let ([c0, c1, c2], [d0, l10, l20, d1, l21, d2]) = (c, factors);
             let c1 = s.sub(c1, s.mul(l10, c0));
             let c2 = s.sub(s.sub(c2, s.mul(l20, c0)), s.mul(l21, c1));
             let a2 = s.mul(c2, d2);
