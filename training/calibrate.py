@@ -42,7 +42,7 @@ class Clicks:
         kept = []
         last = model.mask_decoder.iou_prediction_head.layers[-1]
         hook = last.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0].detach().cpu().numpy()))
-        predictor = Predictor(model)
+        predictor = Predictor(model, guided=False)
         hidden, predicted, real, picture = [], [], [], []
         for index, (rgb, masks) in enumerate(pack_examples(pack)):
             predictor.set_image(rgb)

@@ -38,9 +38,9 @@ def score_all(a: argparse.Namespace) -> None:
         raise SystemExit("score needs either --coco FOLDER INSTANCES or --pack FILE ...")
     model = load(a.model)
     if a.coco:
-        results = {str(a.coco[1]): score(model, coco_examples(*a.coco, a.limit))}
+        results = {str(a.coco[1]): score(model, coco_examples(*a.coco, a.limit), not a.plain)}
     else:
-        results = {str(pack): score(model, pack_examples(pack, a.limit)) for pack in a.pack}
+        results = {str(pack): score(model, pack_examples(pack, a.limit), not a.plain) for pack in a.pack}
     print(json.dumps(results, indent=1))
     if a.json:
         a.json.write_text(json.dumps(results, indent=1) + "\n")
@@ -104,6 +104,7 @@ def main() -> None:
     ap.add_argument("--coco", type=Path, nargs=2, help="score: a folder of pictures and its instances.json")
     ap.add_argument("--pack", type=Path, nargs="*", default=[], help="score: packs")
     ap.add_argument("--limit", type=int, help="score: only so many pictures")
+    ap.add_argument("--plain", action="store_true", help="score: without edges that follow the picture")
     ap.add_argument("--json", type=Path, help="score: write the results to this file")
     ap.add_argument("--point", type=float, nargs="*", help="show: x y [x y ...] in pixels of the image")
     ap.add_argument("--labels", type=int, nargs="*", help="show: 1 or 0 for every point (default 1)")

@@ -4,7 +4,7 @@
 
 The steps are those of SAM's mask generator without crops: a grid of clicks, three masks each; those that the network
 does not trust or that change much with the threshold go, then boxes that overlap a better one. Masks are judged at a
-quarter of the input's area.
+quarter of the input's area, as the network gives them: without edges that follow the picture.
 
 `precision` counts every mask without an annotated object as wrong. COCO annotates 80 classes, so a tree or a
 window counts too: it compares thresholds, it does not say how many masks make sense.
@@ -115,7 +115,7 @@ def judge(pictures: list[Proposals], thresholds: tuple[float, float, float]) -> 
 
 def proposals(model: Sam, pack: Path, limit: int | None, side: int, offset: float) -> list[Proposals]:
     """The proposals for the first `limit` pictures of a pack that have objects."""
-    predictor = Predictor(model)
+    predictor = Predictor(model, guided=False)
     return [Proposals(predictor, rgb, masks, side, offset) for rgb, masks in pack_examples(pack, limit)]
 
 

@@ -23,12 +23,13 @@ TRAINED_ON = (
 def export(checkpoint: Path | str, out: Path | str, dtype: torch.dtype = torch.float16) -> dict:
     """Write the averaged weights as `dtype`; returns the configuration that the metadata holds.
 
-    The thresholds of everything mode are those of `NANO`, whatever the checkpoint says.
+    The thresholds of everything mode and the upsampling are those of `NANO`, whatever the checkpoint says.
     """
     loaded = torch.load(checkpoint, weights_only=False, map_location="cpu")
     config = copy.deepcopy(loaded["config"])
     config["image_encoder"]["img_size"] = loaded["size"]
-    config.update(license=LICENSE, trained_on=TRAINED_ON, mask_generator=NANO["mask_generator"])
+    config.update(mask_generator=NANO["mask_generator"], upsampling=NANO["upsampling"])
+    config.update(license=LICENSE, trained_on=TRAINED_ON)
     counters = "num_batches_tracked"
     state = {k: v.to(dtype).contiguous() for k, v in loaded["ema"].items() if not k.endswith(counters)}
     bad = [k for k, v in state.items() if not torch.isfinite(v).all()]

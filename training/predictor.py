@@ -5,16 +5,19 @@ import torch
 import torch.nn.functional as F
 
 from training.model.sam import Sam
+from training.upsampling import REDUCTION, Guide
 
 
 class Predictor:
     """One image at a time: `set_image`, then `predict` for any number of prompts.
 
-    `size` is the side of the padded input in pixels, by default the model's own.
+    `size` is the side of the padded input in pixels, by default the model's own. With `guided`, edges follow the picture
+    where the configuration says so.
     """
 
-    def __init__(self, model: Sam, size: int | None = None):
+    def __init__(self, model: Sam, size: int | None = None, guided: bool = True):
         self.model, self.size = model, size or model.img_size
+        self.filter = model.config.get("upsampling", {}).get("guided") if guided else None
 
     def resized_shape(self, h: int, w: int) -> tuple[int, int]:
         """Height and width of an h x w image whose longest side is made `size`."""
@@ -35,6 +38,8 @@ class Predictor:
     def set_resized(self, x: torch.Tensor, original: tuple[int, int]) -> None:
         """Encode an image that has its `resized_shape` already: (1, 3, h, w) in 0..255; `original` is (H, W)."""
         self.original, self.resized = original, tuple(x.shape[-2:])
+        pixels = x[0].permute(1, 2, 0).to(torch.uint8).cpu().numpy()
+        self.guide = Guide(pixels, **self.filter) if self.filter else None
         x = (x - self.model.pixel_mean) / self.model.pixel_std
         x = F.pad(x, (0, self.size - self.resized[1], 0, self.size - self.resized[0]))
         self.embedding = self.model.image_encoder(x)
@@ -78,9 +83,16 @@ class Predictor:
         xy = torch.from_numpy(np.concatenate(coordinates, 1)).to(device)
         return self.model.decode(self.embedding, xy, torch.tensor([kinds] * rows, device=device), self.size, rows)
 
-    def upsampled(self, low: torch.Tensor) -> torch.Tensor:
-        """Low-resolution logits (R, M, h, w) at the image's own size: bilinear, crop, bilinear, as SAM does."""
-        up = F.interpolate(low.float(), (self.size, self.size), mode="bilinear", align_corners=False)
+    def upsampled(self, low: torch.Tensor, guided: bool = True) -> torch.Tensor:
+        """Low-resolution logits (R, M, h, w) at the image's own size: bilinear, crop, bilinear, as SAM does.
+
+        Of a model whose edges follow the picture they are refined first, unless not `guided`.
+        """
+        low, middle = low.float(), (self.size, self.size)
+        if guided and self.guide and self.guide.works:
+            refined = [[self.guide.refine(mask, self.size) for mask in masks] for masks in low.cpu().numpy()]
+            low, middle = torch.from_numpy(np.array(refined)).to(low.device), [REDUCTION * n for n in self.guide.size]
+        up = F.interpolate(low, middle, mode="bilinear", align_corners=False)
         up = up[..., : self.resized[0], : self.resized[1]]
         return F.interpolate(up, self.original, mode="bilinear", align_corners=False)
 

@@ -92,10 +92,13 @@ def ious_of_prompts(predictor: Predictor, masks: np.ndarray, points=None, boxes=
     return np.concatenate(real), np.concatenate(predicted)
 
 
-def score(model: Sam, examples: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict:
-    """Means over all objects of all pictures, and by size; the model is put in evaluation mode while it lasts."""
+def score(model: Sam, examples: Iterable[tuple[np.ndarray, np.ndarray]], guided: bool = False) -> dict:
+    """Means over all objects of all pictures, and by size; the model is put in evaluation mode while it lasts.
+
+    With `guided`, edges follow the picture, as users get them.
+    """
     was = model.training
-    predictor = Predictor(model.eval())
+    predictor = Predictor(model.eval(), guided=guided)
     rows = [row for rgb, masks in examples for row in score_picture(predictor, rgb, masks)]
     model.train(was)
     return summary(rows)

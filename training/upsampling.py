@@ -1,104 +1,66 @@
-"""Edges that follow the picture: logits upsampled with a colour guided filter (He et al. 2013; fast form, 2015).
+"""Edges that follow the picture: logits refined with a colour guided filter (He, Sun, Tang 2013) before they are enlarged.
 
-    python -m training.upsampling nano.safetensors --pack dev.pack
+Around every pixel of the picture at half the input's size, the logits are explained as a linear function of the colour. The
+means of these functions over the windows that hold a pixel, applied to its colour, are its new logit. An edge of the mask
+thus moves to an edge of the picture within a few pixels, and stays where there is none. What it is worth: MODEL_CARD.md.
 
-Around every pixel of the picture at half the input's size, the logits are explained as a linear function of the colour;
-the means of these functions are read at the picture's own size. An edge of the mask thus moves to an edge of the
-picture within a few pixels, and stays where there is none. What it is worth: MODEL_CARD.md.
+This is the definition: in double precision, and what the extension is compared with (`test/reference`).
 """
-
-import argparse
-import json
-from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from training.model.sam import load
-from training.predictor import Predictor
-from training.scores import central_click, exact_box, pack_examples
-
-RADIUS = 3  # of the windows, in pixels of the guide
-EPSILON = 1e-4  # for colours of 0..1
-CLIP = 2.0  # logits are clipped to -CLIP..CLIP first
-REDUCTION = 2  # the guide is the picture, its longest side made 512 / REDUCTION
+REDUCTION = 2  # the guide is the network's input, made smaller by this
 
 
-def mean(x: np.ndarray) -> np.ndarray:
-    """Means over windows of (2 RADIUS + 1)^2 pixels; mirrored at the border, which is not repeated."""
-    side = 2 * RADIUS + 1
-    return cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT_101)
+def reduced(picture: np.ndarray) -> np.ndarray:
+    """Means over 2 x 2 pixels, rounded half up, uint8 (h, w, 3) -> (ceil(h / 2), ceil(w / 2), 3); at an odd edge of what is there."""
+    h, w = picture.shape[:2]
+    padded = np.pad(picture.astype(np.int64), ((0, h % 2), (0, w % 2), (0, 0)))
+    blocks = padded.reshape((h + 1) // 2, 2, (w + 1) // 2, 2, 3).sum((1, 3))
+    rows = np.full((h + 1) // 2, 2)
+    columns = np.full((w + 1) // 2, 2)
+    rows[h // 2 :], columns[w // 2 :] = 1, 1
+    count = (rows[:, None] * columns)[..., None]
+    return ((2 * blocks + count) // (2 * count)).astype(np.uint8)
 
 
 class Guide:
-    """What is computed once for a picture, uint8 (H, W, 3); `size` is the guide's (h, w)."""
+    """What is computed once for a picture: `resized` is the network's input before the padding, uint8 (rh, rw, 3).
 
-    def __init__(self, rgb: np.ndarray, size: tuple[int, int]):
-        self.picture = rgb.astype(np.float32) / 255
-        self.size = size
-        self.guide = cv2.resize(self.picture, size[::-1], interpolation=cv2.INTER_AREA)
-        self.mean = mean(self.guide)
-        r, g, b = np.moveaxis(self.guide, -1, 0)
-        mr, mg, mb = np.moveaxis(self.mean, -1, 0)
-        rr, rg, rb = mean(r * r) - mr * mr + EPSILON, mean(r * g) - mr * mg, mean(r * b) - mr * mb
-        gg, gb, bb = mean(g * g) - mg * mg + EPSILON, mean(g * b) - mg * mb, mean(b * b) - mb * mb + EPSILON
-        # the inverse of the symmetric 3 x 3 covariance, by cofactors: rr rg rb gg gb bb
-        inverse = [gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg]
-        determinant = rr * inverse[0] + rg * inverse[1] + rb * inverse[2]
-        inverse += [rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg]
-        self.inverse = [value / determinant for value in inverse]
+    `radius` of the windows in pixels of the guide, `eps` for colours of 0..1; logits are clipped to -`clip`..`clip` first.
+    """
+
+    def __init__(self, resized: np.ndarray, radius: int, eps: float, clip: float):
+        self.radius, self.clip = radius, clip
+        self.guide = reduced(resized).astype(np.float64) / 255
+        self.size = self.guide.shape[:2]
+        # A shorter side cannot be mirrored: such pictures keep their plain logits.
+        self.works = min(self.size) > radius
+        if not self.works:
+            return
+        self.mean = self.means(self.guide)
+        products = self.means(np.einsum("hwi,hwj->hwij", self.guide, self.guide).reshape(*self.size, 9))
+        covariance = products.reshape(*self.size, 3, 3) - np.einsum("hwi,hwj->hwij", self.mean, self.mean)
+        self.inverse = np.linalg.inv(covariance + eps * np.eye(3))
+
+    def means(self, x: np.ndarray) -> np.ndarray:
+        """Means over windows of (2 radius + 1)^2 pixels; mirrored at the border, which is not repeated."""
+        side = 2 * self.radius + 1
+        planes = x.reshape(*x.shape[:2], -1)
+        blurred = [cv2.blur(p, (side, side), borderType=cv2.BORDER_REFLECT_101) for p in np.moveaxis(planes, -1, 0)]
+        return np.stack(blurred, -1).reshape(x.shape)
 
     def refine(self, low: np.ndarray, side: int) -> np.ndarray:
-        """Low-resolution logits, float32 (S / 4, S / 4), of an input of side S -> at the picture's size (H, W)."""
-        p = cv2.resize(low, (side // REDUCTION, side // REDUCTION), interpolation=cv2.INTER_LINEAR)
-        p = np.clip(p[: self.size[0], : self.size[1]], -CLIP, CLIP)
-        mean_p = mean(p)
-        c = np.moveaxis(mean(self.guide * p[..., None]) - self.mean * mean_p[..., None], -1, 0)
-        rr, rg, rb, gg, gb, bb = self.inverse
-        slope = [
-            rr * c[0] + rg * c[1] + rb * c[2],
-            rg * c[0] + gg * c[1] + gb * c[2],
-            rb * c[0] + gb * c[1] + bb * c[2],
-        ]
-        slope = np.stack(slope, -1)
+        """Low-resolution logits (s, s) of an input of `side` pixels -> (gh, gw), the size of the guide."""
+        logits = cv2.resize(low, (side // REDUCTION, side // REDUCTION), interpolation=cv2.INTER_LINEAR)
+        logits = logits[: self.size[0], : self.size[1]].astype(np.float64)
+        p = np.clip(logits, -self.clip, self.clip)
+        mean_p = self.means(p)
+        covariance = self.means(self.guide * p[..., None]) - self.mean * mean_p[..., None]
+        slope = np.einsum("hwij,hwj->hwi", self.inverse, covariance)
         offset = mean_p - (slope * self.mean).sum(-1)
-        size = self.picture.shape[1::-1]
-        slope, offset = (cv2.resize(mean(x), size, interpolation=cv2.INTER_LINEAR) for x in (slope, offset))
-        return (slope * self.picture).sum(-1) + offset
-
-
-def measure(predictor: Predictor, pack: Path, limit: int | None) -> dict[str, float]:
-    """mIoU of one click (the mask with the best predicted IoU) and of the exact box, without and with the filter."""
-    found = {"click": [], "box": []}
-    for rgb, masks in pack_examples(pack, limit):
-        predictor.set_image(rgb)
-        size = tuple(-(-n // REDUCTION) for n in predictor.resized)
-        guide = Guide(rgb, size)
-        for truth in masks:
-            for kind in found:
-                click, box = ([central_click(truth)], None) if kind == "click" else (None, exact_box(truth))
-                logits, low, iou = predictor.predict_logits(click, [1] if click else None, box)
-                token = 1 + int(iou[1:].argmax()) if click else 0
-                both = logits[token].numpy() > 0, guide.refine(low[token].numpy(), predictor.size) > 0
-                found[kind].append([(m & truth).sum() / max(1, (m | truth).sum()) for m in both])
-    return {
-        f"{kind} {name}": round(float(np.mean(rows, 0)[column]), 4)
-        for kind, rows in found.items()
-        for column, name in enumerate(("plain", "guided"))
-    }
-
-
-def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("model", help="training checkpoint (.pt) or exported file (.safetensors)")
-    ap.add_argument("--pack", type=Path, required=True, help="pictures with masks")
-    ap.add_argument("--limit", type=int, help="only so many pictures")
-    ap.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
-    a = ap.parse_args()
-    torch.set_num_threads(a.threads)
-    print(json.dumps(measure(Predictor(load(a.model)), a.pack, a.limit), indent=1))
-
-
-if __name__ == "__main__":
-    main()
+        refined = (self.means(slope) * self.guide).sum(-1) + self.means(offset)
+        # What the clipping took from logits that are sure comes back where both agree; no sign changes, no edge moves.
+        sure = np.where(refined * logits > 0, np.maximum(1, np.abs(logits) / self.clip), 1)
+        return (refined * sure).astype(np.float32)

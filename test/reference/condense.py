@@ -53,7 +53,8 @@ def condense(full: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         small[f"{prompt}.low_res_std"] = np.array([low_res[best].std(dtype=np.float64)], dtype=np.float32)
         small[f"{prompt}.mask_bits"] = mask_bits if mask_bits.ndim == 1 else mask_bits[best]
         if f"{prompt}/logits_every_97" in full:
-            small[f"{prompt}.logits_every_97"] = full[f"{prompt}/logits_every_97"]
+            logits = full[f"{prompt}/logits_every_97"]
+            small[f"{prompt}.logits_every_97"] = logits[best] if logits.ndim == 2 else logits
     return {name: np.ascontiguousarray(value) for name, value in small.items()}
 
 

@@ -3,8 +3,9 @@
     python make_generate_reference.py OUT
 
 Writes OUT/generate.json: for each case the picture, the options, and what `SamAutomaticMaskGenerator` returns, its
-boxes left out and its masks as COCO's compressed run lengths. The generator is Meta's; only its predictor is replaced
-by that of nano's PyTorch code (`training/`), with Pillow's resize as in the other references.
+boxes left out and its masks as COCO's compressed run lengths. The generator is Meta's; its predictor is replaced by that
+of nano's PyTorch code (`training/`), with Pillow's resize as in the other references. Masks follow the edges of the
+picture; stability scores are those of the plain logits, which is the other thing that is replaced.
 
 Needs torch, torchvision, numpy, opencv, pillow, pycocotools, safetensors and segment-anything.
 """
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import safe_open
-from segment_anything import SamAutomaticMaskGenerator
+from segment_anything import SamAutomaticMaskGenerator, automatic_mask_generator
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -36,6 +37,9 @@ CASES = [
     ("astronaut_512x512", {"points_per_side": 6, "pred_iou_thresh": 0, "stability_score_thresh": 0,
                            "stability_score_offset": 0.5}),
 ]  # fmt: skip
+
+
+CALCULATE_STABILITY = automatic_mask_generator.calculate_stability_score
 
 
 def thresholds(weights: str) -> dict[str, float]:
@@ -66,9 +70,17 @@ class Adapter:
         return points  # the inner predictor takes pixels of the picture
 
     def predict_torch(self, points: torch.Tensor, labels: torch.Tensor, **_: bool) -> tuple:
-        outputs = [self.inner.predict_logits(of_one.tolist(), [1]) for of_one in points]
-        logits = torch.stack([logits[1:] for logits, _, _ in outputs])
-        return logits, torch.stack([iou[1:] for _, _, iou in outputs]), None
+        low, iou = (output[:, 1:] for output in self.inner.decode_many(points.numpy()))
+        self.last = low, iou
+        return self.inner.upsampled(low), iou, None
+
+    def stability(self, masks: torch.Tensor, threshold: float, offset: float) -> torch.Tensor:
+        """Scores of what is left of the last masks when the generator has looked at their predicted IoUs."""
+        low, iou = (output.flatten(0, 1) for output in self.last)
+        least = self.least_iou
+        plain = self.inner.upsampled((low[iou > least] if least > 0 else low)[:, None], guided=False)[:, 0]
+        assert plain.shape == masks.shape
+        return CALCULATE_STABILITY(plain, threshold, offset)
 
 
 def main() -> None:
@@ -83,6 +95,8 @@ def main() -> None:
         stand_in = types.SimpleNamespace(image_encoder=types.SimpleNamespace(img_size=512), device="cpu")
         generator = SamAutomaticMaskGenerator(stand_in, output_mode="coco_rle", **options)
         generator.predictor = adapter
+        adapter.least_iou = options["pred_iou_thresh"]
+        automatic_mask_generator.calculate_stability_score = adapter.stability
         found = generator.generate(np.array(Image.open(HERE / "images" / f"{name}.png").convert("RGB")))
         records = [
             {

@@ -4,9 +4,10 @@
 
 Writes OUT/nano/<image>.npz for every image in `images/`; `condense.py` turns them into what is kept here. The resize is
 Pillow's bilinear one, as in the other references. Unlike there, all four masks are stored for every prompt: the
-single-mask token first, then the three multimask tokens.
+single-mask token first, then the three multimask tokens. Masks follow the edges of the picture, as the file asks for
+(`training/upsampling.py`); low-resolution logits are the network's own.
 
-Needs torch, numpy, pillow and safetensors.
+Needs torch, numpy, opencv, pillow and safetensors.
 """
 
 import argparse
@@ -53,7 +54,9 @@ def record(predictor: Predictor, image: Image.Image) -> dict[str, np.ndarray]:
         logits, low, iou = predictor.predict_logits(pixel_points, labels, pixel_box)
         out[f"{prompt}/iou"] = iou.numpy()
         out[f"{prompt}/low_res_logits"] = low.numpy()
-        out[f"{prompt}/mask_bits"] = np.packbits((logits.numpy() > 0).reshape(4, -1), axis=1)
+        logits = logits.numpy().reshape(4, -1)
+        out[f"{prompt}/logits_every_97"] = logits[:, ::97].copy()
+        out[f"{prompt}/mask_bits"] = np.packbits(logits > 0, axis=1)
     return out
 
 

@@ -21,6 +21,7 @@ mod buffer;
 mod depthwise;
 mod elem;
 mod gemm;
+mod guided;
 mod isa;
 mod masks;
 pub mod math;
@@ -41,6 +42,7 @@ pub use elem::Elem;
 pub use gemm::{
     Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride,
 };
+pub use guided::GuidedFilter;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use masks::mask_logits;
 pub use memory::{NoMemory, filled};

@@ -57,12 +57,12 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    /// Logits of `low` (height, width) are enlarged to `middle` square, cropped to `crop` and resized to `output`.
-    pub fn new(low: (usize, usize), middle: usize, crop: (usize, usize), output: (usize, usize)) -> Self {
-        assert!(low.0 >= 1 && low.1 >= 1 && low.0 <= middle && low.1 <= middle, "{low:?} to {middle}");
-        assert!(crop.0 >= 1 && crop.1 >= 1 && crop.0 <= middle && crop.1 <= middle, "crop {crop:?} of {middle}");
-        let rows = Axis::new(low.0, middle, crop.0, output.0);
-        let columns = Axis::new(low.1, middle, crop.1, output.1);
+    /// Logits of `low` are enlarged to `middle`, cropped to `crop` and resized to `output`; all are (height, width).
+    pub fn new(low: (usize, usize), middle: (usize, usize), crop: (usize, usize), output: (usize, usize)) -> Self {
+        assert!(low.0 >= 1 && low.1 >= 1 && low.0 <= middle.0 && low.1 <= middle.1, "{low:?} to {middle:?}");
+        assert!(crop.0 >= 1 && crop.1 >= 1 && crop.0 <= middle.0 && crop.1 <= middle.1, "crop {crop:?} of {middle:?}");
+        let rows = Axis::new(low.0, middle.0, crop.0, output.0);
+        let columns = Axis::new(low.1, middle.1, crop.1, output.1);
         Self { low, rows, columns }
     }
 

@@ -173,16 +173,17 @@ fn bilinear(x: &[f64], (h, w): (usize, usize), (oh, ow): (usize, usize)) -> Vec<
 fn enlargement_in_two_steps() {
     let mut r = Random(15);
     for (low, middle, crop, output) in [
-        ((16, 16), 64, (64, 64), (64, 64)),
-        ((16, 16), 64, (43, 64), (100, 151)),
-        ((16, 16), 64, (64, 37), (21, 12)),
-        ((8, 8), 32, (1, 32), (1, 7)),
-        ((2, 3), 12, (9, 11), (33, 5)),
-        ((5, 5), 5, (5, 3), (11, 9)),
+        ((16, 16), (64, 64), (64, 64), (64, 64)),
+        ((16, 16), (64, 64), (43, 64), (100, 151)),
+        ((16, 16), (64, 64), (64, 37), (21, 12)),
+        ((8, 8), (32, 32), (1, 32), (1, 7)),
+        ((2, 3), (12, 12), (9, 11), (33, 5)),
+        ((5, 5), (5, 5), (5, 3), (11, 9)),
+        ((7, 9), (14, 18), (13, 18), (13, 50)),
     ] {
         let logits = r.vec(low.0 * low.1);
-        let big = bilinear(&wide(&logits), low, (middle, middle));
-        let cropped: Vec<f64> = big.chunks(middle).take(crop.0).flat_map(|r| r[..crop.1].to_vec()).collect();
+        let big = bilinear(&wide(&logits), low, middle);
+        let cropped: Vec<f64> = big.chunks(middle.1).take(crop.0).flat_map(|r| r[..crop.1].to_vec()).collect();
         let want = bilinear(&cropped, crop, output);
         let plan = Upsample::new(low, middle, crop, output);
         assert_eq!(plan.output_size(), output);
@@ -193,7 +194,7 @@ fn enlargement_in_two_steps() {
                 plan.rows(isa, &logits, range, |y, row| got[y * output.1..][..output.1].copy_from_slice(row));
             }
             // positions are f32, as in the reference
-            close(&got, &want, 2e-5, &format!("{isa:?} {low:?} {middle} {crop:?} {output:?}"));
+            close(&got, &want, 2e-5, &format!("{isa:?} {low:?} {middle:?} {crop:?} {output:?}"));
         }
     }
 }

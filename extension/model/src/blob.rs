@@ -12,8 +12,9 @@
 //! | 64 | width and height of the picture, in pixels, `u32` each |
 //! | 72 | width and height that it was resized to, `u32` each |
 //! | 80 | channels, rows and columns of the values, `u32` each |
-//! | 92 | reserved, zeros |
+//! | 92 | bytes of the guide, `u32`; 0 where the model wants none |
 //! | 96 | the values, (rows * columns, channels) |
+//! | then | the guide: the picture at half the size that it was resized to, rounded up, (rows, columns, 3), `u8` |
 //! | end | the first 16 bytes of the BLAKE3 hash of all before |
 
 use std::str::FromStr;
@@ -23,6 +24,7 @@ use half::slice::HalfFloatSliceExt;
 use sam_kernels::NoMemory;
 
 use crate::error::{ModelError, Result};
+use crate::guide::Guide;
 use crate::model::{Embedding, Model};
 use crate::prediction::Frame;
 
@@ -80,6 +82,7 @@ struct Header<'a> {
     input: (usize, usize),
     shape: [usize; 3],
     values: &'a [u8],
+    guide: &'a [u8],
 }
 
 /// Whether bytes claim to be an embedding; no picture begins like one.
@@ -118,8 +121,11 @@ impl<'a> Header<'a> {
         };
         let shape = [number(80), number(84), number(88)];
         let length = shape.iter().try_fold(kind.size(), |product, &side| product.checked_mul(side));
-        let Some(values) = length.and_then(|length| rest.get(..length)) else { return Err(truncated()) };
-        match rest.len() - values.len() {
+        let Some((values, rest)) = length.and_then(|length| rest.split_at_checked(length)) else {
+            return Err(truncated());
+        };
+        let Some((guide, rest)) = rest.split_at_checked(number(92)) else { return Err(truncated()) };
+        match rest.len() {
             CHECKSUM => {}
             0..CHECKSUM => return Err(truncated()),
             more => return Err(refused(format!("the embedding is damaged: {} bytes follow its end", more - CHECKSUM))),
@@ -133,6 +139,7 @@ impl<'a> Header<'a> {
             input: (number(72), number(76)),
             shape,
             values,
+            guide,
         })
     }
 
@@ -155,8 +162,23 @@ impl<'a> Header<'a> {
         if self.shape != info.embedding_shape || self.input != frame.input {
             return Err(refused("the embedding is damaged: its sizes are not those that its model gives"));
         }
+        let guide = if model.is_guided() { guide_bytes(frame.input) } else { 0 };
+        if self.guide.len() != guide {
+            return Err(refused(format!(
+                "the embedding is damaged: it has {} bytes of a guide for the edges of masks, and model '{}' needs {guide}; \
+                 make it anew with sam_embed",
+                self.guide.len(),
+                info.name
+            )));
+        }
         Ok(frame)
     }
+}
+
+/// Bytes of the guide of a picture that was resized to `input`, (width, height).
+fn guide_bytes(input: (usize, usize)) -> usize {
+    let (rows, columns) = Guide::size(input);
+    3 * rows * columns
 }
 
 impl Embedding {
@@ -183,7 +205,8 @@ impl Embedding {
         for number in sizes.into_iter().chain(info.embedding_shape) {
             bytes.extend_from_slice(&(number as u32).to_le_bytes());
         }
-        bytes.resize(HEADER, 0);
+        let guide = self.guide().filter(|_| model.is_guided()).map_or(&[][..], Guide::as_bytes);
+        bytes.extend_from_slice(&(guide.len() as u32).to_le_bytes());
         match kind {
             BlobType::F32 => bytes.extend(self.values().iter().flat_map(|value| value.to_le_bytes())),
             BlobType::F16 => {
@@ -195,15 +218,18 @@ impl Embedding {
                 bytes.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
             }
         }
+        bytes.extend_from_slice(guide);
         bytes.extend_from_slice(&blake3::hash(&bytes).as_bytes()[..CHECKSUM]);
         Ok(bytes)
     }
 }
 
 impl Model {
-    /// How many bytes an embedding takes as a blob.
+    /// How many bytes an embedding takes as a blob, at most: the guide of a model that wants one depends on the picture.
     pub fn blob_bytes(&self, kind: BlobType) -> usize {
-        HEADER + self.info().embedding_shape.iter().product::<usize>() * kind.size() + CHECKSUM
+        let info = self.info();
+        let guide = if self.is_guided() { guide_bytes((info.image_size, info.image_size)) } else { 0 };
+        HEADER + info.embedding_shape.iter().product::<usize>() * kind.size() + guide + CHECKSUM
     }
 
     /// Checks the header of a blob and returns width and height of its picture, in pixels.
@@ -234,7 +260,7 @@ impl Model {
         if values.iter().any(|value| !value.is_finite()) {
             return Err(refused("the embedding is damaged: it holds values that are not finite"));
         }
-        Ok(Embedding::new(values, frame))
+        Ok(Embedding::new(values, frame, self.is_guided().then(|| Guide::from_bytes(header.guide))))
     }
 }
 
@@ -260,7 +286,9 @@ mod tests {
         let model = nano();
         let embedding = embedding(&model);
         let bytes = embedding.to_bytes(&model, BlobType::F32).unwrap();
-        assert_eq!(bytes.len(), model.blob_bytes(BlobType::F32));
+        // The guide of 512 x 341 pixels.
+        let (guide, most) = (3 * 256 * 171, 3 * 256 * 256);
+        assert_eq!(bytes.len(), model.blob_bytes(BlobType::F32) - most + guide);
         assert!(is_embedding(&bytes));
         assert_eq!(model.check_blob(&bytes).unwrap(), (90, 60));
         let read = model.read_blob(&bytes).unwrap();
@@ -268,6 +296,12 @@ mod tests {
         let prompt = Prompt::point(0.4, 0.5).unwrap();
         let [before, after] = [&embedding, &read].map(|one| model.predict(one, &prompt, Team::ALONE).unwrap());
         assert_eq!(before.low_res_logits(0), after.low_res_logits(0));
+        let rows = |prediction: &crate::Prediction| {
+            let mut all = Vec::new();
+            prediction.for_each_row(0, |_, row| all.extend_from_slice(row));
+            all
+        };
+        assert!(rows(&before) == rows(&after));
     }
 
     #[test]
@@ -296,12 +330,22 @@ mod tests {
         assert!(changed(12, 1).contains("was made by model 'nano'"));
         assert!(changed(64, 4).contains("sizes are not those"));
         assert!(changed(80, 1).contains("truncated"));
-        assert!(changed(95, 1).contains("checksum"));
+        assert!(changed(95, 1).contains("truncated"));
+        assert!(changed(92, 1).contains("truncated"));
         assert!(changed(4000, 1).contains("checksum"));
         assert!(changed(bytes.len() - 1, 1).contains("checksum"));
         for length in [0, 7, HEADER - 1, HEADER, bytes.len() - CHECKSUM, bytes.len() - 1] {
             assert!(message(&bytes[..length]).contains("truncated"), "{length}");
         }
         assert!(message(&[bytes.as_slice(), b"more"].concat()).contains("4 bytes follow its end"));
+        // Whole but for the guide.
+        let mut without = bytes.clone();
+        without[92..96].fill(0);
+        let guide = bytes.len() - CHECKSUM - 3 * 256 * 171..bytes.len() - CHECKSUM;
+        without.drain(guide);
+        assert!(
+            message(&without)
+                .contains("it has 0 bytes of a guide for the edges of masks, and model 'nano' needs 131328")
+        );
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::generate::Thresholds;
+use crate::guide::{Guided, Upsampling};
 use crate::shapes;
 
 /// Everything needed to build a network.
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     /// What the mask generator takes as good enough.
     #[serde(default)]
     pub(crate) mask_generator: Thresholds,
+    /// How masks are brought to the picture's size; `None` is bilinear, as in SAM.
+    pub(crate) upsampling: Option<Upsampling>,
     /// SPDX identifier of the weights' licence.
     pub(crate) license: Option<String>,
     /// What was taken for granted, in words.
@@ -277,6 +280,17 @@ impl Config {
             [pred_iou_thresh, stability_score_thresh, box_nms_thresh].iter().all(|least| (0.0..=1.0).contains(least)),
             "thresholds of the mask generator lie between 0 and 1",
         )?;
+        if let Some(Upsampling::Guided(Guided { radius, eps, clip })) = self.upsampling {
+            require((1..=16).contains(&radius), "the radius of guided upsampling lies between 1 and 16")?;
+            require(
+                [eps, clip].iter().all(|value| (1e-6..=1e6).contains(value)),
+                "eps and clip of guided upsampling lie between 1e-6 and 1e6",
+            )?;
+            require(
+                img_size.is_multiple_of(2) && 4 * grid <= img_size / 2,
+                "guided upsampling needs an even input side, at least twice that of the masks",
+            )?;
+        }
         Ok(self)
     }
 }
@@ -340,6 +354,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "pixel_std",
             "mask_threshold",
             "mask_generator",
+            "upsampling",
             "license",
             "trained_on",
         ],

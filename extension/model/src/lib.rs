@@ -7,6 +7,8 @@ mod config;
 mod error;
 mod generate;
 mod graph;
+mod guide;
+mod kept;
 mod model;
 mod names;
 mod plan;

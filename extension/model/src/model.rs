@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{ModelError, Result};
 use crate::generate::Thresholds;
 use crate::graph::Graph;
+use crate::guide::{Edges, Guide};
 use crate::plan::Plan;
 use crate::precision::Precision;
 use crate::prediction::{Frame, Prediction};
@@ -56,6 +57,8 @@ pub struct Model {
     info: ModelInfo,
     config: Config,
     network: Network,
+    /// Of a model whose masks follow the edges of the picture.
+    edges: Option<Arc<Edges>>,
     isa: Isa,
     static_bytes: Option<&'static [u8]>,
     /// The files that the model was made of.
@@ -84,13 +87,15 @@ enum Network {
     Graph(Box<Graph>),
 }
 
-/// A picture as the mask decoder sees it: what the image encoder made of it, and its sizes.
+/// A picture as the mask decoder sees it: what the image encoder made of it, its sizes, and what its masks are refined with.
 /// Shared: a clone copies nothing.
 #[derive(Debug, Clone)]
 pub struct Embedding {
     /// (rows * columns, channels)
     values: Arc<Vec<f32>>,
     frame: Frame,
+    /// Of a model that wants one.
+    guide: Option<Guide>,
 }
 
 impl Model {
@@ -150,7 +155,8 @@ impl Model {
             notes: checkpoint.notes().iter().chain(&config.notes).cloned().collect(),
         };
         let parts = if static_bytes.is_some() { Vec::new() } else { checkpoint.parts()? };
-        Ok(Self { info, config, network, isa, static_bytes, parts, sha256: OnceBox::new() })
+        let edges = config.upsampling.map(|upsampling| Arc::new(Edges::new(upsampling)));
+        Ok(Self { info, config, network, edges, isa, static_bytes, parts, sha256: OnceBox::new() })
     }
 
     /// What the checkpoint says about itself.
@@ -187,6 +193,11 @@ impl Model {
         self.config.mask_generator
     }
 
+    /// Whether masks follow the edges of the picture, so that embeddings carry a guide.
+    pub(crate) fn is_guided(&self) -> bool {
+        self.edges.is_some()
+    }
+
     /// What the encoder's matrix products are computed in.
     pub fn precision(&self) -> Precision {
         match &self.network {
@@ -210,7 +221,7 @@ impl Model {
             Network::Graph(graph) => graph.encode(&self.planes(&resized), side)?,
         };
         self.check_finite(&values)?;
-        Ok(Embedding::new(values, frame))
+        Ok(Embedding::new(values, frame, self.is_guided().then(|| Guide::of(&resized))))
     }
 
     /// The padded, normalised input as the graph takes it: (3, side, side).
@@ -271,7 +282,15 @@ impl Model {
         };
         self.check_finite(&logits)?;
         self.check_finite(&iou)?;
-        Ok(Prediction::new(logits, iou, embedding.frame, self.isa))
+        let prediction = Prediction::new(logits, iou, embedding.frame, self.isa);
+        match (&self.edges, &embedding.guide) {
+            (None, _) => Ok(prediction),
+            (Some(edges), Some(guide)) => Ok(prediction.guided(edges, guide)),
+            (Some(_), None) => Err(ModelError::Embedding(format!(
+                "the embedding has no guide, which the masks of model '{}' need; it was made by another",
+                self.info.name
+            ))),
+        }
     }
 
     /// Fails where numbers have left the range of `f32` on their way: a mask made of them would be nonsense.
@@ -310,17 +329,22 @@ fn part_digest(part: &Part) -> Result<String> {
 }
 
 impl Embedding {
-    pub(crate) fn new(values: Vec<f32>, frame: Frame) -> Self {
-        Self { values: Arc::new(values), frame }
+    pub(crate) fn new(values: Vec<f32>, frame: Frame, guide: Option<Guide>) -> Self {
+        Self { values: Arc::new(values), frame, guide }
     }
 
     pub(crate) fn frame(&self) -> &Frame {
         &self.frame
     }
 
+    pub(crate) fn guide(&self) -> Option<&Guide> {
+        self.guide.as_ref()
+    }
+
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.values.capacity() * size_of::<f32>()
+        let guide = self.guide.as_ref().map_or(0, |guide| guide.as_bytes().len());
+        size_of::<Self>() + self.values.capacity() * size_of::<f32>() + guide
     }
 
     /// Width and height of the picture, in pixels.

@@ -1,9 +1,12 @@
 //! Masks as the decoder gives them, and their way back to the picture's own size.
 
+use std::sync::Arc;
+
 use sam_imaging::{MaskBuilder, Rle};
 use sam_kernels::{Isa, Upsample};
 
 use crate::error::{ModelError, Result};
+use crate::guide::{Edges, Guide};
 
 /// Sizes of a picture on its way through the network; (width, height) in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,11 +41,19 @@ pub struct Prediction {
     predicted_iou: Vec<f32>,
     frame: Frame,
     isa: Isa,
+    /// What masks are refined with on their way; see [`Prediction::for_each_row`].
+    edges: Option<(Arc<Edges>, Guide)>,
 }
 
 impl Prediction {
     pub(crate) fn new(logits: Vec<f32>, predicted_iou: Vec<f32>, frame: Frame, isa: Isa) -> Self {
-        Self { logits, predicted_iou, frame, isa }
+        Self { logits, predicted_iou, frame, isa, edges: None }
+    }
+
+    /// The same, with masks that follow the edges of the picture.
+    pub(crate) fn guided(self, edges: &Arc<Edges>, guide: &Guide) -> Self {
+        let edges = edges.are_for(&self.frame).then(|| (edges.clone(), guide.clone()));
+        Self { edges, ..self }
     }
 
     /// Predicted IoU of each candidate, as the network gives it (mostly within 0..1, not clamped).
@@ -68,9 +79,11 @@ impl Prediction {
         Self { logits, predicted_iou: vec![self.predicted_iou[best]], ..self }
     }
 
-    /// Bytes of memory held.
+    /// Bytes of memory held. The guide counts in full, although embedding and predictions of a picture share it: any of
+    /// them may be the last that holds it.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + (self.logits.capacity() + self.predicted_iou.capacity()) * size_of::<f32>()
+        let guide = self.edges.as_ref().map_or(0, |(_, guide)| guide.as_bytes().len());
+        size_of::<Self>() + (self.logits.capacity() + self.predicted_iou.capacity()) * size_of::<f32>() + guide
     }
 
     /// Width and height of the picture, in pixels.
@@ -89,36 +102,97 @@ impl Prediction {
 
     /// Candidate `index` at the picture's own size, where its logits are positive, and its stability score: what becomes
     /// of the mask when the threshold moves by `offset` up or down, the smaller of the two masks as a part of the
-    /// larger; 0 where the larger is empty.
+    /// larger; 0 where the larger is empty. It is the network's, of logits that are not refined: so is the offset.
     ///
     /// # Panics
     /// If there is no such candidate.
     pub fn mask(&self, index: usize, offset: f32) -> (Rle, f32) {
+        let mut stability = Stability::new(offset);
+        if self.edges.is_some() {
+            self.plain_rows(index, |_, logits| stability.add(logits));
+            return (self.mask_of(index, |_| ()), stability.score());
+        }
+        (self.mask_of(index, |logits| stability.add(logits)), stability.score())
+    }
+
+    /// As [`Prediction::mask`]; `None` where the stability score is below `least`, which is mostly known without the mask.
+    pub(crate) fn mask_above(&self, index: usize, offset: f32, least: f32) -> Option<(Rle, f32)> {
+        if self.edges.is_none() {
+            return Some(self.mask(index, offset)).filter(|(_, score)| *score >= least);
+        }
+        let mut stability = Stability::new(offset);
+        self.plain_rows(index, |_, logits| stability.add(logits));
+        let score = stability.score();
+        (score >= least).then(|| (self.mask_of(index, |_| ()), score))
+    }
+
+    /// Where the logits that users get are positive; `look` sees each row of them.
+    fn mask_of(&self, index: usize, mut look: impl FnMut(&[f32])) -> Rle {
         let (width, height) = self.frame.original;
         // No picture has a side of more than 32 bits.
         let mut mask = MaskBuilder::new(width as u32, height as u32);
-        let (mut smaller, mut larger) = (0_u64, 0_u64);
         self.for_each_row(index, |y, logits| {
             mask.push_row(y as u32, logits, 0.0);
-            smaller += above(logits, offset);
-            larger += above(logits, -offset);
+            look(logits);
         });
-        let stability = if larger == 0 { 0.0 } else { (smaller as f64 / larger as f64) as f32 };
-        (Rle::from_mask(&mask.finish()), stability)
+        Rle::from_mask(&mask.finish())
     }
 
     /// Calls `consume(y, logits)` for every row of candidate `index` at the picture's own size, top to bottom.
     ///
-    /// As SAM's `postprocess_masks`: bilinear to the padded square, crop to the resized picture, bilinear to the
-    /// picture's own size; no intermediate picture is held.
+    /// Where a model asks for it, logits are first refined at half the input's size (`guide.rs`), and from there enlarged
+    /// as others are.
     ///
     /// # Panics
     /// If there is no such candidate.
     pub fn for_each_row(&self, index: usize, consume: impl FnMut(usize, &[f32])) {
-        let Frame { original, input, image_size, mask_size } = self.frame;
+        let Some((edges, guide)) = &self.edges else { return self.plain_rows(index, consume) };
+        let (rows, columns) = Guide::size(self.frame.input);
+        edges.refine(self.isa, guide, &self.frame, self.low_res_logits(index), |refined| {
+            self.enlarge(refined, (rows, columns), (2 * rows, 2 * columns), consume);
+        });
+    }
+
+    /// The same of the network's own logits.
+    fn plain_rows(&self, index: usize, consume: impl FnMut(usize, &[f32])) {
+        let Frame { image_size, mask_size, .. } = self.frame;
+        self.enlarge(self.low_res_logits(index), (mask_size, mask_size), (image_size, image_size), consume);
+    }
+
+    /// As SAM's `postprocess_masks`: bilinear to `padded`, a size of which the resized picture is the upper left, crop to
+    /// that, bilinear to the picture's own size; no intermediate picture is held. Sizes are (height, width).
+    fn enlarge(
+        &self,
+        logits: &[f32],
+        size: (usize, usize),
+        padded: (usize, usize),
+        consume: impl FnMut(usize, &[f32]),
+    ) {
+        let Frame { original, input, .. } = self.frame;
         let (crop, output) = ((input.1, input.0), (original.1, original.0));
-        let upsample = Upsample::new((mask_size, mask_size), image_size, crop, output);
-        upsample.rows(self.isa, self.low_res_logits(index), 0..original.1, consume);
+        Upsample::new(size, padded, crop, output).rows(self.isa, logits, 0..original.1, consume);
+    }
+}
+
+/// Counts pixels of a mask whose threshold is moved up and down.
+struct Stability {
+    offset: f32,
+    smaller: u64,
+    larger: u64,
+}
+
+impl Stability {
+    fn new(offset: f32) -> Self {
+        Self { offset, smaller: 0, larger: 0 }
+    }
+
+    fn add(&mut self, logits: &[f32]) {
+        self.smaller += above(logits, self.offset);
+        self.larger += above(logits, -self.offset);
+    }
+
+    fn score(&self) -> f32 {
+        if self.larger == 0 { 0.0 } else { (self.smaller as f64 / self.larger as f64) as f32 }
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn config(checkpoint: &Checkpoint) -> Result<Config> {
             pixel_mean: pixel_mean(),
             pixel_std: pixel_std(),
             mask_generator: Thresholds::default(),
+            upsampling: None,
             license,
         });
     }
@@ -100,6 +101,7 @@ fn published() -> Vec<Config> {
         pixel_mean: pixel_mean(),
         pixel_std: pixel_std(),
         mask_generator,
+        upsampling: None,
         license: None,
         notes: Vec::new(),
     };

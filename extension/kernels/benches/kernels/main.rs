@@ -217,10 +217,16 @@ fn rest(r: &Report, isa: Isa) {
     r.elements("mask logits 65536 x 32 x 4", 4 * 65536, || {
         mask_logits(isa, &pixels, 32, &masks, 65536, &mut planes);
     });
-    let plan = Upsample::new((256, 256), 1024, (768, 1024), (1200, 1600));
+    let plan = Upsample::new((256, 256), (1024, 1024), (768, 1024), (1200, 1600));
     let mut count = 0;
     r.elements("enlarge 256x256 to 1200x1600", 1200 * 1600, || {
         plan.rows(isa, &planes[..65536], 0..1200, |_, row| count += usize::from(row[0] > 0.0));
+    });
+    let mut filter = GuidedFilter::new(4, 1e-4);
+    let guide = &rgb[..192 * 256 * 3];
+    r.elements("guided filter radius 4, a picture of 192x256", 192 * 256, || filter.prepare(isa, guide, (192, 256)));
+    r.elements("guided filter radius 4, a plane of 192x256", 192 * 256, || {
+        filter.apply(isa, &mut planes[..192 * 256], 2.0);
     });
 }
 

@@ -211,10 +211,8 @@ impl Scene<'_> {
 
     fn proposal(&self, prediction: &Prediction, index: usize, point: [f32; 2]) -> Option<Proposal> {
         let (crop, options) = (self.crop, self.options);
-        let (mask, stability_score) = prediction.mask(index, options.stability_score_offset);
-        if stability_score < options.stability_score_thresh {
-            return None;
-        }
+        let (offset, least) = (options.stability_score_offset, options.stability_score_thresh);
+        let (mask, stability_score) = prediction.mask_above(index, offset, least)?;
         let (left, top) = (crop.x0 as f32, crop.y0 as f32);
         let [x0, y0, x1, y1] = corners(&mask);
         let corners = [x0 + left, y0 + top, x1 + left, y1 + top];

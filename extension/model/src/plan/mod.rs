@@ -17,10 +17,11 @@ use sam_kernels::{Bf16, Isa, Normalise};
 
 use crate::config::{Config, EncoderConfig};
 use crate::error::Result;
+use crate::kept::Kept;
 use crate::precision::Precision;
 use crate::team::Team;
 use crate::weights::Weights;
-use arena::{Arena, Kept};
+use arena::Arena;
 pub(crate) use decoder::Decoder;
 use element::Element;
 use tiny_vit::TinyVit;

@@ -331,3 +331,61 @@ fn sizes_that_cannot_run_are_refused() {
         std::fs::remove_file(path).unwrap();
     }
 }
+
+/// Masks are refined where a configuration asks for it, low-resolution logits never, embeddings of others are refused.
+#[test]
+fn upsampling_is_guided_where_a_configuration_asks_for_it() {
+    let small = Small { strides: vec![2], ..Small::new(64, 4, 6, 2) };
+    let with = |name: &str, upsampling: Value| small.file(name, |config| config["upsampling"] = upsampling);
+    let guided = || with("guided", json!({"guided": {"radius": 2, "eps": 1e-4, "clip": 2.0}}));
+    let (plain, guided) = (with("plain", Value::Null), guided());
+    let prompt = Prompt::point(0.4, 0.6).unwrap();
+    let masks = |path: &PathBuf, engine: Engine, image: &RgbImage| {
+        let model = Model::open(path, engine).unwrap();
+        let prediction = model.predict(&model.embed(image, Team::ALONE).unwrap(), &prompt, Team::ALONE).unwrap();
+        let mut rows = Vec::new();
+        prediction.for_each_row(1, |_, row| rows.extend_from_slice(row));
+        (prediction.low_res_logits(1).to_vec(), rows, prediction.mask(1, 0.5).1)
+    };
+    let plan = Engine::Plan(Precision::F32);
+    let (before, after) = (masks(&plain, plan, &picture()), masks(&guided, plan, &picture()));
+    assert!(before.0 == after.0 && before.1 != after.1 && before.2 == after.2);
+    let [largest, _] = difference(&masks(&guided, Engine::Graph, &picture()).1, &after.1);
+    assert!(largest < 1e-3, "{largest}");
+    // Too narrow for a window of its guide.
+    let line = RgbImage::from_fn(64, 4, |x, _| image::Rgb([(3 * x) as u8; 3]));
+    assert!(masks(&plain, plan, &line) == masks(&guided, plan, &line));
+
+    let [plain_model, guided_model] = [&plain, &guided].map(|path| Model::open(path, plan).unwrap());
+    let foreign = plain_model.embed(&picture(), Team::ALONE).unwrap();
+    let error = guided_model.predict(&foreign, &prompt, Team::ALONE).unwrap_err().to_string();
+    assert!(error.contains("the embedding has no guide"), "{error}");
+    let own = guided_model.embed(&picture(), Team::ALONE).unwrap();
+    // 64 x 51 pixels, halved.
+    assert_eq!(own.bytes() - foreign.bytes(), 3 * 32 * 26);
+    for path in [plain, guided] {
+        std::fs::remove_file(path).unwrap();
+    }
+
+    let numbers =
+        |radius: Value, eps: Value, clip: Value| json!({"guided": {"radius": radius, "eps": eps, "clip": clip}});
+    for (upsampling, reason) in [
+        (numbers(json!(0), json!(1e-4), json!(2)), "the radius of guided upsampling lies between 1 and 16"),
+        (numbers(json!(17), json!(1e-4), json!(2)), "the radius of guided upsampling lies between 1 and 16"),
+        (numbers(json!(2), json!(0), json!(2)), "eps and clip of guided upsampling lie between"),
+        (numbers(json!(2), json!(1e-4), json!(-1)), "eps and clip of guided upsampling lie between"),
+        (json!({"guided": {"radius": 2, "eps": 1e-4, "clip": 2.0, "size": 1}}), "unknown field `size`"),
+        (json!({"sharp": {}}), "unknown variant `sharp`"),
+    ] {
+        let path = with("refused", upsampling);
+        let Err(error) = Model::open(&path, plan) else { panic!("accepted instead of: {reason}") };
+        assert!(error.to_string().contains(reason), "{error}");
+        std::fs::remove_file(path).unwrap();
+    }
+    // Its masks are as large as its input.
+    let path =
+        Small::new(64, 4, 6, 2).file("wide", |config| config["upsampling"] = numbers(json!(2), json!(1), json!(1)));
+    let Err(error) = Model::open(&path, plan) else { panic!("accepted") };
+    assert!(error.to_string().contains("an even input side, at least twice that of the masks"), "{error}");
+    std::fs::remove_file(path).unwrap();
+}

@@ -10,7 +10,7 @@ use sam_kernels::{
     softmax_tokens, weighted_sums,
 };
 
-use super::super::arena::Kept;
+use crate::kept::Kept;
 use crate::team::Team;
 
 /// Most rows of a segment: with all that is computed of them they stay in the second-level cache.

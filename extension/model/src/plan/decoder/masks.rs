@@ -2,9 +2,9 @@
 
 use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, filled, gemm, mask_logits};
 
-use super::super::arena::Kept;
 use super::super::blocks::layer_norm;
 use crate::error::Result;
+use crate::kept::Kept;
 use crate::team::Team;
 use crate::weights::Weights;
 

@@ -10,10 +10,10 @@ mod tokens;
 
 use sam_kernels::{Act, Isa, LayerNorm, MatMut, add};
 
-use super::arena::Kept;
 use super::blocks::layer_norm;
 use crate::config::DecoderConfig;
 use crate::error::Result;
+use crate::kept::Kept;
 use crate::team::Team;
 use crate::weights::Weights;
 use image::{Image, Passes, Segment};
