@@ -97,11 +97,11 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
     limits.check_work("GIF", bytes.len(), area * 9)?;
     let (mut rgb, mut alpha) = (zeroed(area as usize * 3)?, zeroed(area as usize)?);
     let mut frame = first;
-    // What passes through, two bytes for a pixel: a frame may lie outside the canvas, and go back to what was there.
+    // Pixels that pass through: a frame may reach beyond the canvas, and go back to what was there.
     let mut through = 0;
     for index in 1..=number {
         let back = frame.disposal == DisposalMethod::Previous && index < number;
-        through += 2 * frame.pixels() + if back { 2 * area } else { 0 };
+        through += frame.pixels() + if back { area } else { 0 };
         limits.check_work("GIF", bytes.len(), through.max(area * 9 + frame.pixels()))?;
         let colours = palette(&decoder);
         let mut own = zeroed(frame.pixels() as usize)?;

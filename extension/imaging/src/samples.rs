@@ -141,6 +141,14 @@ impl Raw {
         &mut self.buffer[self.start..][..length]
     }
 
+    /// The samples alone.
+    pub(crate) fn into_samples(mut self) -> Vec<u8> {
+        let length = self.samples().len();
+        self.buffer.copy_within(self.start..self.start + length, 0);
+        self.buffer.truncate(length);
+        self.buffer
+    }
+
     /// The picture, and its alpha where `transparency` is asked for and there is any.
     ///
     /// # Errors
