@@ -185,7 +185,7 @@ fn divided(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
         table
     };
     let reciprocal = u64::from(RECIPROCALS[usize::from(alpha)]);
-    rgb.map(|value| (u64::from(value) * 255 * reciprocal >> 24).min(255) as u8)
+    rgb.map(|value| ((u64::from(value) * 255 * reciprocal) >> 24).min(255) as u8)
 }
 
 /// Inks on white, as Pillow: without a profile.
