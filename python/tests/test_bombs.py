@@ -122,6 +122,40 @@ def packbits(side: int) -> bytes:
     return (b"\x81\0" * row + (bytes([257 - rest, 0]) if rest else b"")) * side
 
 
+def tiles(compression: int, body: bytes, count: int, side: int = 16, **more: Any) -> bytes:
+    """A TIFF of grey tiles, so many in a row and in a column, that all have the same bytes."""
+    size = {256: (4, [count * side]), 257: (4, [count * side]), 0: (4, [count * count])}
+    tile = {"t322": (3, [side]), "t323": (3, [side])}
+    return tiff(page(8, 1, compression, 1, **tile, **more) | size, body, (324, 325))
+
+
+def fax(side: int, rows: int) -> bytes:
+    """Strips of so many rows in which every pixel is a run: the first in full, the others like the one above."""
+    bits = "001000111010" * (side // 2) + "1" * (side * (rows - 1)) + "1" * 16
+    body = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    return tiff(page(1, 1, 4, 0) | {257: (4, [side]), 278: (4, [rows]), 0: (4, [side // rows])}, body)
+
+
+def commented(data: bytes, length: int) -> bytes:
+    """The JPEG with comments of so many bytes in it."""
+    return data[:2] + (b"\xff\xfe\xff\xff" + bytes(65_533)) * (length // 65_537) + data[2:]
+
+
+def interlaced(side: int, bits: int, channels: int) -> bytes:
+    rows = b""
+    for left, top, across, down in (
+        (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+    ):  # fmt: skip
+        width, height = -(-(side - left) // across), -(-(side - top) // down)
+        rows += (b"\4" + bytes(width * channels * bits // 8)) * height
+    head = struct.pack(">IIBBBBB", side, side, bits, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def wide(side: int, pixel: bytes, rows: int = 0) -> bytes:
+    return packed(pixel * side, rows or side)
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "png_rgb8": lambda: png(8, 2, 3),
     "png_rgb8_paeth": lambda: png(8, 2, 3, filtered=4),
@@ -158,6 +192,40 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "tiff_chain": lambda: b"II*\0\x08\0\0\0" + b"".join(
         b"\0\0" + struct.pack("<I", 8 + 6 * (index + 1)) for index in range(150_000)
     ),
+    # All strips or tiles are the same bytes, of which most stand for nothing.
+    "tiff_shared_deflate": lambda: tiles(
+        8, b"\x78\xda" + b"\0\0\0\xff\xff" * 80_000 + zlib.compress(bytes(256))[2:], 240
+    ),
+    "tiff_shared_packbits": lambda: tiles(32773, b"\x80" * 400_000 + b"\x81\0" * 2, 240),
+    "tiff_shared_lzw": lambda: tiles(5, bytes.fromhex("804020100804020100") * 44_000, 240),
+    "tiff_shared_reversed": lambda: tiles(1, bytes(400_000), 240, t266=(3, [2])),
+    "tiff_shared_jpeg": lambda: tiles(7, commented(saved("JPEG", (16, 16), "L"), 400_000), 240),
+    "tiff_shared_tables": lambda: tiles(
+        7, saved("JPEG", (16, 16), "L"), 240, t347=(1, list(commented(b"\xff\xd8\xff\xd9", 400_000)))
+    ),
+    "tiff_fax_of_dots": lambda: fax(SIDE, 500),
+    "tiff_many_jpegs": lambda: tiles(7, saved("JPEG", (16, 16), "L"), 316),
+    "tiff_many_webps": lambda: tiles(50001, saved("WEBP", (16, 16)), 316, t277=(3, [3]), t262=(3, [2])),
+    "tiff_scans": lambda: tiles(7, saved("JPEG", (1024, 1024), "L", progressive=True), 9, side=1024),
+    # Samples that take long.
+    "tiff_rgb1": lambda: tiff(page(1, 3, 8), packed(bytes(SIDE * 3 // 8), SIDE)),
+    "tiff_rgb4": lambda: tiff(page(4, 3, 8), packed(bytes(SIDE * 3 // 2), SIDE)),
+    "tiff_grey12": lambda: tiff(page(12, 1, 8, 1), packed(bytes(SIDE * 3 // 2), SIDE)),
+    "tiff_ycbcr": lambda: tiff(page(8, 3, 8, 6, t530=(3, [2, 2])), wide(SIDE // 2, b"\x12\x34\x56\1\2\3")),
+    "tiff_inverted": lambda: tiff(page(16, 1, 8, 0), wide(SIDE, b"\x12\x34")),
+    "tiff_premultiplied": lambda: tiff(
+        page(16, 4, 8, t338=(3, [1])) | {256: (4, [7_000]), 257: (4, [7_000]), 278: (4, [7_000])},
+        wide(7_000, b"\x12\x34\x56\x78\1\2\3\4"),
+    ),
+    "tiff_differences": lambda: tiff(
+        page(16, 3, 8, t317=(3, [2])) | {256: (4, [8_000]), 257: (4, [8_000]), 278: (4, [8_000])},
+        wide(8_000, b"\1\2\3\4\5\6"),
+    ),
+    "tiff_float_planes": lambda: tiff(
+        page(64, 1, 8, 1, t317=(3, [3]), t339=(3, [3])) | {256: (4, [7_000]), 257: (4, [7_000]), 278: (4, [7_000])},
+        wide(7_000, b"\1\2\3\4\5\6\7\x40"),
+    ),
+    "png_interlaced": lambda: interlaced(5_000, 16, 4),
     "jpeg_grey": lambda: saved("JPEG", (SIDE, SIDE), "L", quality=30),
     "jpeg_444_6000": lambda: saved("JPEG", (6_000, 6_000), quality=30, subsampling=0),
     "jpeg_progressive": lambda: saved("JPEG", (SIDE, SIDE), quality=30, progressive=True),
@@ -215,9 +283,30 @@ def bomb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     return made
 
 
+def frame(side: int) -> bytes:
+    """A frame of a GIF in one colour, without the head of the file."""
+    data = saved("GIF", (side, side), "P")
+    at = 13 + (3 << (data[10] & 7) + 1)
+    while data[at] != ord(","):
+        at += 2
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    return data[at:-1]
+
+
 def test_frames_of_a_gif_count(con: Any) -> None:
     """Pages far behind are reached over all before them."""
-    data = gif(5_000, 1, frames=2_000)
-    assert con.execute("SELECT image_info(?::BLOB).pages", [data]).fetchone() == (2000,)
+    head = b"GIF89a" + struct.pack("<HHBBB", 2_000, 2_000, 0x80, 0, 0) + bytes(6)
+    data = head + frame(2_000) * 200 + b";"
+    assert con.execute("SELECT image_info(?::BLOB).pages", [data]).fetchone() == (200,)
+    assert con.execute("SELECT image_info(image_page(?::BLOB, 2)).width", [data]).fetchone() == (2_000,)
     with pytest.raises(Exception, match="image_memory_mb"):
-        con.execute("SELECT image_page(?::BLOB, 2000)", [data])
+        con.execute("SELECT image_page(?::BLOB, 200)", [data])
+
+
+def test_a_frame_larger_than_its_gif_counts(con: Any) -> None:
+    head = b"GIF89a" + struct.pack("<HHBBB", 10, 10, 0x80, 0, 0) + bytes(6)
+    data = head + frame(10) + b"," + struct.pack("<HHHHB", 0, 0, 65_535, 65_535, 0) + b"\x02\x02\x4c\x01\0;"
+    with pytest.raises(Exception, match=r"takes 42.* bytes.*image_memory_mb"):
+        con.execute("SELECT image_page(?::BLOB, 2)", [data])

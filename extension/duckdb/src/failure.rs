@@ -68,7 +68,11 @@ impl From<sam_imaging::NoMemory> for Failure {
 
 impl From<sam_imaging::ImageError> for Failure {
     fn from(error: sam_imaging::ImageError) -> Self {
-        Self::new(explain(&error))
+        match error {
+            // The machine's, not the row's.
+            sam_imaging::ImageError::NoMemory { .. } => Self::query(explain(&error)),
+            error => Self::new(explain(&error)),
+        }
     }
 }
 

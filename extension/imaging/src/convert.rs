@@ -9,6 +9,9 @@ use crate::samples::{Pixels, RGB, Range, Stored};
 /// Pixels that are worked on at a time: what they become is written over where they were.
 const BLOCK: usize = 1024;
 
+/// Channels of a pixel: four inks and alpha.
+const MOST_CHANNELS: usize = 5;
+
 /// What the channels of a pixel mean.
 #[derive(Clone, Debug)]
 pub(crate) enum Colours {
@@ -37,64 +40,57 @@ impl Colours {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct YCbCr {
     /// The parts of red, green and blue in luma.
-    pub luma: [f32; 3],
-    /// The values of black and white in each channel, of the differences those of none and most.
-    pub reference: [f32; 6],
-}
-
-impl Default for YCbCr {
-    /// As in JPEG: ITU-R BT.601, the whole range of 8 bits.
-    fn default() -> Self {
-        Self { luma: [0.299, 0.587, 0.114], reference: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0] }
-    }
+    luma: [f32; 3],
+    /// What each level adds: luma to all, the differences to blue and to red.
+    light: [f32; 256],
+    blue: [f32; 256],
+    red: [f32; 256],
 }
 
 impl YCbCr {
+    /// `reference` are the values of black and white in each channel, of the differences those of none and most.
+    pub(crate) fn new(luma: [f32; 3], reference: [f32; 6]) -> Self {
+        let [black, white, no_cb, most_cb, no_cr, most_cr] = reference;
+        let scaled = |least: f32, most: f32, range: f32| {
+            let scale = if most == least { 1.0 } else { range / (most - least) };
+            std::array::from_fn(|level| (level as f32 - least) * scale)
+        };
+        let part = |levels: [f32; 256], share: f32| levels.map(|level| level * (2.0 - 2.0 * share));
+        let [r, _, b] = luma;
+        Self {
+            luma,
+            light: scaled(black, white, 255.0),
+            blue: part(scaled(no_cb, most_cb, 127.0), b),
+            red: part(scaled(no_cr, most_cr, 127.0), r),
+        }
+    }
+
     fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
         let [r, g, b] = self.luma;
-        let [black, white, no_cb, most_cb, no_cr, most_cr] = self.reference;
-        let scaled = |value: u8, least: f32, most: f32, range: f32| {
-            (f32::from(value) - least) * if most == least { 1.0 } else { range / (most - least) }
-        };
-        let y = scaled(y, black, white, 255.0);
-        let (cb, cr) = (scaled(cb, no_cb, most_cb, 127.0), scaled(cr, no_cr, most_cr, 127.0));
-        let (red, blue) = (y + cr * (2.0 - 2.0 * r), y + cb * (2.0 - 2.0 * b));
+        let y = self.light[usize::from(y)];
+        let (red, blue) = (y + self.red[usize::from(cr)], y + self.blue[usize::from(cb)]);
         let green = (y - r * red - b * blue) / g;
-        [red, green, blue].map(|value| value.round() as u8)
+        // The conversion ends at 0 and 255.
+        [red, green, blue].map(|value| (value + 0.5) as u8)
     }
 }
 
 /// Turns the samples at `start` of `buffer` into RGB at its beginning.
 pub(crate) fn to_rgb(pixels: &Pixels, range: Range, buffer: &mut [u8], start: usize) {
-    match (&pixels.colours, pixels.stored, pixels.channels()) {
-        (Colours::Rgb, Stored::U8, 3) if !pixels.inverted => (),
-        (Colours::Grey, Stored::U8, 1) if !pixels.inverted => {
-            in_place(pixels, buffer, start, |block, out| each::<1>(block, out, |&[grey]| [grey; 3]));
-        }
-        (Colours::Rgb, Stored::U8, 4) if !pixels.premultiplied && !pixels.inverted => {
-            in_place(pixels, buffer, start, |block, out| each::<4>(block, out, |&[r, g, b, _]| [r, g, b]));
-        }
-        (Colours::Palette(colours), Stored::U8, 1) => {
-            in_place(pixels, buffer, start, |block, out| each::<1>(block, out, |&[index]| colours[usize::from(index)]));
-        }
-        (Colours::Cmyk, Stored::U8, 4) => {
-            in_place(pixels, buffer, start, |block, out| each::<4>(block, out, |&inks| cmyk(inks)));
-        }
-        (Colours::YCbCr(colours), Stored::U8, 3) => {
-            in_place(pixels, buffer, start, |block, out| each::<3>(block, out, |&pixel| colours.rgb(pixel)));
-        }
-        _ => match pixels.stored {
-            Stored::U8 => general(pixels, buffer, start, |&[byte]: &[u8; 1]| byte),
-            Stored::I8 => numbers(pixels, range, buffer, start, |&bytes| i8::from_ne_bytes(bytes)),
-            Stored::U16 => numbers(pixels, range, buffer, start, |&bytes| u16::from_ne_bytes(bytes)),
-            Stored::I16 => numbers(pixels, range, buffer, start, |&bytes| i16::from_ne_bytes(bytes)),
-            Stored::U32 => numbers(pixels, range, buffer, start, |&bytes| u32::from_ne_bytes(bytes)),
-            Stored::I32 => numbers(pixels, range, buffer, start, |&bytes| i32::from_ne_bytes(bytes)),
-            Stored::U64 => numbers(pixels, range, buffer, start, |&bytes| u64::from_ne_bytes(bytes)),
-            Stored::I64 => numbers(pixels, range, buffer, start, |&bytes| i64::from_ne_bytes(bytes)),
-            Stored::F32 => numbers(pixels, range, buffer, start, |&bytes| f32::from_ne_bytes(bytes)),
-            Stored::F64 => numbers(pixels, range, buffer, start, |&bytes| f64::from_ne_bytes(bytes)),
+    match pixels.stored {
+        Stored::U8 => match (&pixels.colours, pixels.alpha, pixels.inverted) {
+            (Colours::Rgb, false, false) => (),
+            _ => in_place(pixels, buffer, start, |block, out| colours(pixels, block, out)),
         },
+        Stored::I8 => numbers(pixels, range, buffer, start, |&bytes| i8::from_ne_bytes(bytes)),
+        Stored::U16 => numbers(pixels, range, buffer, start, |&bytes| u16::from_ne_bytes(bytes)),
+        Stored::I16 => numbers(pixels, range, buffer, start, |&bytes| i16::from_ne_bytes(bytes)),
+        Stored::U32 => numbers(pixels, range, buffer, start, |&bytes| u32::from_ne_bytes(bytes)),
+        Stored::I32 => numbers(pixels, range, buffer, start, |&bytes| i32::from_ne_bytes(bytes)),
+        Stored::U64 => numbers(pixels, range, buffer, start, |&bytes| u64::from_ne_bytes(bytes)),
+        Stored::I64 => numbers(pixels, range, buffer, start, |&bytes| i64::from_ne_bytes(bytes)),
+        Stored::F32 => numbers(pixels, range, buffer, start, |&bytes| f32::from_ne_bytes(bytes)),
+        Stored::F64 => numbers(pixels, range, buffer, start, |&bytes| f64::from_ne_bytes(bytes)),
     }
 }
 
@@ -116,7 +112,7 @@ fn numbers<T: Number, const N: usize>(
 ) {
     let own = range == Range::Own && matches!(pixels.colours, Colours::Grey | Colours::Rgb);
     if !own {
-        return general(pixels, buffer, start, |bytes: &[u8; N]| full(pixels, bytes));
+        return levels(pixels, buffer, start, |bytes: &[u8; N]| full(pixels, bytes));
     }
     let samples = &buffer[start..][..pixels.count() * pixels.stride()];
     let (least, most) = extremes(pixels, samples, &read);
@@ -125,66 +121,71 @@ fn numbers<T: Number, const N: usize>(
     let span = most - least;
     if N <= 2 && span < pixels.count() as f64 && span > 0.0 {
         let table: Vec<u8> = (0..=span as usize).map(|step| level.of(least + step as f64) as u8).collect();
-        return general(pixels, buffer, start, |bytes| table[(read(bytes).value() - least) as usize]);
+        // Alpha has other values than the colours, and is not looked at.
+        return levels(pixels, buffer, start, |bytes| table.get(read(bytes).steps(least)).copied().unwrap_or(0));
     }
-    general(pixels, buffer, start, |bytes| level.of(read(bytes).value()) as u8);
+    levels(pixels, buffer, start, |bytes| level.of(read(bytes).value()) as u8);
 }
 
-/// Pixels of any shape, whose samples `level` reads.
-fn general<const N: usize>(pixels: &Pixels, buffer: &mut [u8], start: usize, level: impl Fn(&[u8; N]) -> u8) {
-    let stride = pixels.stride();
-    let read = |pixel: &[u8], channel: usize| pixel[channel * N..].first_chunk().map_or(0, &level);
-    let run = |buffer: &mut [u8], rgb: &dyn Fn(&[u8], &mut [[u8; 3]])| in_place(pixels, buffer, start, rgb);
-    match &pixels.colours {
-        _ if pixels.inverted || pixels.premultiplied => (),
-        Colours::Grey => {
-            return run(buffer, &|block, out| {
-                for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
-                    *rgb = [read(pixel, 0); 3];
-                }
-            });
+/// Pixels whose colours `level` brings to 8 bits.
+fn levels<const N: usize>(pixels: &Pixels, buffer: &mut [u8], start: usize, level: impl Fn(&[u8; N]) -> u8) {
+    let (channels, stride) = (pixels.channels(), pixels.stride());
+    in_place(pixels, buffer, start, |block, out| {
+        let mut levels: [u8; BLOCK * MOST_CHANNELS] = [0; BLOCK * MOST_CHANNELS];
+        let levels = &mut levels[..out.len() * channels];
+        for (value, sample) in levels.iter_mut().zip(block.as_chunks::<N>().0) {
+            *value = level(sample);
         }
-        Colours::Rgb => {
-            return run(buffer, &|block, out| {
-                for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
-                    *rgb = [read(pixel, 0), read(pixel, 1), read(pixel, 2)];
-                }
-            });
-        }
-        _ => (),
-    }
-    let colours = pixels.colours.channels();
-    run(buffer, &|block, out| {
-        for (rgb, pixel) in out.iter_mut().zip(block.chunks_exact(stride)) {
-            let mut levels = [0u8; 4];
-            for (channel, value) in levels.iter_mut().enumerate().take(colours) {
-                *value = read(pixel, channel);
-            }
-            let [a, b, c, _] = levels;
-            *rgb = match &pixels.colours {
-                Colours::Grey => [a; 3],
-                Colours::Rgb => [a, b, c],
-                Colours::Cmyk => cmyk(levels),
-                Colours::YCbCr(colours) => colours.rgb([a, b, c]),
-                Colours::Palette(colours) => colours[usize::from(a)],
-            };
-            if pixels.inverted {
-                *rgb = rgb.map(|value| 255 - value);
-            }
-            if pixels.premultiplied && pixels.alpha {
-                *rgb = divided(*rgb, full(pixels, &pixel[stride - N..]));
+        if pixels.alpha && pixels.premultiplied {
+            for (levels, pixel) in levels.chunks_exact_mut(channels).zip(block.chunks_exact(stride)) {
+                levels[channels - 1] = full(pixels, &pixel[stride - N..]);
             }
         }
+        colours(pixels, levels, out);
     });
 }
 
-/// Colours that were multiplied by alpha, as Pillow gives them.
-fn divided(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
-    match alpha {
-        0 => [0; 3],
-        255 => rgb,
-        alpha => rgb.map(|value| (255 * u32::from(value) / u32::from(alpha)).min(255) as u8),
+/// Pixels of 8 bits a channel, alpha included, to RGB.
+fn colours(pixels: &Pixels, levels: &[u8], out: &mut [[u8; 3]]) {
+    match (&pixels.colours, pixels.alpha) {
+        (Colours::Grey, false) => each::<1>(levels, out, |&[grey]| [grey; 3]),
+        (Colours::Grey, true) => each::<2>(levels, out, |&[grey, _]| [grey; 3]),
+        (Colours::Rgb, false) => each::<3>(levels, out, |&rgb| rgb),
+        (Colours::Rgb, true) => each::<4>(levels, out, |&[r, g, b, _]| [r, g, b]),
+        (Colours::Palette(colours), _) => {
+            let channels = pixels.channels();
+            for (rgb, pixel) in out.iter_mut().zip(levels.chunks_exact(channels)) {
+                *rgb = colours[usize::from(pixel[0])];
+            }
+        }
+        (Colours::Cmyk, false) => each::<4>(levels, out, |&inks| cmyk(inks)),
+        (Colours::Cmyk, true) => each::<5>(levels, out, |&[c, m, y, k, _]| cmyk([c, m, y, k])),
+        (Colours::YCbCr(colours), false) => each::<3>(levels, out, |&pixel| colours.rgb(pixel)),
+        (Colours::YCbCr(colours), true) => each::<4>(levels, out, |&[y, cb, cr, _]| colours.rgb([y, cb, cr])),
     }
+    if pixels.inverted {
+        out.as_flattened_mut().iter_mut().for_each(|value| *value = 255 - *value);
+    }
+    if pixels.alpha && pixels.premultiplied {
+        let alphas = levels.chunks_exact(pixels.channels()).map(|pixel| pixel[pixel.len() - 1]);
+        out.iter_mut().zip(alphas).for_each(|(rgb, alpha)| *rgb = divided(*rgb, alpha));
+    }
+}
+
+/// Colours that were multiplied by alpha, as Pillow gives them: `255 * value / alpha`, at most 255.
+fn divided(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
+    /// 2^24 / alpha, rounded up: exact for products of 16 bits, and three times as fast as dividing.
+    const RECIPROCALS: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut alpha = 1;
+        while alpha < 256 {
+            table[alpha] = (1u32 << 24).div_ceil(alpha as u32);
+            alpha += 1;
+        }
+        table
+    };
+    let reciprocal = u64::from(RECIPROCALS[usize::from(alpha)]);
+    rgb.map(|value| ((u64::from(value) * 255 * reciprocal) >> 24).min(255) as u8)
 }
 
 /// Inks on white, as Pillow: without a profile.
@@ -269,10 +270,22 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_divided_by_alpha() {
+        for alpha in 0..=255u8 {
+            for value in 0..=255u8 {
+                let exact = (255 * u32::from(value)).checked_div(alpha.into()).unwrap_or(0).min(255) as u8;
+                assert_eq!(divided([value; 3], alpha), [exact; 3], "{value} {alpha}");
+            }
+        }
+    }
+
+    #[test]
     fn video_range_is_widened() {
-        let video = YCbCr { reference: [16.0, 235.0, 128.0, 240.0, 128.0, 240.0], ..YCbCr::default() };
+        let luma = [0.299, 0.587, 0.114];
+        let video = YCbCr::new(luma, [16.0, 235.0, 128.0, 240.0, 128.0, 240.0]);
         assert_eq!(video.rgb([16, 128, 128]), [0; 3]);
         assert_eq!(video.rgb([235, 128, 128]), [255; 3]);
-        assert_eq!(YCbCr::default().rgb([76, 85, 255]), [254, 0, 0]);
+        let whole = YCbCr::new(luma, [0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
+        assert_eq!(whole.rgb([76, 85, 255]), [254, 0, 0]);
     }
 }

@@ -1,5 +1,6 @@
 //! What is refused, and how it is said.
 
+use crate::mask::NoMemory;
 use crate::recognise::Recognised;
 
 /// Limits on untrusted pictures, checked on the header before any pixel is allocated.
@@ -189,6 +190,12 @@ pub enum ImageError {
         /// What the encoder found.
         reason: String,
     },
+}
+
+impl From<NoMemory> for ImageError {
+    fn from(NoMemory { bytes }: NoMemory) -> Self {
+        ImageError::NoMemory { bytes }
+    }
 }
 
 impl ImageError {

@@ -2,20 +2,22 @@
 
 use std::borrow::Cow;
 use std::io::Cursor;
+use std::ops::Range;
 
 use gif::{ColorOutput, DecodeOptions, DisposalMethod, MemoryLimit};
-use image::{GrayImage, Rgb, RgbImage};
+use image::{GrayImage, RgbImage};
 
 use crate::convert::Colours;
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, SampleType};
-use crate::samples::{Pixels, Raw, Stored, zeroed};
+use crate::samples::{self, Pixels, Raw, Stored, zeroed};
 
-type Decoder<'a> = gif::Decoder<Cursor<Cow<'a, [u8]>>>;
+type Decoder<'a> = gif::Decoder<Cursor<&'a [u8]>>;
 
 /// What the header says, and how many frames follow.
 pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
-    let mut decoder = open(bytes)?;
+    let file = with_palette(bytes)?;
+    let mut decoder = open(&file)?;
     let frame = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
     let [width, height] = canvas(&decoder, &frame);
     let format = Format::Gif.id();
@@ -37,7 +39,8 @@ pub(crate) fn decode(
     limits: &Limits,
     transparency: bool,
 ) -> Result<(Raw, Option<GrayImage>), ImageError> {
-    let mut decoder = open(bytes)?;
+    let file = with_palette(bytes)?;
+    let mut decoder = open(&file)?;
     let frame = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
     let [width, height] = canvas(&decoder, &frame);
     limits.check_size(width, height)?;
@@ -85,29 +88,36 @@ pub(crate) fn decode(
 /// # Errors
 /// As for [`decode`]; the frames before it count as work.
 pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbImage, Option<GrayImage>), ImageError> {
-    let mut decoder = open(bytes)?;
+    let file = with_palette(bytes)?;
+    let mut decoder = open(&file)?;
     let first = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
     let [width, height] = canvas(&decoder, &first);
     limits.check_size(width, height)?;
     let area = u64::from(width) * u64::from(height);
-    limits.check_work("GIF", bytes.len(), (area * 9).max(area * u64::from(number)))?;
-    let mut rgb = RgbImage::from_raw(width, height, zeroed(area as usize * 3)?).expect("three bytes for each pixel");
-    let mut alpha = GrayImage::from_raw(width, height, zeroed(area as usize)?).expect("one byte for each pixel");
+    limits.check_work("GIF", bytes.len(), area * 9)?;
+    let (mut rgb, mut alpha) = (zeroed(area as usize * 3)?, zeroed(area as usize)?);
     let mut frame = first;
+    // Pixels that pass through: a frame may reach beyond the canvas, and go back to what was there.
+    let mut through = 0;
     for index in 1..=number {
+        let back = frame.disposal == DisposalMethod::Previous && index < number;
+        through += frame.pixels() + if back { area } else { 0 };
+        limits.check_work("GIF", bytes.len(), through.max(area * 9 + frame.pixels()))?;
         let colours = palette(&decoder);
         let mut own = zeroed(frame.pixels() as usize)?;
         decoder.read_into_buffer(&mut own).map_err(translate)?;
-        let before = match (frame.disposal, index < number) {
-            (DisposalMethod::Previous, true) => Some((rgb.clone(), alpha.clone())),
-            _ => None,
+        let before = match back {
+            true => Some((samples::joined(&[&rgb])?, samples::joined(&[&alpha])?)),
+            false => None,
         };
-        for (y, row) in own.chunks_exact(frame.width.max(1) as usize).enumerate() {
-            for (x, &colour) in row.iter().enumerate() {
-                let (x, y) = (frame.left + x as u32, frame.top + y as u32);
-                if x < width && y < height && Some(colour) != frame.transparent {
-                    rgb.put_pixel(x, y, Rgb(colours[usize::from(colour)]));
-                    alpha.put_pixel(x, y, image::Luma([255]));
+        let (columns, rows) = frame.inside(width, height);
+        for (y, row) in rows.zip(own.chunks_exact(frame.width.max(1) as usize)) {
+            let start = y as usize * width as usize + columns.start as usize;
+            let length = columns.len();
+            let pixels = rgb.as_chunks_mut::<3>().0[start..][..length].iter_mut();
+            for ((pixel, alpha), &colour) in pixels.zip(&mut alpha[start..][..length]).zip(row) {
+                if Some(colour) != frame.transparent {
+                    (*pixel, *alpha) = (colours[usize::from(colour)], 255);
                 }
             }
         }
@@ -117,11 +127,11 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
         match (frame.disposal, before) {
             (_, Some(before)) => (rgb, alpha) = before,
             (DisposalMethod::Background, None) => {
-                for y in frame.top..(frame.top + frame.height).min(height) {
-                    for x in frame.left..(frame.left + frame.width).min(width) {
-                        alpha.put_pixel(x, y, image::Luma([0]));
-                        rgb.put_pixel(x, y, Rgb([0; 3]));
-                    }
+                let (columns, rows) = frame.inside(width, height);
+                for y in rows {
+                    let start = y as usize * width as usize + columns.start as usize;
+                    alpha[start..][..columns.len()].fill(0);
+                    rgb.as_chunks_mut::<3>().0[start..][..columns.len()].fill([0; 3]);
                 }
             }
             _ => (),
@@ -129,7 +139,8 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
         frame = next(&mut decoder)?.ok_or_else(|| damaged("a frame is missing"))?;
     }
     let opaque = alpha.iter().all(|&value| value == 255);
-    Ok((rgb, (!opaque).then_some(alpha)))
+    let alpha = if opaque { None } else { GrayImage::from_raw(width, height, alpha) };
+    Ok((RgbImage::from_raw(width, height, rgb).expect("three bytes for each pixel"), alpha))
 }
 
 /// A frame that is about to be read.
@@ -146,6 +157,12 @@ impl Frame {
     fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
+
+    /// Its columns and rows on the canvas.
+    fn inside(&self, width: u32, height: u32) -> (Range<u32>, Range<u32>) {
+        let span = |start: u32, length: u32, side: u32| start.min(side)..(start + length).min(side);
+        (span(self.left, self.width, width), span(self.top, self.height, height))
+    }
 }
 
 fn open(bytes: &[u8]) -> Result<Decoder<'_>, ImageError> {
@@ -153,21 +170,19 @@ fn open(bytes: &[u8]) -> Result<Decoder<'_>, ImageError> {
     options.set_color_output(ColorOutput::Indexed);
     // Frames are read into memory that is given.
     options.set_memory_limit(MemoryLimit::Bytes(std::num::NonZeroU64::MAX));
-    options.read_info(Cursor::new(with_palette(bytes))).map_err(translate)
+    options.read_info(Cursor::new(bytes)).map_err(translate)
 }
 
 /// The file with levels of grey as its colours if it has none for all frames, which is how frames without any are shown.
-fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
+fn with_palette(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
     match bytes.split_at_checked(13) {
         Some((head, rest)) if head[10] & 0x80 == 0 => {
-            let mut whole = Vec::with_capacity(bytes.len() + 768);
-            whole.extend_from_slice(head);
+            let levels: Vec<u8> = (0..=255u8).flat_map(|level| [level; 3]).collect();
+            let mut whole = samples::joined(&[head, &levels, rest])?;
             whole[10] |= 0x87;
-            whole.extend((0..=255u8).flat_map(|level| [level; 3]));
-            whole.extend_from_slice(rest);
-            Cow::Owned(whole)
+            Ok(Cow::Owned(whole))
         }
-        _ => Cow::Borrowed(bytes),
+        _ => Ok(Cow::Borrowed(bytes)),
     }
 }
 

@@ -31,7 +31,7 @@ type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let structure = Structure::head(bytes);
     structure.check_supported()?;
-    let bytes = &adapted(bytes, &structure);
+    let bytes = &adapted(bytes, &structure)?;
     let (mut decoder, width, height) = open(bytes, &Limits::none(), true)?;
     color(&mut decoder)?;
     let channels = structure.channels();
@@ -43,14 +43,14 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
 
 /// The colour profile.
 pub(crate) fn profile(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, ImageError> {
-    Ok(open(&adapted(bytes, &Structure::head(bytes)), limits, true)?.0.icc_profile())
+    Ok(open(&adapted(bytes, &Structure::head(bytes))?, limits, true)?.0.icc_profile())
 }
 
 /// The pixels, and the orientation.
 pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageError> {
     let structure = Structure::of(bytes);
     structure.check_supported()?;
-    let adapted = adapted(bytes, &structure);
+    let adapted = adapted(bytes, &structure)?;
     let (mut decoder, width, height) = open(&adapted, limits, true)?;
     let orientation = orientation(&structure);
     let (output, colours) = match color(&mut decoder)? {
@@ -82,20 +82,25 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageEr
     Ok((raw, orientation))
 }
 
+/// The work of the scans of a JPEG that stands in another file, as bytes; 0 for one scan.
+pub(crate) fn scan_work(bytes: &[u8]) -> u64 {
+    Structure::of(bytes).scan_work()
+}
+
 /// The same file, so that the decoder sees the colours that libjpeg sees. It rarely has to be another.
-fn adapted<'a>(bytes: &'a [u8], structure: &Structure<'_>) -> Cow<'a, [u8]> {
-    match structure.colours() {
+fn adapted<'a>(bytes: &'a [u8], structure: &Structure<'_>) -> Result<Cow<'a, [u8]>, ImageError> {
+    Ok(match structure.colours() {
         None => Cow::Borrowed(bytes),
         Some((Some(at), transform)) => {
-            let mut bytes = bytes.to_vec();
+            let mut bytes = samples::joined(&[bytes])?;
             bytes[at] = transform;
             Cow::Owned(bytes)
         }
         Some((None, transform)) => {
             let segment = [&b"\xff\xee\0\x0eAdobe\0d\0\0\0\0"[..], &[transform]].concat();
-            Cow::Owned([&bytes[..2], &segment, &bytes[2..]].concat())
+            Cow::Owned(samples::joined(&[&bytes[..2], &segment, &bytes[2..]])?)
         }
-    }
+    })
 }
 
 fn orientation(structure: &Structure<'_>) -> u8 {

@@ -7,8 +7,8 @@ use crate::convert::Colours;
 use crate::decode::{self, guarded};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
-use crate::picture::Picture;
-use crate::samples::{Raw, Stored};
+use crate::picture::{Picture, Sink, unwritten};
+use crate::samples::{self, Raw, Stored};
 use crate::{coded, gif, orient, range, tiff};
 
 /// Page `number` of a picture, counted from 1, upright, as a PNG: samples of 8 bits, and grey and colours of 16, as they
@@ -60,7 +60,11 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
         };
         return Picture { rgb, alpha, grey, profile: None, format }.encode(format);
     }
-    let levels = range::to_16(&pixels, raw.samples())?;
+    // Of 16 bits they are as they should be.
+    let levels = match pixels.stored == Stored::U16 && !pixels.inverted {
+        true => raw.into_samples(),
+        false => range::to_16(&pixels, raw.samples())?,
+    };
     let size = [pixels.width, pixels.height];
     let (levels, color) = match pixels.channels() {
         1 => (orient::turned::<2>(levels, size, orientation)?, ExtendedColorType::L16),
@@ -69,9 +73,9 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
         _ => (orient::turned::<8>(levels, size, orientation)?, ExtendedColorType::Rgba16),
     };
     let [width, height] = if orient::swaps_sides(orientation) { [size[1], size[0]] } else { size };
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(&levels, width, height, color)
-        .map_err(|error| ImageError::Encode { format: "PNG", reason: error.to_string() })?;
-    Ok(bytes)
+    // The encoder copies them, in the byte order of PNG.
+    samples::expect_memory(levels.len() as u64)?;
+    let mut bytes = Sink::default();
+    PngEncoder::new(&mut bytes).write_image(&levels, width, height, color).map_err(|error| unwritten("PNG", error))?;
+    Ok(bytes.into_inner())
 }

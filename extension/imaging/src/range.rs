@@ -11,6 +11,8 @@ pub(crate) trait Number: Copy {
 
     /// The same, or nearly.
     fn value(self) -> f64;
+    /// How far it is from `least`, of whole numbers of which none is less.
+    fn steps(self, least: f64) -> usize;
     /// Whether it is neither NaN nor infinite.
     fn is_number(self) -> bool;
     fn lesser(self, other: Self) -> Self;
@@ -26,6 +28,10 @@ macro_rules! number {
             #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "lossless for some")]
             fn value(self) -> f64 {
                 self as f64
+            }
+
+            fn steps(self, least: f64) -> usize {
+                (self as i64).wrapping_sub(least as i64) as usize
             }
 
             fn is_number(self) -> bool {

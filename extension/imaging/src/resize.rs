@@ -16,6 +16,13 @@ mod avx2;
 
 use image::RgbImage;
 
+use crate::error::ImageError;
+use crate::mask::NoMemory;
+use crate::samples::zeroed;
+
+/// Most bytes between the passes.
+const RING: usize = 64 << 20;
+
 /// Fractional bits of a weight: 32 minus 8 for the pixel, minus 2 for overshoot of other filters.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
@@ -74,6 +81,17 @@ impl Filter {
         filter
     }
 
+    /// Those for some of the outputs.
+    fn part(&self, outputs: std::ops::Range<usize>) -> Self {
+        let weights = self.weights[outputs.start * self.stride..outputs.end * self.stride].to_vec();
+        Self {
+            start: self.start[outputs.clone()].to_vec(),
+            len: self.len[outputs].to_vec(),
+            weights,
+            stride: self.stride,
+        }
+    }
+
     /// First input index and weights for one output index.
     fn taps(&self, position: usize) -> (usize, &[i32]) {
         let at = position * self.stride;
@@ -92,16 +110,55 @@ impl Filter {
 /// memory beside the result.
 ///
 /// A picture of zero width or height, given or asked for, gives an all-black picture of the asked size.
+///
+/// # Panics
+/// Without memory, as [`NoMemory::raise`].
 pub fn resize_bilinear(src: &RgbImage, width: u32, height: u32) -> RgbImage {
-    let mut out = RgbImage::new(width, height);
+    try_resize_bilinear(src, width, height).unwrap_or_else(|error| match error {
+        ImageError::NoMemory { bytes } => NoMemory { bytes }.raise(),
+        error => unreachable!("resizing needs nothing but memory: {error}"),
+    })
+}
+
+/// The same where there is memory for it.
+///
+/// # Errors
+/// [`ImageError::NoMemory`].
+pub(crate) fn try_resize_bilinear(src: &RgbImage, width: u32, height: u32) -> Result<RgbImage, ImageError> {
     let (src_width, src_height) = src.dimensions();
-    if width == 0 || height == 0 || src_width == 0 || src_height == 0 {
-        return out;
+    let mut out = zeroed(width as usize * height as usize * CHANNELS)?;
+    if width > 0 && height > 0 && src_width > 0 && src_height > 0 {
+        let horizontal = (src_width != width).then(|| Filter::new(src_width, width));
+        let vertical = (src_height != height).then(|| Filter::new(src_height, height));
+        let src_width = src_width as usize;
+        let most = match (&horizontal, &vertical) {
+            (Some(_), Some(vertical)) => (RING / (slots(vertical) * CHANNELS)).max(1),
+            _ => width as usize,
+        };
+        match horizontal {
+            Some(horizontal) if most < width as usize => {
+                // So few rows come of so many that they are made in strips, for what is between the passes to stay small.
+                for left in (0..width as usize).step_by(most) {
+                    let columns = left..(left + most).min(width as usize);
+                    let mut strip = zeroed(columns.len() * height as usize * CHANNELS)?;
+                    let part = horizontal.part(columns.clone());
+                    run(src.as_raw(), src_width, Some(&part), vertical.as_ref(), &mut strip, columns.len())?;
+                    let rows = out.chunks_exact_mut(width as usize * CHANNELS);
+                    for (row, made) in rows.zip(strip.chunks_exact(columns.len() * CHANNELS)) {
+                        row[columns.start * CHANNELS..columns.end * CHANNELS].copy_from_slice(made);
+                    }
+                }
+            }
+            _ => run(src.as_raw(), src_width, horizontal.as_ref(), vertical.as_ref(), &mut out, width as usize)?,
+        }
     }
-    let horizontal = (src_width != width).then(|| Filter::new(src_width, width));
-    let vertical = (src_height != height).then(|| Filter::new(src_height, height));
-    run(src.as_raw(), src_width as usize, horizontal.as_ref(), vertical.as_ref(), &mut out, width as usize);
-    out
+    Ok(RgbImage::from_raw(width, height, out).expect("three bytes for each pixel"))
+}
+
+/// Rows that are kept between the passes. Windows only move down and none is longer than `stride` rows. A ring of that many
+/// rows, one more for the second of a pair, and an even number so that a pair is never split, holds what is still needed.
+fn slots(vertical: &Filter) -> usize {
+    (vertical.stride + 2).next_multiple_of(2)
 }
 
 /// Calls [`passes`] compiled for the widest instruction set this processor has. The arithmetic is in integers, so
@@ -113,12 +170,17 @@ fn run(
     vertical: Option<&Filter>,
     out: &mut [u8],
     width: usize,
-) {
+) -> Result<(), ImageError> {
+    let mut ring = match (horizontal, vertical) {
+        (Some(_), Some(vertical)) => zeroed(slots(vertical) * width * CHANNELS)?,
+        _ => Vec::new(),
+    };
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx2") {
         let packed = horizontal.map(avx2::Packed::new);
         // SAFETY: the processor was just found to have AVX2, the only requirement of the function.
-        return unsafe { passes_avx2(src, src_width, packed.as_ref(), vertical, out, width) };
+        unsafe { passes_avx2(src, src_width, packed.as_ref(), vertical, out, width, &mut ring) };
+        return Ok(());
     }
     let rows = horizontal.map(|filter| {
         |src: [&[u8]; 2], out: [&mut [u8]; 2]| {
@@ -127,7 +189,8 @@ fn run(
             }
         }
     });
-    passes(src, src_width, rows, vertical, out, width);
+    passes(src, src_width, rows, vertical, out, width, &mut ring);
+    Ok(())
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -139,13 +202,14 @@ fn passes_avx2(
     vertical: Option<&Filter>,
     out: &mut [u8],
     width: usize,
+    ring: &mut [u8],
 ) {
     let rows = horizontal.map(|packed| |src: [&[u8]; 2], out: [&mut [u8]; 2]| avx2::resize_rows(src, packed, out));
-    passes(src, src_width, rows, vertical, out, width);
+    passes(src, src_width, rows, vertical, out, width, ring);
 }
 
 /// Both passes. `src` has rows of `src_width` pixels, `out` rows of `width` pixels. `horizontal` resizes two rows,
-/// which it may read [`PADDING`] bytes past their ends.
+/// which it may read [`PADDING`] bytes past their ends. `ring` has [`slots`] rows of `width` pixels, if there are two passes.
 #[inline(always)]
 fn passes(
     src: &[u8],
@@ -154,6 +218,7 @@ fn passes(
     vertical: Option<&Filter>,
     out: &mut [u8],
     width: usize,
+    ring: &mut [u8],
 ) {
     let (src_stride, out_stride) = (src_width * CHANNELS, width * CHANNELS);
     let src_rows = src.len() / src_stride;
@@ -183,10 +248,7 @@ fn passes(
             }
         }
         (Some(horizontal), Some(vertical)) => {
-            // Windows only move down and none is longer than `stride` rows. A ring of that many rows, one more for
-            // the second of a pair, and an even number so that a pair is never split, holds what is still needed.
-            let slots = (vertical.stride + 2).next_multiple_of(2);
-            let mut ring = vec![0u8; slots * out_stride];
+            let slots = slots(vertical);
             let mut ready = vertical.start[0] & !1;
             for (y, row) in out.chunks_exact_mut(out_stride).enumerate() {
                 let (first, weights) = vertical.taps(y);
@@ -269,7 +331,8 @@ mod tests {
                 }
             }
         });
-        passes(src.as_raw(), src.width() as usize, rows, vertical.as_ref(), &mut out, width as usize);
+        let mut ring = vec![0; vertical.as_ref().map_or(0, slots) * width as usize * CHANNELS];
+        passes(src.as_raw(), src.width() as usize, rows, vertical.as_ref(), &mut out, width as usize, &mut ring);
         out
     }
 
@@ -285,6 +348,9 @@ mod tests {
             let (width, height) = (side(n + 5), side(n + 8));
             assert_eq!(resize_bilinear(&src, width, height), portable(&src, width, height));
         }
+        // In strips, which begin anywhere.
+        let tall = RgbImage::from_fn(7, 32_768, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
+        assert_eq!(try_resize_bilinear(&tall, 3_000, 1).unwrap(), portable(&tall, 3_000, 1));
         // Beyond 256 taps the lower sums of the split weights wrap around.
         let white = RgbImage::from_pixel(3000, 2, image::Rgb([255; 3]));
         assert!(resize_bilinear(&white, 2, 2).iter().all(|&byte| byte == 255));

@@ -141,6 +141,14 @@ impl Raw {
         &mut self.buffer[self.start..][..length]
     }
 
+    /// The samples alone.
+    pub(crate) fn into_samples(mut self) -> Vec<u8> {
+        let length = self.samples().len();
+        self.buffer.copy_within(self.start..self.start + length, 0);
+        self.buffer.truncate(length);
+        self.buffer
+    }
+
     /// The picture, and its alpha where `transparency` is asked for and there is any.
     ///
     /// # Errors
@@ -176,6 +184,17 @@ impl Raw {
 /// [`ImageError::NoMemory`].
 pub(crate) fn zeroed(bytes: usize) -> Result<Vec<u8>, ImageError> {
     bytemuck::allocation::try_zeroed_vec(bytes).map_err(|()| ImageError::NoMemory { bytes })
+}
+
+/// Bytes one after the other.
+///
+/// # Errors
+/// [`ImageError::NoMemory`].
+pub(crate) fn joined(parts: &[&[u8]]) -> Result<Vec<u8>, ImageError> {
+    let (mut all, bytes) = (Vec::new(), parts.iter().map(|part| part.len()).sum());
+    all.try_reserve_exact(bytes).map_err(|_| ImageError::NoMemory { bytes })?;
+    parts.iter().for_each(|part| all.extend_from_slice(part));
+    Ok(all)
 }
 
 /// Asks for memory that a decoder is about to take, for it does not survive it if there is none, and gives it back.

@@ -54,6 +54,9 @@ fn failure(panic: &(dyn Any + Send)) -> Failure {
              sam_configure(threads := 1)), a smaller memo (memo_mb) or model, or let the process have more memory"
         ));
     }
+    if let Some(&refused) = panic.downcast_ref::<sam_imaging::NoMemory>() {
+        return Failure::from(refused);
+    }
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Failure::internal(text.unwrap_or("unknown panic"))
@@ -74,6 +77,9 @@ mod tests {
     fn a_refusal_of_memory_becomes_a_failure() {
         let failure = guard::<()>(|| NoMemory::raise(1234)).unwrap_err();
         assert!(failure.to_string().starts_with("no memory: 1234 bytes more were needed"));
+        assert!(!failure.is_about_a_row());
+        let failure = guard::<()>(|| sam_imaging::NoMemory { bytes: 1234 }.raise()).unwrap_err();
+        assert!(failure.to_string().starts_with("there is no memory for 1234 bytes"));
         assert!(!failure.is_about_a_row());
     }
 

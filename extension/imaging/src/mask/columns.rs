@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Rle;
+use super::{NoMemory, Rle, push};
 
 /// Rows `top..bottom` of one column, all foreground; above and below is background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Columns {
         let first = self.starts.last().map_or(0, |&start| start as usize);
         match self.runs[first..].last_mut() {
             Some(last) if last.bottom == run.top => last.bottom = run.bottom,
-            _ => self.runs.push(run),
+            _ => push(&mut self.runs, run),
         }
     }
 
@@ -114,6 +114,7 @@ impl Columns {
     /// The connected part that each run belongs to, named by the index of its first run. With `diagonals` pixels
     /// that share a corner are connected (8-connectivity), without them only those that share an edge (4).
     pub fn parts(&self, diagonals: bool) -> Vec<u32> {
+        NoMemory::check(self.runs.len() * size_of::<u32>());
         let mut parts: Vec<u32> = (0..self.runs.len() as u32).collect();
         let reach = u32::from(diagonals);
         for x in 1..self.width() {
@@ -140,6 +141,7 @@ impl Columns {
 
     /// The run lengths of the mask.
     pub fn to_rle(&self) -> Rle {
+        NoMemory::check((2 * self.runs.len() + 1) * size_of::<u32>());
         let (mut counts, mut at) = (Vec::with_capacity(2 * self.runs.len() + 1), 0u64);
         for x in 0..self.width() {
             let offset = x as u64 * u64::from(self.height);

@@ -1,6 +1,6 @@
 //! Union, intersection and difference of masks, run by run: nothing is decoded.
 
-use super::Rle;
+use super::{Rle, push};
 
 impl Rle {
     /// The pixels set in either mask, as pycocotools' `merge`. `None` where the masks differ in size.
@@ -32,7 +32,7 @@ impl Rle {
         if (self.height, self.width) != (other.height, other.width) {
             return None;
         }
-        let mut counts = Vec::with_capacity(self.counts.len().max(other.counts.len()) + 1);
+        let mut counts = Vec::new();
         let (mut value, mut length) = (false, 0u32);
         let (mut ours, mut theirs) = (Cursor::new(&self.counts), Cursor::new(&other.counts));
         loop {
@@ -41,7 +41,7 @@ impl Rle {
                 break; // both masks are at their end, for they are of one size
             }
             if keep(ours.value, theirs.value) != value {
-                counts.push(length);
+                push(&mut counts, length);
                 (value, length) = (!value, 0);
             }
             length += step;

@@ -1,12 +1,16 @@
 //! Polygons as well-known text and binary (OGC Simple Features, 06-103r4).
 
-use super::{Polygon, Ring};
+use super::{NoMemory, Polygon, Ring};
 
 const POLYGON: u32 = 3;
 const MULTI_POLYGON: u32 = 6;
 
 /// `POLYGON` for one polygon, `MULTIPOLYGON` for several, `POLYGON EMPTY` for none.
+///
+/// # Panics
+/// Without memory, as [`NoMemory::raise`].
 pub fn wkt(polygons: &[Polygon]) -> String {
+    NoMemory::check(2 * size(polygons));
     let mut text = String::new();
     match polygons {
         [] => text.push_str("POLYGON EMPTY"),
@@ -43,7 +47,8 @@ fn write_text(text: &mut String, polygon: &Polygon) {
 
 /// The same as [`wkt`] in binary, little endian.
 pub fn wkb(polygons: &[Polygon]) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    NoMemory::check(size(polygons));
+    let mut bytes = Vec::with_capacity(size(polygons));
     match polygons {
         [] => bytes.extend(header(POLYGON, 0)),
         [polygon] => write_bytes(&mut bytes, polygon),
@@ -53,6 +58,12 @@ pub fn wkb(polygons: &[Polygon]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Bytes of polygons in binary; as text they are about as long.
+fn size(polygons: &[Polygon]) -> usize {
+    let ring = |ring: &Ring| 4 + 16 * (ring.len() + 1);
+    9 + polygons.iter().map(|polygon| 9 + rings(polygon).map(ring).sum::<usize>()).sum::<usize>()
 }
 
 fn write_bytes(bytes: &mut Vec<u8>, polygon: &Polygon) {

@@ -21,14 +21,44 @@ pub use outline::{Point, Polygon, Ring};
 pub use polygon::PolygonError;
 pub use rle::{Rle, RleError};
 
-/// The process cannot have the memory of a dense mask.
+/// The process cannot have the memory of a mask or a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no memory for {bytes} bytes of a dense mask; use fewer rows at a time (LIMIT), fewer threads, or smaller masks"
+    "there is no memory for {bytes} bytes of a mask or a picture; use fewer rows at a time (LIMIT), fewer threads, or smaller pictures"
 )]
 pub struct NoMemory {
     /// What was asked for.
     pub bytes: usize,
+}
+
+impl NoMemory {
+    /// Unwinds with this, as a panic does but without a word. For what has no way to say it, and for the memory that what is
+    /// called would end the process over.
+    pub fn raise(self) -> ! {
+        std::panic::resume_unwind(Box::new(self))
+    }
+
+    /// Unwinds if the system would refuse `bytes` now. Nothing is kept of it.
+    pub(crate) fn check(bytes: usize) {
+        if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+            NoMemory { bytes }.raise();
+        }
+    }
+}
+
+/// Appends to a list that may grow long.
+///
+/// # Panics
+/// Without memory, as [`NoMemory::raise`].
+#[inline]
+pub(crate) fn push<T>(values: &mut Vec<T>, value: T) {
+    if values.len() == values.capacity() {
+        let more = values.len().max(1024);
+        if values.try_reserve_exact(more).is_err() {
+            NoMemory { bytes: (values.len() + more).saturating_mul(size_of::<T>()) }.raise();
+        }
+    }
+    values.push(value);
 }
 
 /// `count` zeros, where there is memory for them.
@@ -54,10 +84,10 @@ impl Mask {
     /// A mask without any pixel set.
     ///
     /// # Panics
-    /// If the mask would have more than `u32::MAX` pixels, which run lengths of 32 bits cannot describe.
+    /// If the mask would have more than `u32::MAX` pixels, which run lengths of 32 bits cannot describe; without memory, as
+    /// [`NoMemory::raise`].
     pub fn new(width: u32, height: u32) -> Self {
-        assert!(width.checked_mul(height).is_some(), "a mask of {width} x {height} pixels has more than 2^32");
-        Mask { width, height, words: vec![0; (width as usize).div_ceil(64) * height as usize] }
+        Mask::try_new(width, height).unwrap_or_else(|error| error.raise())
     }
 
     /// The same where there is memory for it.
@@ -137,7 +167,7 @@ impl Mask {
     /// # Panics
     /// Without memory.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.try_to_bytes().expect("memory for a dense mask")
+        self.try_to_bytes().unwrap_or_else(|error| error.raise())
     }
 
     /// The same where there is memory for it.
@@ -169,8 +199,11 @@ impl Mask {
     }
 
     /// The pixels whose four neighbours are foreground too; outside is background.
-    pub fn eroded(&self) -> Mask {
-        let mut eroded = self.clone();
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn eroded(&self) -> Result<Mask, NoMemory> {
+        let mut eroded = self.try_clone()?;
         let none = vec![0; self.words_per_row()];
         for y in 0..self.height as usize {
             let above = if y == 0 { &none[..] } else { self.row(y - 1) };
@@ -182,7 +215,13 @@ impl Mask {
                 *word &= above[index] & below[index] & (row[index] << 1 | before) & (row[index] >> 1 | after);
             }
         }
-        eroded
+        Ok(eroded)
+    }
+
+    fn try_clone(&self) -> Result<Mask, NoMemory> {
+        let mut copy = Mask::try_new(self.width, self.height)?;
+        copy.words.copy_from_slice(&self.words);
+        Ok(copy)
     }
 
     /// Words in a row.
@@ -270,5 +309,10 @@ mod tests {
         assert_eq!(error.bytes, usize::MAX / 16 * 8);
         assert!(error.to_string().starts_with(&format!("there is no memory for {} bytes", error.bytes)));
         assert_eq!(zeros::<u8>(3), Ok(vec![0; 3]));
+        let refused = std::panic::catch_unwind(|| NoMemory::check(usize::MAX / 2)).unwrap_err();
+        assert_eq!(refused.downcast_ref(), Some(&NoMemory { bytes: usize::MAX / 2 }));
+        let mut grown = Vec::new();
+        (0..5000).for_each(|value| push(&mut grown, value));
+        assert!(grown.iter().copied().eq(0..5000));
     }
 }

@@ -10,9 +10,13 @@
 //! rings encloses one part of the background, and the polygons are valid in the sense of OGC's Simple Features:
 //! rings and polygons touch in single points at most, and the inside of each polygon is connected.
 
-use super::Rle;
 use super::columns::Columns;
 use super::simplify::simplify;
+use super::{NoMemory, Rle};
+
+/// Bytes that a run takes while outlines are traced, at most, and while they are simplified.
+const TRACED: usize = 100;
+const SIMPLIFIED: usize = 300;
 
 /// A corner of pixels: x to the right, y down, (0, 0) being the upper left corner of the first pixel.
 pub type Point = [i32; 2];
@@ -36,7 +40,12 @@ impl Rle {
     /// replaces it; the polygons stay valid, and their area then differs from the mask's.
     ///
     /// Sides of up to `i32::MAX` pixels.
+    ///
+    /// # Panics
+    /// Without memory, as [`NoMemory::raise`].
     pub fn polygons(&self, tolerance: f64) -> Vec<Polygon> {
+        // Where every run is an island of its own.
+        NoMemory::check(self.counts.len().saturating_mul(if tolerance > 0.0 { SIMPLIFIED } else { TRACED }));
         let mut polygons = self.outlines();
         simplify(&mut polygons, tolerance);
         polygons

@@ -5,7 +5,7 @@
 //! difference to the one two before, in groups of five bits, the lowest first, with a sixth bit for "more
 //! follow" and an offset of 48 that makes the characters printable.
 
-use super::{Mask, NoMemory, zeros};
+use super::{Mask, NoMemory, push, zeros};
 
 /// A mask of `height` x `width` pixels as runs down its columns.
 ///
@@ -99,7 +99,7 @@ impl Rle {
     /// # Panics
     /// As [`Mask::new`], where the size is beyond `u32::MAX` pixels; and without memory.
     pub fn to_mask(&self) -> Mask {
-        self.try_to_mask().expect("memory for a dense mask")
+        self.try_to_mask().unwrap_or_else(|error| error.raise())
     }
 
     /// The same where there is memory for it: twice the bits of the mask while it is decoded.
@@ -147,8 +147,13 @@ impl Rle {
 
     /// COCO's compressed counts: ASCII characters '0' to 'o'. A backslash is among them.
     pub fn to_counts_string(&self) -> String {
-        let mut text = String::with_capacity(self.counts.len() * 2);
+        // A number has seven characters at most, and two mostly.
+        let mut text = String::new();
         for (index, &count) in self.counts.iter().enumerate() {
+            if text.capacity() - text.len() < 7 {
+                let more = (2 * (self.counts.len() - index)).max(64);
+                text.try_reserve_exact(more).unwrap_or_else(|_| NoMemory { bytes: text.len() + more }.raise());
+            }
             let mut rest = i64::from(count);
             if index > 2 {
                 rest -= i64::from(self.counts[index - 2]);
@@ -189,7 +194,7 @@ impl Rle {
             if found > expected {
                 return Err(RleError::Total { height, width, expected, found });
             }
-            decoded.push(count);
+            push(&mut decoded, count);
         }
         if found != expected {
             return Err(RleError::Total { height, width, expected, found });
@@ -335,7 +340,7 @@ impl Runs {
             }
             while changes != 0 {
                 let position = self.at + index * 64 + changes.trailing_zeros() as usize;
-                self.counts.push((position - self.began) as u32);
+                push(&mut self.counts, (position - self.began) as u32);
                 self.began = position;
                 changes &= changes - 1;
             }

@@ -3,8 +3,10 @@
 use image::{GrayImage, Luma};
 
 use super::{Picture, times};
+use crate::error::ImageError;
 use crate::format::Format;
 use crate::mask::{Mask, NoMemory, Rle};
+use crate::samples::zeroed;
 
 /// How much of the colour of a mask covers the picture inside it, of 255.
 const FILL: u8 = 115;
@@ -15,16 +17,19 @@ const SIDE_PER_WIDTH: u32 = 400;
 impl Picture {
     /// Draws a mask of the picture's size: tinted in its colour, with a contour along its inner edge.
     ///
+    /// # Errors
+    /// There is no memory for two copies of the mask.
+    ///
     /// # Panics
     /// If the mask has another size.
-    pub fn draw(&mut self, mask: &Mask, colour: [u8; 3]) {
+    pub fn draw(&mut self, mask: &Mask, colour: [u8; 3]) -> Result<(), NoMemory> {
         assert_eq!([mask.width(), mask.height()], self.size(), "size of a mask on a picture");
         if std::mem::take(&mut self.grey) {
             self.profile = None;
         }
         let [width, height] = self.size();
         let wide = (width.max(height) as f64 / f64::from(SIDE_PER_WIDTH)).round().max(1.0) as u32;
-        let inner = (0..wide).fold(mask.clone(), |mask, _| mask.eroded());
+        let inner = (1..wide).try_fold(mask.eroded()?, |mask, _| mask.eroded())?;
         let mut alpha = self.alpha.as_mut();
         for y in 0..height {
             let row = &mut self.rgb.as_chunks_mut::<3>().0[y as usize * width as usize..][..width as usize];
@@ -45,18 +50,27 @@ impl Picture {
                 }
             }
         }
+        Ok(())
     }
 
     /// What a mask of the picture's size covers, cropped to its box, transparent elsewhere; for [`Format::Png`]. `None`
     /// for a mask without pixels.
-    pub fn cutout(&self, rle: &Rle) -> Result<Option<Self>, NoMemory> {
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    pub fn cutout(&self, rle: &Rle) -> Result<Option<Self>, ImageError> {
         let [x, y, width, height] = rle.bbox().map(|value| value as u32);
         if width == 0 {
             return Ok(None);
         }
         let mask = rle.try_to_mask()?;
-        let cut = self.crop([x, y], [width, height]);
-        let mut alpha = cut.alpha.unwrap_or_else(|| GrayImage::from_pixel(width, height, Luma([255])));
+        let cut = self.crop([x, y], [width, height])?;
+        let opaque = || {
+            let mut opaque = zeroed(width as usize * height as usize)?;
+            opaque.fill(255);
+            Ok::<_, ImageError>(GrayImage::from_raw(width, height, opaque).expect("one byte for each pixel"))
+        };
+        let mut alpha = cut.alpha.map_or_else(opaque, Ok)?;
         for (column, row, pixel) in alpha.enumerate_pixels_mut() {
             if !mask.get(x + column, y + row) {
                 *pixel = Luma([0]);

@@ -1,6 +1,6 @@
 //! From pixels to compressed bytes.
 
-use std::io::Cursor;
+use std::io::{self, Seek, SeekFrom, Write};
 
 use image::codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
@@ -8,7 +8,8 @@ use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
 use super::Picture;
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
-use crate::mask::{NoMemory, Rle};
+use crate::mask::Rle;
+use crate::samples;
 
 /// Quality of JPEGs, of 100: no visible loss.
 const JPEG_QUALITY: u8 = 90;
@@ -19,8 +20,9 @@ impl Picture {
     ///
     /// # Errors
     /// [`ImageError::Encode`]: a side is longer than the format allows, or the format is [`Format::Gif`].
+    /// [`ImageError::NoMemory`].
     pub fn encode(&self, format: Format) -> Result<Vec<u8>, ImageError> {
-        let mut bytes = Cursor::new(Vec::new());
+        let mut bytes = Sink::default();
         let written = match format {
             Format::Jpeg => self.write(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY), false),
             Format::Png => self.write(PngEncoder::new(&mut bytes), true),
@@ -32,11 +34,11 @@ impl Picture {
                 return Err(ImageError::Encode { format: "GIF", reason });
             }
         };
-        written.map_err(|error| ImageError::Encode { format: format.name(), reason: error.to_string() })?;
+        written?.map_err(|error| unwritten(format.name(), error))?;
         Ok(bytes.into_inner())
     }
 
-    fn write(&self, mut encoder: impl ImageEncoder, transparency: bool) -> ImageResult<()> {
+    fn write(&self, mut encoder: impl ImageEncoder, transparency: bool) -> Result<ImageResult<()>, ImageError> {
         let single = self.grey && self.alpha.is_none();
         // A profile for grey does not fit pixels of three channels.
         if let Some(profile) = self.profile.as_ref().filter(|_| single || !self.grey) {
@@ -44,39 +46,105 @@ impl Picture {
             let _ = encoder.set_icc_profile(profile.clone());
         }
         let [width, height] = self.size();
-        match &self.alpha {
+        // What encoders hold of their own is as much as the pixels, at most.
+        let area = u64::from(width) * u64::from(height);
+        Ok(match &self.alpha {
             Some(alpha) if transparency => {
-                encoder.write_image(&interleave(&self.rgb, alpha), width, height, ExtendedColorType::Rgba8)
+                let pixels = interleave(&self.rgb, alpha)?;
+                samples::expect_memory(area * 4)?;
+                encoder.write_image(&pixels, width, height, ExtendedColorType::Rgba8)
             }
-            None if single => encoder.write_image(
-                &self.rgb.iter().step_by(3).copied().collect::<Vec<_>>(),
-                width,
-                height,
-                ExtendedColorType::L8,
-            ),
-            _ => encoder.write_image(self.flat().as_raw(), width, height, ExtendedColorType::Rgb8),
-        }
+            None if single => {
+                let mut pixels = samples::zeroed(area as usize)?;
+                pixels.iter_mut().zip(self.rgb.as_chunks::<3>().0).for_each(|(grey, rgb)| *grey = rgb[0]);
+                samples::expect_memory(area * 4)?;
+                encoder.write_image(&pixels, width, height, ExtendedColorType::L8)
+            }
+            _ => {
+                let pixels = self.flat()?;
+                samples::expect_memory(area * 4)?;
+                encoder.write_image(pixels.as_raw(), width, height, ExtendedColorType::Rgb8)
+            }
+        })
     }
 }
 
-fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Vec<u8> {
-    let pixels = rgb.as_raw().as_chunks::<3>().0.iter().zip(alpha.as_raw());
-    pixels.flat_map(|(&[red, green, blue], &alpha)| [red, green, blue, alpha]).collect()
+fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Result<Vec<u8>, ImageError> {
+    let mut pixels = samples::zeroed(alpha.len() * 4)?;
+    let channels = rgb.as_chunks::<3>().0.iter().zip(alpha.iter());
+    for (pixel, (&[red, green, blue], &alpha)) in pixels.as_chunks_mut::<4>().0.iter_mut().zip(channels) {
+        *pixel = [red, green, blue, alpha];
+    }
+    Ok(pixels)
+}
+
+/// What an encoder writes into. Where there is no memory for it, it is an error.
+#[derive(Default)]
+pub(crate) struct Sink {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Sink {
+    pub(crate) fn into_inner(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let end = self.at + buffer.len();
+        if let Some(more) = end.checked_sub(self.bytes.len()) {
+            if end > self.bytes.capacity() && self.bytes.try_reserve(more).is_err() {
+                return Err(io::Error::new(io::ErrorKind::OutOfMemory, ImageError::NoMemory { bytes: end }));
+            }
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[self.at..end].copy_from_slice(buffer);
+        self.at = end;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Sink {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => (self.bytes.len() as u64).checked_add_signed(by),
+            SeekFrom::Current(by) => (self.at as u64).checked_add_signed(by),
+        };
+        let at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        self.at = usize::try_from(at).map_err(io::Error::other)?;
+        Ok(at)
+    }
+}
+
+/// Why a picture was not written.
+pub(crate) fn unwritten(format: &'static str, error: image::ImageError) -> ImageError {
+    let refused = match &error {
+        image::ImageError::IoError(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<ImageError>()),
+        _ => None,
+    };
+    let refused = refused.cloned();
+    refused.unwrap_or_else(|| ImageError::Encode { format, reason: error.to_string() })
 }
 
 /// A mask as a PNG with one channel of 8 bits, Pillow's mode "L": 255 in the mask, 0 outside.
 ///
 /// # Errors
 /// [`ImageError::NoPixels`], [`ImageError::TooManyPixels`] and [`ImageError::SideTooLong`]: as for pictures, before anything
-/// is decoded. [`ImageError::Encode`], without memory among others.
+/// is decoded. [`ImageError::NoMemory`].
 pub fn mask_png(mask: &Rle, limits: &Limits) -> Result<Vec<u8>, ImageError> {
     limits.check_size(mask.width, mask.height)?;
-    let no_memory = |error: NoMemory| ImageError::Encode { format: "PNG", reason: error.to_string() };
-    let mut pixels = mask.try_to_mask().and_then(|mask| mask.try_to_bytes()).map_err(no_memory)?;
+    let mut pixels = mask.try_to_mask()?.try_to_bytes()?;
     pixels.iter_mut().for_each(|pixel| *pixel *= 255);
-    let mut bytes = Vec::new();
+    let mut bytes = Sink::default();
     PngEncoder::new(&mut bytes)
         .write_image(&pixels, mask.width, mask.height, ExtendedColorType::L8)
-        .map_err(|error| ImageError::Encode { format: "PNG", reason: error.to_string() })?;
-    Ok(bytes)
+        .map_err(|error| unwritten("PNG", error))?;
+    Ok(bytes.into_inner())
 }

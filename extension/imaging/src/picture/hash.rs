@@ -1,7 +1,8 @@
 //! A fingerprint of what a picture shows.
 
 use super::Picture;
-use crate::resize::resize_bilinear;
+use crate::error::ImageError;
+use crate::resize::try_resize_bilinear;
 
 /// Side of the picture whose frequencies are looked at.
 const SIDE: usize = 32;
@@ -14,8 +15,12 @@ impl Picture {
     /// cosine transform, each a bit that tells whether it is above their median; row by row, the highest bit first.
     ///
     /// Pictures that look alike differ in few of the 64 bits, whatever their size and compression.
-    pub fn hash(&self) -> u64 {
-        let small = resize_bilinear(&self.flat(), SIDE as u32, SIDE as u32);
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    pub fn hash(&self) -> Result<u64, ImageError> {
+        let flat = self.flat()?;
+        let small = try_resize_bilinear(&flat, SIDE as u32, SIDE as u32)?;
         // Luma as JPEG has it (ITU-R BT.601).
         let grey = small
             .pixels()
@@ -38,6 +43,6 @@ impl Picture {
         let mut sorted = low;
         sorted.sort_by(f64::total_cmp);
         let median = (sorted[LOW * LOW / 2 - 1] + sorted[LOW * LOW / 2]) / 2.0;
-        low.iter().fold(0, |bits, &value| bits << 1 | u64::from(value > median))
+        Ok(low.iter().fold(0, |bits, &value| bits << 1 | u64::from(value > median)))
     }
 }

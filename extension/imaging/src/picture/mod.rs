@@ -7,16 +7,18 @@ mod tile;
 
 pub use draw::colour;
 pub use encode::mask_png;
+pub(crate) use encode::{Sink, unwritten};
 pub use tile::{Tile, TooManyTiles};
 
-use image::imageops::crop_imm;
+use std::borrow::Cow;
+
 use image::{GrayImage, RgbImage};
 
 use crate::decode::{self, Whole};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
-use crate::resize::resize_bilinear;
-use crate::samples::Range;
+use crate::resize::try_resize_bilinear;
+use crate::samples::{Range, joined, zeroed};
 
 /// A picture, upright, with what has to survive a change of its pixels.
 #[derive(Clone, Debug)]
@@ -61,37 +63,62 @@ impl Picture {
     }
 
     /// The part of `size` (width and height) whose upper left corner is at `x`, `y`: what of it lies inside.
-    pub fn crop(&self, [x, y]: [u32; 2], [width, height]: [u32; 2]) -> Self {
-        Self {
-            rgb: crop_imm(&self.rgb, x, y, width, height).to_image(),
-            alpha: self.alpha.as_ref().map(|alpha| crop_imm(alpha, x, y, width, height).to_image()),
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    pub fn crop(&self, corner: [u32; 2], size: [u32; 2]) -> Result<Self, ImageError> {
+        let whole = self.size();
+        let corner = [0, 1].map(|axis| corner[axis].min(whole[axis]));
+        let [width, height] = [0, 1].map(|axis| size[axis].min(whole[axis] - corner[axis]));
+        let cut = |pixels: &[u8], channels: usize| {
+            let mut part = zeroed(width as usize * height as usize * channels)?;
+            let (stride, length) = (whole[0] as usize * channels, width as usize * channels);
+            let rows = pixels.chunks_exact(stride.max(1)).skip(corner[1] as usize);
+            for (row, part) in rows.zip(part.chunks_exact_mut(length.max(1))) {
+                part.copy_from_slice(&row[corner[0] as usize * channels..][..length]);
+            }
+            Ok::<_, ImageError>(part)
+        };
+        let alpha = self.alpha.as_ref().map(|alpha| cut(alpha, 1)).transpose()?;
+        Ok(Self {
+            rgb: RgbImage::from_raw(width, height, cut(&self.rgb, 3)?).expect("three bytes for each pixel"),
+            alpha: alpha.and_then(|alpha| GrayImage::from_raw(width, height, alpha)),
             profile: self.profile.clone(),
             ..*self
-        }
+        })
     }
 
-    /// The picture in another size, by [`resize_bilinear`]. With transparency colours are weighted by it, as Pillow
+    /// The picture in another size, by [`crate::resize_bilinear`]. With transparency colours are weighted by it, as Pillow
     /// does: what cannot be seen does not bleed into what can.
-    pub fn resize(mut self, width: u32, height: u32) -> Self {
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    pub fn resize(mut self, width: u32, height: u32) -> Result<Self, ImageError> {
         let Some(alpha) = self.alpha.take() else {
-            self.rgb = resize_bilinear(&self.rgb, width, height);
-            return self;
+            self.rgb = try_resize_bilinear(&self.rgb, width, height)?;
+            return Ok(self);
         };
         for (pixel, alpha) in self.rgb.pixels_mut().zip(alpha.iter()) {
             pixel.0 = pixel.0.map(|value| times(value, *alpha));
         }
-        self.rgb = resize_bilinear(&self.rgb, width, height);
+        self.rgb = try_resize_bilinear(&self.rgb, width, height)?;
         // What resizes colours does the same to it: three times.
-        let tripled =
-            RgbImage::from_fn(alpha.width(), alpha.height(), |x, y| image::Rgb([alpha.get_pixel(x, y).0[0]; 3]));
+        let mut tripled = zeroed(alpha.len() * 3)?;
+        for (pixel, &alpha) in tripled.as_chunks_mut::<3>().0.iter_mut().zip(alpha.iter()) {
+            *pixel = [alpha; 3];
+        }
+        let tripled = RgbImage::from_raw(alpha.width(), alpha.height(), tripled).expect("three bytes for each pixel");
         drop(alpha);
-        let alpha = resize_bilinear(&tripled, width, height);
-        let alpha = GrayImage::from_fn(width, height, |x, y| image::Luma([alpha.get_pixel(x, y).0[0]]));
-        for (pixel, &alpha) in self.rgb.pixels_mut().zip(alpha.iter()).filter(|(_, alpha)| **alpha > 0) {
+        let tripled = try_resize_bilinear(&tripled, width, height)?;
+        let mut alpha = zeroed(width as usize * height as usize)?;
+        for (alpha, tripled) in alpha.iter_mut().zip(tripled.as_chunks::<3>().0) {
+            *alpha = tripled[0];
+        }
+        for (pixel, &alpha) in self.rgb.pixels_mut().zip(&alpha).filter(|(_, alpha)| **alpha > 0) {
             pixel.0 = pixel.0.map(|value| (u32::from(value) * 255 / u32::from(alpha)).min(255) as u8);
         }
-        self.alpha = Some(alpha);
-        self
+        self.alpha = GrayImage::from_raw(width, height, alpha);
+        Ok(self)
     }
 
     /// The size in which the longer side has at most `max_side` pixels; never larger than it is.
@@ -105,13 +132,17 @@ impl Picture {
     }
 
     /// The colours on white where the picture is transparent.
-    pub(crate) fn flat(&self) -> std::borrow::Cow<'_, RgbImage> {
-        let Some(alpha) = &self.alpha else { return std::borrow::Cow::Borrowed(&self.rgb) };
-        let mut rgb = self.rgb.clone();
-        for (pixel, &alpha) in rgb.pixels_mut().zip(alpha.iter()) {
-            pixel.0 = pixel.0.map(|value| times(value, alpha) + (255 - alpha));
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    pub(crate) fn flat(&self) -> Result<Cow<'_, RgbImage>, ImageError> {
+        let Some(alpha) = &self.alpha else { return Ok(Cow::Borrowed(&self.rgb)) };
+        let mut rgb = joined(&[&self.rgb])?;
+        for (pixel, &alpha) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(alpha.iter()) {
+            *pixel = pixel.map(|value| times(value, alpha) + (255 - alpha));
         }
-        std::borrow::Cow::Owned(rgb)
+        let [width, height] = self.size();
+        Ok(Cow::Owned(RgbImage::from_raw(width, height, rgb).expect("three bytes for each pixel")))
     }
 }
 

@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::fax::{Lines, Scheme};
-use crate::samples::zeroed;
+use crate::samples::{joined, zeroed};
 
 /// JPEGs in a TIFF have one scan, or one for each component; progressive ones have about ten.
 const MAX_SCANS: usize = 16;
@@ -162,7 +162,7 @@ fn jpeg(bytes: &[u8], tables: Option<&[u8]>, shape: Shape) -> io::Result<Vec<u8>
     let whole = match tables {
         Some(tables) if bytes.starts_with(&[0xff, 0xd8]) => {
             let tables = tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(tables);
-            merged = [tables, &bytes[2..]].concat();
+            merged = joined(&[tables, &bytes[2..]]).map_err(io::Error::other)?;
             &merged
         }
         _ => bytes,

@@ -227,6 +227,13 @@ impl<'a> Layout<'a> {
         })
     }
 
+    /// The compressed bytes of all chunks that lie in the file.
+    pub(super) fn all_chunks(&self) -> impl Iterator<Item = &'a [u8]> {
+        let planes = if self.planar { self.samples } else { 1 };
+        let count = self.chunks.across as usize * self.chunks.down as usize * planes;
+        (0..count).filter_map(|index| self.chunk(index).ok().flatten())
+    }
+
     /// Samples of a pixel in a chunk.
     pub(super) fn samples_of_chunk(&self) -> usize {
         if self.planar { 1 } else { self.samples }
@@ -404,10 +411,12 @@ fn ycbcr(directory: &Directory<'_>) -> YCbCr {
         let read: Option<[Option<f32>; N]> = read.filter(|read: &[Option<f32>; N]| read.iter().all(Option::is_some));
         read.map_or(default, |read| read.map(Option::unwrap_or_default))
     }
-    let standard = YCbCr::default();
-    let luma = fractions(directory, YCBCR_COEFFICIENTS, standard.luma);
-    let luma = if luma.iter().all(|&part| part > 0.0) { luma } else { standard.luma };
-    YCbCr { luma, reference: fractions(directory, REFERENCE_BLACK_WHITE, standard.reference) }
+    // As in JPEG: ITU-R BT.601, the whole range of 8 bits.
+    const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+    const WHOLE: [f32; 6] = [0.0, 255.0, 128.0, 255.0, 128.0, 255.0];
+    let luma = fractions(directory, YCBCR_COEFFICIENTS, LUMA);
+    let luma = if luma.iter().all(|&part| part > 0.0) { luma } else { LUMA };
+    YCbCr::new(luma, fractions(directory, REFERENCE_BLACK_WHITE, WHOLE))
 }
 
 /// Which sample is alpha, and whether the colours are multiplied by it.

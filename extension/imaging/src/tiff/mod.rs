@@ -19,11 +19,22 @@ use rows::Rows;
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo};
+use crate::jpeg;
 use crate::orient;
-use crate::samples::{Pixels, Raw, Stored};
+use crate::samples::{self, Pixels, Raw, Stored};
 
-/// The work of opening a strip or tile, as bytes.
-const CHUNK_WORK: u64 = 2048;
+/// The work of decompression beside what comes out of it, as bytes: for each strip or tile, and for each byte of it. A
+/// file may give one and the same bytes for all of them, and bytes need not stand for samples: tables, empty blocks, codes
+/// without effect. A byte of fax codes stands for up to eight changes of colour.
+fn cost(compression: Compression) -> (u64, u64) {
+    match compression {
+        Compression::Jpeg | Compression::WebP => (12 << 10, 4),
+        Compression::Deflate => (6 << 10, 8),
+        Compression::Fax(_) => (2 << 10, 64),
+        Compression::None => (2 << 10, 1),
+        Compression::Lzw | Compression::PackBits | Compression::Zstd => (2 << 10, 4),
+    }
+}
 
 /// The orientation in a block of EXIF, if it has one.
 pub(crate) fn orientation_of_exif(bytes: &[u8]) -> Option<u64> {
@@ -68,7 +79,12 @@ pub(crate) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<(Raw,
         premultiplied: layout.premultiplied,
         inverted: layout.inverted,
     };
-    limits.check_work("TIFF", bytes.len(), work(&layout, &pixels, head.orientation))?;
+    let work = work(&layout, &pixels, head.orientation);
+    limits.check_work("TIFF", bytes.len(), work)?;
+    if layout.compression == Compression::Jpeg {
+        let scans: u64 = layout.all_chunks().map(jpeg::scan_work).sum();
+        limits.check_work("TIFF", bytes.len(), work.saturating_add(scans))?;
+    }
     let mut raw = Raw::new(pixels)?;
     read(&layout, &mut raw)?;
     Ok((raw, head.orientation))
@@ -96,8 +112,12 @@ fn work(layout: &Layout<'_>, pixels: &Pixels, orientation: u8) -> u64 {
         Some([_, v]) => u64::from(layout.height).div_ceil(v as u64),
         None => u64::from(layout.height),
     };
-    let count = u64::from(chunks.across) * u64::from(chunks.down) * planes;
-    let through = rows.saturating_mul(row_bytes).saturating_mul(planes).saturating_add(count * CHUNK_WORK);
+    let (per_chunk, per_byte) = cost(layout.compression);
+    let tables = layout.tables.map_or(0, <[u8]>::len) as u64;
+    let compressed = layout.all_chunks().map(|bytes| per_chunk + (bytes.len() as u64 + tables) * per_byte).sum();
+    // WebP takes twice as long for a pixel as others.
+    let passes = if layout.compression == Compression::WebP { 2 } else { 1 };
+    let through = rows.saturating_mul(row_bytes).saturating_mul(planes * passes).saturating_add(compressed);
     // What is decoded as a whole, with the coefficients that it may take.
     let whole = match layout.compression {
         Compression::Jpeg | Compression::WebP => 3 * full.row_bytes as u64 * u64::from(full.full_rows),
@@ -124,10 +144,11 @@ fn read(layout: &Layout<'_>, raw: &mut Raw) -> Result<(), ImageError> {
                 let Some(bytes) = layout.chunk(index)? else { continue };
                 let shape = layout.shape(down);
                 let failed = |error: std::io::Error| damaged(format!("strip or tile {index}: {error}"));
-                let reversed: Vec<u8>;
+                let mut reversed: Vec<u8>;
                 let bytes = match layout.reversed_bits {
                     true => {
-                        reversed = bytes.iter().map(|byte| byte.reverse_bits()).collect();
+                        reversed = samples::joined(&[bytes])?;
+                        reversed.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
                         &reversed
                     }
                     false => bytes,

@@ -8,6 +8,9 @@ use crate::convert::Colours;
 use crate::format::{Numbers, SampleType};
 use crate::samples::{Pixels, Stored};
 
+/// Bytes behind a row that may be read.
+const WORD: usize = size_of::<u64>();
+
 /// What reads rows, with the memory for one.
 pub(super) struct Rows {
     sample: SampleType,
@@ -18,17 +21,22 @@ pub(super) struct Rows {
     /// Channels of a pixel of the picture.
     channels: usize,
     picture_width: usize,
-    /// The highest level of fewer than 8 bits, which becomes 255; 255 where levels stay as they are.
-    most: u32,
+    /// What becomes of levels of fewer than 8 bits.
+    levels: Vec<u8>,
     row: Vec<u8>,
     other: Vec<u8>,
 }
 
 impl Rows {
     pub(super) fn new(layout: &Layout<'_>, pixels: &Pixels) -> Self {
-        let most = match (layout.sample.bits, &layout.colours) {
-            (bits @ 1..8, colours) if !matches!(colours, Colours::Palette(_)) => (1 << bits) - 1,
-            _ => 255,
+        let levels = match (layout.sample.bits, &layout.colours) {
+            // Numbers of colours stay what they are, the highest level becomes 255.
+            (bits @ 1..8, Colours::Palette(_)) => (0..=u8::MAX >> (8 - bits)).collect(),
+            (bits @ 1..8, _) => {
+                let most = (1u32 << bits) - 1;
+                (0..=most).map(|value| ((value * 255 + most / 2) / most) as u8).collect()
+            }
+            _ => Vec::new(),
         };
         Self {
             sample: layout.sample,
@@ -38,7 +46,7 @@ impl Rows {
             stored: pixels.stored,
             channels: pixels.channels(),
             picture_width: pixels.width as usize,
-            most,
+            levels,
             row: Vec::new(),
             other: Vec::new(),
         }
@@ -57,23 +65,25 @@ impl Rows {
     ) -> io::Result<()> {
         let width = width as usize;
         let mut row = std::mem::take(&mut self.row);
-        row.resize(shape.row_bytes, 0);
+        // Bits are taken from a word of which the end may lie behind the row.
+        row.resize(shape.row_bytes + WORD, 0);
+        let row_bytes = shape.row_bytes;
         let pixel = self.channels * self.stored.bytes();
         let across = self.picture_width;
         let line = |y: u32| ((top + y) as usize * across + left as usize) * pixel..;
         match self.subsampling {
             Some(factors) => {
                 for y in (0..shape.rows).step_by(factors[1]) {
-                    chunk.read(&mut row)?;
+                    chunk.read(&mut row[..row_bytes])?;
                     for below in 0..(factors[1] as u32).min(shape.rows - y) {
-                        units(&row, factors, below as usize, &mut out[line(y + below)][..width * pixel]);
+                        units(&row[..row_bytes], factors, below as usize, &mut out[line(y + below)][..width * pixel]);
                     }
                 }
             }
             None => {
                 for y in 0..shape.rows {
-                    chunk.read(&mut row)?;
-                    self.predict(&mut row, shape.samples);
+                    chunk.read(&mut row[..row_bytes])?;
+                    self.predict(&mut row[..row_bytes], shape.samples);
                     self.store(&row, shape.samples, channels, &mut out[line(y)][..width * pixel]);
                 }
             }
@@ -84,70 +94,66 @@ impl Rows {
 
     /// Undoes the prediction.
     fn predict(&mut self, row: &mut [u8], samples: usize) {
-        match (self.predictor, self.sample.bits) {
-            (Predictor::None, _) => (),
-            (Predictor::Difference, 16) => {
-                self.accumulate(row, samples, u16::from_be_bytes, u16::to_be_bytes, u16::wrapping_add)
+        match (self.predictor, self.sample.bits, self.big_endian) {
+            (Predictor::None, ..) => (),
+            (Predictor::Difference, 16, true) => {
+                accumulate(row, samples, u16::from_be_bytes, u16::to_be_bytes, u16::wrapping_add);
             }
-            (Predictor::Difference, 32) => {
-                self.accumulate(row, samples, u32::from_be_bytes, u32::to_be_bytes, u32::wrapping_add)
+            (Predictor::Difference, 16, false) => {
+                accumulate(row, samples, u16::from_le_bytes, u16::to_le_bytes, u16::wrapping_add);
             }
-            (Predictor::Difference, 64) => {
-                self.accumulate(row, samples, u64::from_be_bytes, u64::to_be_bytes, u64::wrapping_add)
+            (Predictor::Difference, 32, true) => {
+                accumulate(row, samples, u32::from_be_bytes, u32::to_be_bytes, u32::wrapping_add);
             }
-            (Predictor::Difference, _) => {
-                self.accumulate(row, samples, u8::from_be_bytes, u8::to_be_bytes, u8::wrapping_add);
+            (Predictor::Difference, 32, false) => {
+                accumulate(row, samples, u32::from_le_bytes, u32::to_le_bytes, u32::wrapping_add);
             }
-            (Predictor::FloatDifference, bits) => {
-                for index in samples..row.len() {
-                    row[index] = row[index].wrapping_add(row[index - samples]);
-                }
-                // All first bytes come first, whatever the byte order of the file.
-                let size = usize::from(bits / 8);
-                let count = row.len() / size;
-                self.other.clear();
-                self.other.extend_from_slice(row);
-                for (index, sample) in row.chunks_exact_mut(size).enumerate() {
-                    for (byte, value) in sample.iter_mut().enumerate() {
-                        let byte = if self.big_endian { byte } else { size - 1 - byte };
-                        *value = self.other[byte * count + index];
-                    }
+            (Predictor::Difference, 64, true) => {
+                accumulate(row, samples, u64::from_be_bytes, u64::to_be_bytes, u64::wrapping_add);
+            }
+            (Predictor::Difference, 64, false) => {
+                accumulate(row, samples, u64::from_le_bytes, u64::to_le_bytes, u64::wrapping_add);
+            }
+            (Predictor::Difference, ..) => {
+                accumulate(row, samples, u8::from_ne_bytes, u8::to_ne_bytes, u8::wrapping_add);
+            }
+            (Predictor::FloatDifference, bits, _) => {
+                accumulate(row, samples, u8::from_ne_bytes, u8::to_ne_bytes, u8::wrapping_add);
+                match bits {
+                    16 => self.join::<2>(row),
+                    24 => self.join::<3>(row),
+                    32 => self.join::<4>(row),
+                    _ => self.join::<8>(row),
                 }
             }
         }
     }
 
-    /// Adds to each sample the one of the pixel left of it.
-    fn accumulate<T: Copy + Default, const N: usize>(
-        &self,
-        row: &mut [u8],
-        samples: usize,
-        from: fn([u8; N]) -> T,
-        to: fn(T) -> [u8; N],
-        add: fn(T, T) -> T,
-    ) {
-        let swap = |mut bytes: [u8; N]| {
-            if !self.big_endian {
-                bytes.reverse();
+    /// Puts the bytes of numbers together: all first bytes come first, whatever the byte order of the file.
+    fn join<const N: usize>(&mut self, row: &mut [u8]) {
+        self.other.clear();
+        self.other.extend_from_slice(row);
+        let numbers = row.as_chunks_mut::<N>().0;
+        for (byte, values) in self.other.chunks_exact(numbers.len().max(1)).take(N).enumerate() {
+            let byte = if self.big_endian { byte } else { N - 1 - byte };
+            for (number, value) in numbers.iter_mut().zip(values) {
+                number[byte] = *value;
             }
-            bytes
-        };
-        let row = row.as_chunks_mut::<N>().0;
-        for index in samples..row.len() {
-            row[index] = swap(to(add(from(swap(row[index])), from(swap(row[index - samples])))));
         }
     }
 
     /// Brings samples to the picture.
     fn store(&self, row: &[u8], samples: usize, channels: &[(usize, usize)], out: &mut [u8]) {
         let direct = samples == self.channels && channels.len() == samples;
+        let native = self.big_endian == cfg!(target_endian = "big");
         match (self.sample.numbers, self.sample.bits) {
             (_, 8) if direct => out.copy_from_slice(&row[..out.len()]),
+            (numbers, bits @ (16 | 32 | 64)) if direct && native && (numbers, bits) != (Numbers::Float, 16) => {
+                out.copy_from_slice(&row[..out.len()]);
+            }
             (_, 8) => self.bytes::<1, 1>(row, samples, channels, out, |bytes| bytes),
             (Numbers::Unsigned, bits @ ..8) => {
-                self.bits(row, bits, samples, channels, out, |value| {
-                    [((value * 255 + self.most / 2) / self.most) as u8]
-                });
+                self.bits(row, bits, samples, channels, out, |value| [self.levels[value as usize]]);
             }
             (Numbers::Float, 16) => {
                 self.bytes::<2, 4>(row, samples, channels, out, |bytes| half(u16::from_ne_bytes(bytes)).to_ne_bytes())
@@ -200,18 +206,21 @@ impl Rows {
         convert: impl Fn(u32) -> [u8; M],
     ) {
         let bits = usize::from(bits);
-        if (samples, self.channels) == (1, 1) && 8 % bits == 0 && M == 1 {
-            let mask = (1u16 << bits) as u8 - 1;
-            let levels: Vec<[u8; M]> = (0..=mask).map(|value| convert(value.into())).collect();
-            let out = out.as_chunks_mut::<M>().0;
-            for (&byte, out) in row.iter().zip(out.chunks_mut(8 / bits)) {
+        let out = out.as_chunks_mut::<M>().0;
+        let direct = samples == self.channels && channels.len() == samples;
+        match (direct, bits) {
+            (true, 1) => return whole_bytes::<M, 8>(row, out, convert),
+            (true, 2) => return whole_bytes::<M, 4>(row, out, convert),
+            (true, 4) => return whole_bytes::<M, 2>(row, out, convert),
+            (true, _) => {
                 for (index, out) in out.iter_mut().enumerate() {
-                    *out = levels[usize::from(byte >> (8 - bits * (index + 1)) & mask)];
+                    *out = convert(take(row, index * bits, bits));
                 }
+                return;
             }
-            return;
+            (false, _) => (),
         }
-        for (index, out) in out.as_chunks_mut::<M>().0.chunks_exact_mut(self.channels).enumerate() {
+        for (index, out) in out.chunks_exact_mut(self.channels).enumerate() {
             for &(sample, channel) in channels {
                 out[channel] = convert(take(row, (index * samples + sample) * bits, bits));
             }
@@ -219,21 +228,83 @@ impl Rows {
     }
 }
 
-/// `count` bits, at most 32, from bit `at` on.
+/// Adds to each sample the one of the pixel left of it.
+fn accumulate<T: Copy + Default, const N: usize>(
+    row: &mut [u8],
+    samples: usize,
+    from: impl Fn([u8; N]) -> T,
+    to: impl Fn(T) -> [u8; N],
+    add: impl Fn(T, T) -> T,
+) {
+    let row = row.as_chunks_mut::<N>().0;
+    // The usual numbers of samples with their sums in registers.
+    match samples {
+        1 => sums::<T, N, 1>(row, from, to, add),
+        3 => sums::<T, N, 3>(row, from, to, add),
+        4 => sums::<T, N, 4>(row, from, to, add),
+        _ => {
+            for index in samples..row.len() {
+                row[index] = to(add(from(row[index]), from(row[index - samples])));
+            }
+        }
+    }
+}
+
+fn sums<T: Copy + Default, const N: usize, const SAMPLES: usize>(
+    row: &mut [[u8; N]],
+    from: impl Fn([u8; N]) -> T,
+    to: impl Fn(T) -> [u8; N],
+    add: impl Fn(T, T) -> T,
+) {
+    let mut sums = [T::default(); SAMPLES];
+    for pixel in row.as_chunks_mut::<SAMPLES>().0 {
+        for (sum, sample) in sums.iter_mut().zip(pixel) {
+            *sum = add(*sum, from(*sample));
+            *sample = to(*sum);
+        }
+    }
+}
+
+/// Samples of which a byte has `COUNT`.
+fn whole_bytes<const M: usize, const COUNT: usize>(row: &[u8], out: &mut [[u8; M]], convert: impl Fn(u32) -> [u8; M]) {
+    let bits = 8 / COUNT;
+    let mask = u8::MAX >> (8 - bits);
+    let samples = |byte: u8| std::array::from_fn(|index| convert((byte >> (8 - bits * (index + 1)) & mask).into()));
+    let table: [[[u8; M]; COUNT]; 256] = std::array::from_fn(|byte| samples(byte as u8));
+    let (whole, rest) = out.as_chunks_mut::<COUNT>();
+    for (out, &byte) in whole.iter_mut().zip(row) {
+        *out = table[usize::from(byte)];
+    }
+    if let Some(&byte) = row.get(whole.len()) {
+        rest.iter_mut().zip(table[usize::from(byte)]).for_each(|(out, sample)| *out = sample);
+    }
+}
+
+/// `count` bits, 1 to 32, from bit `at` on; at least a word has to follow.
 fn take(row: &[u8], at: usize, count: usize) -> u32 {
-    let (first, last) = (at / 8, (at + count - 1) / 8);
-    let joined = row[first..=last].iter().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
-    (joined >> ((last + 1) * 8 - at - count) & ((1 << count) - 1)) as u32
+    let word = row[at / 8..].first_chunk().map_or(0, |word| u64::from_be_bytes(*word));
+    (word << (at % 8) >> (64 - count)) as u32
 }
 
 /// Row `below` of a row of units: `h x v` values of luma, then the two differences of colour that they share.
-fn units(row: &[u8], [h, v]: [usize; 2], below: usize, out: &mut [u8]) {
-    let units = row.chunks_exact(h * v + 2);
-    for (unit, pixels) in units.zip(out.chunks_mut(h * 3)) {
-        let (luma, colours) = unit.split_at(h * v);
-        for (pixel, &luma) in pixels.as_chunks_mut::<3>().0.iter_mut().zip(&luma[below * h..]) {
-            *pixel = [luma, colours[0], colours[1]];
-        }
+fn units(row: &[u8], factors: [usize; 2], below: usize, out: &mut [u8]) {
+    let out = out.as_chunks_mut::<3>().0;
+    match factors {
+        [4, v] => wide_units::<4>(row, v, below, out),
+        [2, v] => wide_units::<2>(row, v, below, out),
+        [_, v] => wide_units::<1>(row, v, below, out),
+    }
+}
+
+fn wide_units<const H: usize>(row: &[u8], v: usize, below: usize, out: &mut [[u8; 3]]) {
+    let pixel = |unit: &[u8], across: usize| [unit[below * H + across], unit[H * v], unit[H * v + 1]];
+    let mut units = row.chunks_exact(H * v + 2);
+    let (whole, rest) = out.as_chunks_mut::<H>();
+    for (pixels, unit) in whole.iter_mut().zip(&mut units) {
+        *pixels = std::array::from_fn(|across| pixel(unit, across));
+    }
+    if let Some(unit) = units.next() {
+        rest.iter_mut().enumerate().for_each(|(across, out)| *out = pixel(unit, across));
     }
 }
 
@@ -276,7 +347,7 @@ mod tests {
 
     #[test]
     fn bits_are_taken_from_the_highest() {
-        let row = [0b1010_0011, 0b1100_0001, 0xff];
+        let row = [0b1010_0011, 0b1100_0001, 0xff, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!([take(&row, 0, 1), take(&row, 1, 3), take(&row, 4, 12), take(&row, 6, 12)], [1, 2, 0x3c1, 0xf07]);
     }
 

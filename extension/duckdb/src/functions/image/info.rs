@@ -72,7 +72,7 @@ fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.caller().settings()?.images);
     let images = rows.read(|row| images.get(row))?;
-    let hash = |image: &&[u8]| Ok(read_or_null(|| Picture::read(image, &limits))?.map(|picture| picture.hash()));
+    let hash = |image: &&[u8]| read_or_null(|| Picture::read(image, &limits)?.hash());
     for (row, hash) in rows.compute(&images, 1, hash)?.into_iter().enumerate() {
         match hash {
             Some(hash) => output.reborrow().ubigints()[row] = hash,

@@ -48,7 +48,7 @@ fn drawn(mut picture: Picture, masks: &Vec<Option<Encoded<'_>>>) -> Result<Optio
     for (index, mask) in masks.iter().enumerate() {
         let Some(mask) = mask else { continue };
         let Some(mask) = fitting(&picture, mask)? else { return Ok(None) };
-        picture.draw(&mask.try_to_mask()?, colour(index));
+        picture.draw(&mask.try_to_mask()?, colour(index))?;
     }
     Ok(Some(picture))
 }

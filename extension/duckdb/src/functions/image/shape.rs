@@ -88,7 +88,7 @@ fn thumbnail(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let read = |row| side("max_side", &sides, row, &pictures.limits);
     pictures.change(input, output, read, |picture, &side| {
         let [width, height] = picture.thumbnail_size(side);
-        Ok(Some(picture.resize(width, height)))
+        Ok(Some(picture.resize(width, height)?))
     })
 }
 
@@ -107,7 +107,7 @@ fn resize(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         }
         Ok(Some((width, height)))
     };
-    pictures.change(input, output, read, |picture, &(width, height)| Ok(Some(picture.resize(width, height))))
+    pictures.change(input, output, read, |picture, &(width, height)| Ok(Some(picture.resize(width, height)?)))
 }
 
 /// The number of pixels of a side in `column`.
@@ -129,7 +129,7 @@ fn crop(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     };
     pictures.change(input, output, read, |picture, bbox| {
         let [(x, width), (y, height)] = [0, 1].map(|axis| span(bbox[axis], bbox[axis + 2], picture.size()[axis]));
-        Ok((width > 0 && height > 0).then(|| picture.crop([x, y], [width, height])))
+        Ok((width > 0 && height > 0).then(|| picture.crop([x, y], [width, height])).transpose()?)
     })
 }
 

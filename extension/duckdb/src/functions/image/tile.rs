@@ -35,7 +35,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let tiles = pictures.each(input, read, |picture, &(size, overlap)| {
         let tiles = picture.tiles(size, overlap).map_err(|error| Failure::new(error.to_string()))?;
         let cut = |tile: sam_imaging::Tile| {
-            let bytes = picture.crop(tile.corner, tile.size).encode(picture.format.writable())?;
+            let bytes = picture.crop(tile.corner, tile.size)?.encode(picture.format.writable())?;
             Ok((tile.corner, pictures.room.hold(bytes)?))
         };
         tiles.into_iter().map(cut).collect::<Result<Vec<_>>>().map(Some)
