@@ -168,6 +168,57 @@ def test_wrong_arguments_outside_the_result_are_no_concern(
         con.execute(f"SELECT {call} FROM {source} WHERE id < 1").fetchall()
 
 
+MASK = "{'size': [2, 2], 'counts': [1, 2, 1]}"
+SOME = ['{"size": [2, 2], "counts": [1, 2, 1]}', '{"size": [2, 2], "counts": [1, 3]}', "[[0, 0, 1, 0, 1, 1]]"]
+
+
+def dictionary(path: Path, values: list[Any]) -> str:
+    """A file whose only column but `id` is in a dictionary, each value four times."""
+    ids = list(range(len(values)))
+    pq.write_table(pa.table({"id": ids * 4, "value": values * 4}), path / "t.parquet")
+    return f"'{path}/t.parquet'"
+
+
+@pytest.mark.parametrize("column", ["value", "value::JSON", "json_extract(value, '$')", "upper(value).lower()"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "mask_area(COLUMN)",
+        "mask_to_wkt(COLUMN, 1.0)",
+        f"mask_iou({MASK}, COLUMN)",
+        f"mask_iou(COLUMN, {MASK})",
+        f"mask_iou('{SOME[0]}', COLUMN)",
+    ],
+)
+def test_masks_as_text(con: duckdb.DuckDBPyConnection, tmp_path: Path, call: str, column: str) -> None:
+    """COCO's segmentations as JSON: polygons, which these functions refuse, among masks."""
+    call, source = call.replace("COLUMN", column), dictionary(tmp_path, [*SOME, None])
+    assert con.execute(f"SELECT count({call}), count(*) FROM {source} WHERE id <> 2").fetchone() == (8, 12)
+    assert con.execute(f"SELECT count(TRY({call})), count(*) FROM {source}").fetchone() == (8, 16)
+    flat = f"(SELECT unnest({SOME[:2]}) AS value)"
+    expected = con.execute(f"SELECT {call} FROM {flat} ORDER BY ALL").fetchall()
+    assert con.execute(f"SELECT DISTINCT {call} FROM {source} WHERE id < 2 ORDER BY ALL").fetchall() == expected
+    with pytest.raises(duckdb.InvalidInputException, match="mask_from_polygons"):
+        con.execute(f"SELECT {call} FROM {source}").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("call", "known"),
+    [
+        ("image_convert($1, value)", "png"),
+        ("image_convert($1, 'png', value)", "full"),
+        ("sam_embed('nano', $1, value)", "f16"),
+        ("sam_embed(value, $1)", "nano"),
+    ],
+)
+def test_texts_beside_a_constant_picture(con: duckdb.DuckDBPyConnection, tmp_path: Path, call: str, known: str) -> None:
+    source, picture = dictionary(tmp_path, [known, "gif", None]), [IMAGES[0]]
+    assert con.execute(f"SELECT count({call}), count(*) FROM {source} WHERE id <> 1", picture).fetchone() == (4, 8)
+    assert con.execute(f"SELECT count(TRY({call})), count(*) FROM {source}", picture).fetchone() == (4, 12)
+    with pytest.raises(duckdb.InvalidInputException, match="gif"):
+        con.execute(f"SELECT {call} FROM {source}", picture).fetchall()
+
+
 def test_ibis_filters_and_limits_before_it_computes(tmp_path: Path) -> None:
     import duckdb_sam.ibis as sam
 

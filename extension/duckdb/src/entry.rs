@@ -34,6 +34,9 @@ const _: () = {
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_instance_cache) == BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_is_null_value) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_union_type) < BAND * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_logical_type_set_alias) == 158 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_cast_function) == 307 * ENTRY);
+    assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_destroy_cast_function) == 318 * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_array_vector_get_child) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_struct_type_child_name) < BAND * ENTRY);
     assert!(offset_of!(ffi::duckdb_ext_api_v1, duckdb_create_config_option) == 423 * ENTRY);

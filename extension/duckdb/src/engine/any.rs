@@ -65,13 +65,13 @@ pub enum Integer {
 }
 
 impl<'a> Any<'a> {
-    /// The values of an argument that was registered as [`Type::Any`].
+    /// The values of an argument that was registered as [`Type::Any`], or told apart from it as `VARCHAR`.
     pub fn new(column: Column<'a>) -> Result<Self> {
-        if column.kind() != Type::Any {
-            return Err(Failure::internal("this argument has a type"));
+        match column.kind() {
+            // SAFETY: the vector of a column lives as long as it, and has so many rows.
+            Type::Any | Type::Varchar => unsafe { Self::of(column.vector(), column.rows()) },
+            _ => Err(Failure::internal("this argument has a type")),
         }
-        // SAFETY: the vector of a column lives as long as it, and has so many rows.
-        unsafe { Self::of(column.vector(), column.rows()) }
     }
 
     /// # Safety

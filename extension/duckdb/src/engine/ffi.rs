@@ -31,8 +31,8 @@ pub use duckdb::ffi::{
     duckdb_scalar_function, duckdb_string_t, duckdb_type, duckdb_value, duckdb_vector,
 };
 use duckdb::ffi::{
-    duckdb_config_option, duckdb_config_option_scope, duckdb_copy_callback_t, duckdb_delete_callback_t,
-    duckdb_scalar_function_set, duckdb_state, duckdb_table_function, idx_t,
+    duckdb_cast_function, duckdb_config_option, duckdb_config_option_scope, duckdb_copy_callback_t,
+    duckdb_delete_callback_t, duckdb_scalar_function_set, duckdb_state, duckdb_table_function, idx_t,
 };
 
 /// The engine's functions; NULL until it loads the extension.
@@ -70,6 +70,7 @@ fn version(table: &duckdb_ext_api_v1) -> String {
 }
 
 /// A callback as the engine calls it; that it may let an exception through is what the engine's headers have no word for.
+type Cast = unsafe extern "C-unwind" fn(duckdb_function_info, idx_t, duckdb_vector, duckdb_vector) -> bool;
 type Scalar = unsafe extern "C-unwind" fn(duckdb_function_info, duckdb_data_chunk, duckdb_vector);
 type Produce = unsafe extern "C-unwind" fn(duckdb_function_info, duckdb_data_chunk);
 type Bind = unsafe extern "C-unwind" fn(duckdb_bind_info);
@@ -120,6 +121,7 @@ macro_rules! callbacks {
 }
 
 callbacks! {
+    fn duckdb_cast_function_set_function(duckdb_cast_function, Cast);
     fn duckdb_scalar_function_set_function(duckdb_scalar_function, Scalar);
     fn duckdb_scalar_function_set_bind(duckdb_scalar_function, Bind);
     fn duckdb_table_function_set_bind(duckdb_table_function, Bind);
@@ -131,11 +133,12 @@ callbacks! {
 mod raw {
     use super::*;
     use duckdb::ffi::{
-        duckdb_scalar_function_bind_t, duckdb_scalar_function_t, duckdb_table_function_bind_t,
+        duckdb_cast_function_t, duckdb_scalar_function_bind_t, duckdb_scalar_function_t, duckdb_table_function_bind_t,
         duckdb_table_function_init_t, duckdb_table_function_t,
     };
 
     calls! {
+        fn duckdb_cast_function_set_function(function: duckdb_cast_function, callback: duckdb_cast_function_t);
         fn duckdb_scalar_function_set_function(function: duckdb_scalar_function, callback: duckdb_scalar_function_t);
         fn duckdb_scalar_function_set_bind(function: duckdb_scalar_function, callback: duckdb_scalar_function_bind_t);
         fn duckdb_table_function_set_bind(function: duckdb_table_function, callback: duckdb_table_function_bind_t);
@@ -179,6 +182,7 @@ calls! {
         names: *mut *const c_char,
         count: idx_t,
     ) -> duckdb_logical_type;
+    fn duckdb_logical_type_set_alias(kind: duckdb_logical_type, name: *const c_char);
     fn duckdb_destroy_logical_type(kind: *mut duckdb_logical_type);
     fn duckdb_get_type_id(kind: duckdb_logical_type) -> duckdb_type;
     fn duckdb_decimal_scale(kind: duckdb_logical_type) -> u8;
@@ -246,6 +250,14 @@ calls! {
     fn duckdb_scalar_function_set_bind_data_copy(info: duckdb_bind_info, copy: duckdb_copy_callback_t);
     fn duckdb_scalar_function_get_bind_data(info: duckdb_function_info) -> *mut c_void;
     fn duckdb_scalar_function_set_error(info: duckdb_function_info, text: *const c_char);
+    // Casts.
+    fn duckdb_create_cast_function() -> duckdb_cast_function;
+    fn duckdb_destroy_cast_function(function: *mut duckdb_cast_function);
+    fn duckdb_cast_function_set_source_type(function: duckdb_cast_function, kind: duckdb_logical_type);
+    fn duckdb_cast_function_set_target_type(function: duckdb_cast_function, kind: duckdb_logical_type);
+    fn duckdb_cast_function_set_implicit_cast_cost(function: duckdb_cast_function, cost: i64);
+    fn duckdb_cast_function_set_error(info: duckdb_function_info, text: *const c_char);
+    fn duckdb_register_cast_function(connection: duckdb_connection, function: duckdb_cast_function) -> duckdb_state;
     // Table functions.
     fn duckdb_create_table_function() -> duckdb_table_function;
     fn duckdb_register_table_function(

@@ -16,6 +16,7 @@
 
 mod access;
 mod any;
+mod cast;
 mod exception;
 pub(crate) mod ffi;
 mod guard;

@@ -56,31 +56,39 @@ impl Parameter {
         Self { name, types, refused: &[], any: true }
     }
 
-    /// The types that the engine is told.
-    fn told(&self) -> impl Iterator<Item = &Type> {
+    /// The types that the engine is told, and how it is to hold each, in a function that it may run on dictionaries or not.
+    ///
+    /// Inside a union a value is a struct to the engine, see [`Overload::is_exposed`]. The cast to it is implicit and as near
+    /// as none, so that overloads are chosen as before, and copies no bytes. There is none from a text that stands for a
+    /// number, so that numbers stay as they are; nor is it as near for a literal, so that what is refused stays what a
+    /// literal is taken for. Where any type may be, text is told apart to be held so.
+    fn told(&self, exposed: bool) -> impl Iterator<Item = (Type, Holder)> {
         let types = if self.any { &[Type::Any] } else { self.types };
-        types.iter().chain(self.refused)
+        let text =
+            (exposed && self.any && self.types.contains(&Type::Varchar)).then_some((Type::Varchar, Holder::Union));
+        let holder = move |kind: &Type| match kind {
+            Type::Blob | Type::Varchar if exposed => (*kind, Holder::Union),
+            _ => (*kind, Holder::Plain),
+        };
+        let refused = self.refused.iter().map(|kind| (*kind, Holder::Plain));
+        types.iter().map(holder).chain(text).chain(refused)
     }
 }
 
 impl Overload {
-    /// How the engine is to hold each argument of `signature`.
-    ///
-    /// DuckDB 1.4 and 1.5 run a function on all entries of a dictionary, those of rows that a filter has dropped
-    /// included, if its result is no struct and the first argument that is not constant is none. Inside a union a `BLOB` is
-    /// a struct to them. Its cast is implicit, exact for the choice among overloads, and copies no bytes.
-    fn holders(&self, signature: &[Type], engine: Version) -> Vec<Holder> {
-        let exposed = engine.runs_dictionaries() && !matches!(self.returns, Type::Struct(_));
-        let holder = |kind: &Type| if exposed && *kind == Type::Blob { Holder::Union } else { Holder::Plain };
-        signature.iter().map(holder).collect()
+    /// Whether DuckDB 1.4 and 1.5 run it on all entries of a dictionary, those of rows that a filter has dropped
+    /// included: if its result is no struct, and in a call the first argument that is not constant is none either.
+    fn is_exposed(&self, engine: Version) -> bool {
+        engine.runs_dictionaries() && !matches!(self.returns, Type::Struct(_))
     }
 
     /// All combinations of the types of its arguments.
-    fn signatures(&self) -> Vec<Vec<Type>> {
+    fn signatures(&self, engine: Version) -> Vec<Vec<(Type, Holder)>> {
+        let exposed = self.is_exposed(engine);
         self.parameters.iter().fold(vec![Vec::new()], |signatures, parameter| {
-            let extended = |signature: &Vec<Type>| {
+            let extended = |signature: &Vec<(Type, Holder)>| {
                 let signature = signature.clone();
-                parameter.told().map(move |kind| [signature.as_slice(), &[*kind]].concat()).collect::<Vec<_>>()
+                parameter.told(exposed).map(move |told| [signature.as_slice(), &[told]].concat()).collect::<Vec<_>>()
             };
             signatures.iter().flat_map(extended).collect()
         })
@@ -115,12 +123,12 @@ impl Registry {
         let state = unsafe {
             let mut set = ffi::duckdb_create_scalar_function_set(function.name.as_ptr());
             let mut state = ffi::DuckDBSuccess;
-            let signatures = |overload| Overload::signatures(overload).into_iter().map(move |types| (overload, types));
+            let engine = version::of_engine();
+            let signatures =
+                |overload| Overload::signatures(overload, engine).into_iter().map(move |types| (overload, types));
             for (overload, signature) in function.overloads.iter().flat_map(signatures) {
                 let mut handle = ffi::duckdb_create_scalar_function();
                 ffi::duckdb_scalar_function_set_name(handle, function.name.as_ptr());
-                let holders = overload.holders(&signature, version::of_engine());
-                let signature: Vec<_> = signature.into_iter().zip(holders).collect();
                 for (kind, holder) in &signature {
                     let held = match holder {
                         Holder::Plain => kind.create(),
@@ -196,6 +204,14 @@ unsafe extern "C-unwind" fn call(
 mod tests {
     use super::*;
 
+    const OLD: Version = Version::parse(b"v1.3.2");
+
+    /// What the engine is told of a function with one argument.
+    fn signature(parameters: &'static [Parameter], returns: Type, version: &str) -> Vec<(Type, Holder)> {
+        let overload = Overload { parameters, returns, run: |_, _| Ok(()) };
+        overload.signatures(Version::parse(version.as_bytes())).concat()
+    }
+
     #[test]
     fn a_signature_for_each_combination() {
         const PARAMETERS: &[Parameter] = &[
@@ -209,23 +225,33 @@ mod tests {
             [Type::Varchar, Type::Integer],
             [Type::Varchar, Type::Double],
         ];
-        assert_eq!(overload.signatures(), expected);
-        assert_eq!(Overload { parameters: &[], ..overload }.signatures(), [[]]);
+        assert_eq!(overload.signatures(OLD), expected.map(|types| types.map(|kind| (kind, Holder::Plain))));
+        assert_eq!(Overload { parameters: &[], ..overload }.signatures(OLD), [[]]);
     }
 
     #[test]
     fn what_would_run_on_dictionaries_is_held_in_a_union() {
         const FILE: Type = Type::Struct(&[(c"bytes", Type::Blob)]);
-        let held = |returns, version: &str| {
-            let overload = Overload { parameters: &[], returns, run: |_, _| Ok(()) };
-            overload.holders(&[Type::Varchar, Type::Blob, FILE], Version::parse(version.as_bytes()))
-        };
+        const IMAGE: &[Parameter] =
+            &[Parameter { refused: &[Type::Varchar], ..Parameter::new("image", &[Type::Blob, FILE]) }];
+        const FORMAT: &[Parameter] = &[Parameter::new("format", &[Type::Varchar])];
+        const SIDE: &[Parameter] = &[Parameter::new("side", &[Type::Bigint])];
+        const MASK: &[Parameter] = &[Parameter::any("mask", &[FILE, Type::Varchar])];
+        const PROMPTS: &[Parameter] = &[Parameter::any("prompts", &[FILE])];
+        let plain = |types: &[Type]| types.iter().map(|kind| (*kind, Holder::Plain)).collect::<Vec<_>>();
+        let held = |kind| (kind, Holder::Union);
         for version in ["v1.4.4", "v1.5.6"] {
-            assert_eq!(held(Type::Varchar, version), [Holder::Plain, Holder::Union, Holder::Plain]);
-            assert_eq!(held(FILE, version), [Holder::Plain; 3]);
+            let told = |parameters| signature(parameters, Type::Varchar, version);
+            assert_eq!(told(IMAGE), [vec![held(Type::Blob)], plain(&[FILE, Type::Varchar])].concat());
+            assert_eq!(told(FORMAT), [held(Type::Varchar)]);
+            assert_eq!(told(MASK), [(Type::Any, Holder::Plain), held(Type::Varchar)]);
+            assert_eq!(told(SIDE), plain(&[Type::Bigint]));
+            assert_eq!(told(PROMPTS), plain(&[Type::Any]));
+            assert_eq!(signature(IMAGE, FILE, version), plain(&[Type::Blob, FILE, Type::Varchar]));
         }
         for version in ["v1.3.2", "v2.0.0"] {
-            assert_eq!(held(Type::Varchar, version), [Holder::Plain; 3]);
+            assert_eq!(signature(IMAGE, Type::Varchar, version), plain(&[Type::Blob, FILE, Type::Varchar]));
+            assert_eq!(signature(MASK, Type::Varchar, version), plain(&[Type::Any]));
         }
     }
 }

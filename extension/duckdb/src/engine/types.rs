@@ -81,10 +81,11 @@ impl Type {
 }
 
 impl Type {
-    /// Creates the engine's handle of a union whose only member is of this type.
+    /// Creates the engine's handle of a union whose only member is of this type. Its name is one that no other union has,
+    /// for there is a cast of ours to it: see [`super::cast`].
     pub(super) fn create_union(&self) -> LogicalType {
         let member = self.create();
-        let (mut handle, mut name) = (member.raw(), c"value".as_ptr());
+        let (mut handle, mut name) = (member.raw(), c"sam_value".as_ptr());
         // SAFETY: type and name live until the call returns, which copies.
         LogicalType(unsafe { ffi::duckdb_create_union_type(&mut handle, &mut name, 1) })
     }
@@ -120,6 +121,14 @@ impl fmt::Display for Type {
 }
 
 impl LogicalType {
+    /// `JSON`: to the engine a `VARCHAR` of this name, whether or not its `json` extension is there.
+    pub(super) fn json() -> Self {
+        let kind = Type::Varchar.create();
+        // SAFETY: the type is live; the engine copies the name.
+        unsafe { ffi::duckdb_logical_type_set_alias(kind.raw(), c"JSON".as_ptr()) };
+        kind
+    }
+
     /// The type of a vector.
     ///
     /// # Safety

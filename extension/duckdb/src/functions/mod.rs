@@ -70,6 +70,7 @@ static TABLES: &[&TableFunction] = &[
 
 /// Registers every setting and every function.
 pub fn register(registry: &Registry) -> Result<()> {
+    registry.json_as_text()?;
     SETTINGS.iter().try_for_each(|setting| registry.option(setting))?;
     SCALARS.iter().try_for_each(|function| registry.scalar(function))?;
     TABLES.iter().try_for_each(|function| registry.table(function))
