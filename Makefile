@@ -22,6 +22,10 @@ RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.to
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
   $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*.json)
 
+# One C compiler by one name for all of cargo's calls: the wheel's would name another, and what is made with the help of C
+# (blake3's assembly), and all above it, would be compiled anew at each change between the two.
+export CC
+
 .PHONY: demo docs test test-rust test-python test-matrix fuzz soak torture lint format build clean
 .DELETE_ON_ERROR:
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 TINTS = ["#2f7bf5", "#0ca678", "#ae3ec9", "#1c7ed6", "#e8590c", "#0ca678"]
 LONGEST_SIDE = 900  # drawn larger than the photographs are, so that contours are smooth
@@ -113,6 +113,38 @@ def figure(picture: Picture, tint: str) -> str:
         f"{prompt(picture)}</div><figcaption><b>{name}</b>"
         f"<span>IoU {picture.iou_score:.2f} · area {area:.1%}</span></figcaption></figure>"
     )
+
+
+def sheet(path: Path, rows: Sequence[Sequence[Picture]]) -> None:
+    """Write the pictures as one: rows of equal heights, prompts drawn in. It is the picture of the README."""
+    width, gap, tints = 1400, 12, iter(TINTS * 9)
+    drawn = [[drawing(picture, next(tints)) for picture in row] for row in rows]
+    scaled = []
+    for row in drawn:
+        height = round((width - gap * (len(row) + 1)) / sum(one.width / one.height for one in row))
+        sizes = [(round(height * one.width / one.height), height) for one in row]
+        scaled.append([one.resize(size, Image.Resampling.LANCZOS) for one, size in zip(row, sizes, strict=True)])
+    page = Image.new("RGB", (width, gap + sum(row[0].height + gap for row in scaled)), "white")
+    y = gap
+    for row in scaled:
+        x = gap
+        for one in row:
+            page.paste(one, (x, y))
+            x += one.width + gap
+        y += row[0].height + gap
+    page.save(path, "JPEG", quality=88, optimize=True)
+
+
+def drawing(picture: Picture, tint: str) -> Image.Image:
+    """Return the photograph with its mask and its prompt."""
+    drawn = overlay(picture, tint)
+    pen, (width, height) = ImageDraw.Draw(drawn), drawn.size
+    if picture.box:
+        x0, y0, x1, y1 = (side * value for side, value in zip((width, height) * 2, picture.box, strict=True))
+        pen.rectangle((x0, y0, x1, y1), outline="#ffd43b", width=5)
+    for (x, y), label in zip(picture.points, picture.labels or [1] * len(picture.points), strict=True):
+        pen.circle((x * width, y * height), 14, "#2b8a3e" if label else "#c92a2a", "white", 5)
+    return drawn
 
 
 def write(path: Path, title: str, text: str, sections: list[Section]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 import duckdb_sam
-from gallery import Picture, Section, write
+from gallery import Picture, Section, sheet, write
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,9 +22,9 @@ HERE = Path(__file__).resolve().parent
 PHOTOS = [
     (1, "coins", 0.9, [0.555, 0.635], None, None, None),
     (2, "chelsea", 0.2, [0.50, 0.50], None, None, None),
-    (3, "coffee", 0.8, [0.55, 0.25], None, None, [0.27, 0.02, 0.62, 0.60]),
+    (3, "coffee", 0.8, [0.55, 0.25], None, None, [0.28, 0.03, 0.69, 0.59]),
     (4, "camera", 0.4, [0.20, 0.60], [[0.20, 0.60], [0.43, 0.20], [0.80, 0.80], [0.60, 0.05]], [1, 1, 0, 0], None),
-    (5, "astronaut", 0.7, [0.48, 0.16], None, None, None),
+    (5, "astronaut", 0.7, [0.47, 0.10], None, None, None),
     (6, "rocket", 0.6, [0.505, 0.55], [[0.505, 0.60]], [1], [0.48, 0.30, 0.54, 0.95]),
 ]
 
@@ -86,7 +86,8 @@ def main() -> None:
     """Run the queries and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "gallery.html")
-    page = parser.parse_args().out
+    parser.add_argument("--sheet", type=Path, help="also write the pictures as one JPEG: docs/gallery.jpg")
+    options = parser.parse_args()
     con = duckdb_sam.connect()
     create_photos(con)
     con.execute("SELECT sam_model_info('nano')").fetchall()  # loads the model, so that the times are those of queries
@@ -107,8 +108,10 @@ def main() -> None:
         ),
     ]
     text = "Masks from SQL, with the small built-in model nano. Photographs: see demo/photos/LICENSES.md."
-    write(page, "Segment Anything inside DuckDB", text, sections)
-    print(f"\nThe pictures: {page}")
+    write(options.out, "Segment Anything inside DuckDB", text, sections)
+    print(f"\nThe pictures: {options.out}")
+    if options.sheet:
+        sheet(options.sheet, [section.pictures for section in sections])
 
 
 if __name__ == "__main__":

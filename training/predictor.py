@@ -11,8 +11,8 @@ from training.upsampling import REDUCTION, Guide
 class Predictor:
     """One image at a time: `set_image`, then `predict` for any number of prompts.
 
-    `size` is the side of the padded input in pixels, by default the model's own. With `guided`, edges follow the picture
-    where the configuration says so.
+    `size` is the side of the padded input in pixels, by default the model's own. With `guided`, edges follow the
+    picture where the configuration says so.
     """
 
     def __init__(self, model: Sam, size: int | None = None, guided: bool = True):

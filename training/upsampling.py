@@ -1,8 +1,9 @@
-"""Edges that follow the picture: logits refined with a colour guided filter (He, Sun, Tang 2013) before they are enlarged.
+"""Edges that follow the picture: logits refined with a colour guided filter (He, Sun, Tang 2013), then enlarged.
 
-Around every pixel of the picture at half the input's size, the logits are explained as a linear function of the colour. The
-means of these functions over the windows that hold a pixel, applied to its colour, are its new logit. An edge of the mask
-thus moves to an edge of the picture within a few pixels, and stays where there is none. What it is worth: MODEL_CARD.md.
+Around every pixel of the picture at half the input's size, the logits are explained as a linear function of the colour.
+The means of these functions over the windows that hold a pixel, applied to its colour, are its new logit. An edge of
+the mask thus moves to an edge of the picture within a few pixels, and stays where there is none. What it is worth:
+MODEL_CARD.md.
 
 This is the definition: in double precision, and what the extension is compared with (`test/reference`).
 """
@@ -14,7 +15,10 @@ REDUCTION = 2  # the guide is the network's input, made smaller by this
 
 
 def reduced(picture: np.ndarray) -> np.ndarray:
-    """Means over 2 x 2 pixels, rounded half up, uint8 (h, w, 3) -> (ceil(h / 2), ceil(w / 2), 3); at an odd edge of what is there."""
+    """Means over 2 x 2 pixels, rounded half up; at an odd edge of what is there.
+
+    uint8 (h, w, 3) -> (ceil(h / 2), ceil(w / 2), 3)
+    """
     h, w = picture.shape[:2]
     padded = np.pad(picture.astype(np.int64), ((0, h % 2), (0, w % 2), (0, 0)))
     blocks = padded.reshape((h + 1) // 2, 2, (w + 1) // 2, 2, 3).sum((1, 3))
@@ -28,7 +32,8 @@ def reduced(picture: np.ndarray) -> np.ndarray:
 class Guide:
     """What is computed once for a picture: `resized` is the network's input before the padding, uint8 (rh, rw, 3).
 
-    `radius` of the windows in pixels of the guide, `eps` for colours of 0..1; logits are clipped to -`clip`..`clip` first.
+    `radius` of the windows in pixels of the guide, `eps` for colours of 0..1; logits are clipped to -`clip`..`clip`
+    first.
     """
 
     def __init__(self, resized: np.ndarray, radius: int, eps: float, clip: float):

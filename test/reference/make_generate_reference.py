@@ -3,9 +3,9 @@
     python make_generate_reference.py OUT
 
 Writes OUT/generate.json: for each case the picture, the options, and what `SamAutomaticMaskGenerator` returns, its
-boxes left out and its masks as COCO's compressed run lengths. The generator is Meta's; its predictor is replaced by that
-of nano's PyTorch code (`training/`), with Pillow's resize as in the other references. Masks follow the edges of the
-picture; stability scores are those of the plain logits, which is the other thing that is replaced.
+boxes left out and its masks as COCO's compressed run lengths. The generator is Meta's; its predictor is replaced by
+that of nano's PyTorch code (`training/`), with Pillow's resize as in the other references. Masks follow the edges of
+the picture; stability scores are those of the plain logits, which is the other thing that is replaced.
 
 Needs torch, torchvision, numpy, opencv, pillow, pycocotools, safetensors and segment-anything.
 """

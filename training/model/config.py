@@ -57,5 +57,6 @@ NANO["mask_decoder"].update(transformer_dim=128, num_heads=4, mlp_dim=512, iou_h
 # Of everything mode, chosen with `training.everything`; see the model card. SAM's own, 0.88, 0.95 and 0.7, would leave
 # next to nothing of what so small a model trusts, and keep many masks twice.
 NANO["mask_generator"] = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.7, "box_nms_thresh": 0.5}
-# Edges that follow the picture, see `training.upsampling`: radius in pixels at half the input's size, eps for colours of 0..1.
+# Edges that follow the picture, see `training.upsampling`: radius in pixels at half the input's size, eps for colours
+# of 0..1.
 NANO["upsampling"] = {"guided": {"radius": 4, "eps": 1e-4, "clip": 2.0}}

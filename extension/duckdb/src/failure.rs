@@ -79,8 +79,12 @@ impl From<sam_imaging::ImageError> for Failure {
 /// What is wrong with a picture, and which setting lifts a limit that it exceeds.
 pub fn explain(error: &sam_imaging::ImageError) -> String {
     use sam_imaging::ImageError;
-    let lift =
-        |setting: &str, needed: u64| format!("{error}; for a higher one: CALL sam_configure({setting} := {needed})");
+    let lift = |setting: &str, needed: u64| {
+        format!(
+            "{error}; for a higher one: CALL sam_configure({setting} := {needed}), or SET sam_{setting} = {needed} if SET \
+             has given it"
+        )
+    };
     match error {
         ImageError::TooManyPixels { pixels, .. } => lift("image_megapixels", pixels.div_ceil(1_000_000)),
         ImageError::SideTooLong { width, height, .. } => lift("image_side", u64::from(*width.max(height))),

@@ -152,9 +152,8 @@ impl<'a> Any<'a> {
     /// Which of [`Any::elements`] the list of `row` has.
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
         match self.kind {
-            // SAFETY: the vector holds one `duckdb_list_entry` for each list.
-            Kind::List(_) => unsafe { self.column.value::<ffi::duckdb_list_entry>(row) }
-                .map(|entry| entry.offset as usize..(entry.offset + entry.length) as usize),
+            // SAFETY: the vector holds lists.
+            Kind::List(_) => unsafe { self.column.entry(row) },
             Kind::Array(size, _) => (!self.is_null(row)).then(|| row * size..(row + 1) * size),
             _ => None,
         }

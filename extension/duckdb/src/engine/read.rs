@@ -74,8 +74,8 @@ impl<'a> Input<'a> {
 
 impl<'a> Column<'a> {
     /// # Safety
-    /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what DuckDB
-    /// 1.2 leaves: see [`is_flat`].
+    /// `vector` is a vector of type `kind` with `rows` rows that outlives `'a` unchanged, flat but for what
+    /// the engine leaves: see [`form`].
     unsafe fn new(vector: ffi::duckdb_vector, kind: Type, rows: usize) -> Result<Self> {
         // SAFETY: the caller vouches for the vector. What an argument of any type has is looked up later.
         unsafe { Self::of(vector, kind, rows, !matches!(kind, Type::Struct(_) | Type::Any)) }
@@ -87,7 +87,8 @@ impl<'a> Column<'a> {
     /// As [`Column::new`].
     pub(super) unsafe fn of(vector: ffi::duckdb_vector, kind: Type, rows: usize, data: bool) -> Result<Self> {
         // SAFETY: the caller vouches for the vector.
-        if !unsafe { is_flat(vector) } {
+        let form = unsafe { form(vector) };
+        if form != Form::Flat && version::of_engine().leaves_constants() {
             return Err(Failure::new(
                 "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
                  store the value in a table first, or use DuckDB 1.3 or newer",
@@ -98,7 +99,16 @@ impl<'a> Column<'a> {
             let data = if data { ffi::duckdb_vector_get_data(vector) } else { std::ptr::null_mut() };
             (data.cast_const(), ffi::duckdb_vector_get_validity(vector).cast_const())
         };
-        Ok(Self { vector, kind, rows, data, validity, engine: PhantomData })
+        let column = Self { vector, kind, rows, data, validity, engine: PhantomData };
+        match form {
+            Form::Flat => Ok(column),
+            Form::Constant if rows <= 1 => Ok(column),
+            // As a cast of `[NULL, NULL]` leaves it.
+            Form::Constant if column.is_null(0) => Ok(Self { rows: 0, ..column }),
+            _ => Err(Failure::new(
+                "DuckDB passes a list or a struct here in a form that cannot be read; store the value in a table first",
+            )),
+        }
     }
 
     /// A column without rows.
@@ -225,8 +235,21 @@ impl<'a> Column<'a> {
     pub fn range(&self, row: usize) -> Option<Range<usize>> {
         self.expect(matches!(self.kind, Type::List(_) | Type::Map(_)));
         // SAFETY: the vector holds one `duckdb_list_entry` for each list.
-        let entry: ffi::duckdb_list_entry = unsafe { self.value(row) }?;
-        Some(entry.offset as usize..entry.offset as usize + entry.length as usize)
+        unsafe { self.entry(row) }
+    }
+
+    /// The elements of the list of `row`.
+    ///
+    /// # Safety
+    /// The vector holds lists.
+    pub(super) unsafe fn entry(&self, row: usize) -> Option<Range<usize>> {
+        // SAFETY: the caller vouches for it.
+        let (entry, elements) =
+            unsafe { (self.value::<ffi::duckdb_list_entry>(row)?, ffi::duckdb_list_vector_get_size(self.vector)) };
+        let end = entry.offset.checked_add(entry.length).filter(|end| *end <= elements);
+        // A defect of the engine or of ours, which must not be followed.
+        assert!(end.is_some(), "a list has {} elements from {} on, of {elements}", entry.length, entry.offset);
+        Some(entry.offset as usize..end? as usize)
     }
 
     /// The field at `index` of a `STRUCT` column. Where the struct is NULL the field is undefined: check
@@ -267,14 +290,34 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Whether a vector is flat: all are from DuckDB 1.3 on. DuckDB 1.2 flattens the arguments, but not what is inside
-/// them: a field such as `'a'` in `{'bytes': image, 'path': 'a'}` stays a constant. When its validity is asked for,
-/// 1.2 throws a C++ exception, which would end the process; so we look before we ask. The C API of 1.2 has no
-/// function for it, but its vectors begin with a byte for their form, 0 for flat, and there will be no other 1.2.
+/// How the engine keeps the values of a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One value for each row.
+    Flat,
+    /// One for all.
+    Constant,
+    /// Another way, in which none is passed as far as is known.
+    Other,
+}
+
+/// The form of a vector. The engine flattens the arguments, but not all that is inside them. Every DuckDB 1 leaves
+/// the elements of `[NULL, NULL]::STRUCT(...)[]` as one NULL for all of them, with nothing behind it in the second
+/// place; 1.2 leaves a field such as `'a'` in `{'bytes': image, 'path': 'a'}` a constant too, and throws a C++ exception
+/// when its validity is asked for, so we look before we ask. The C API has no function for it, but the vectors of DuckDB 1
+/// begin with a byte for their form, in all its releases (`test/sql/nulls.test` in each of them would tell). Those of
+/// DuckDB 2 begin otherwise, and are flat.
 ///
 /// # Safety
 /// `vector` is a live vector.
-unsafe fn is_flat(vector: ffi::duckdb_vector) -> bool {
-    // SAFETY: only in DuckDB 1.2, where `vector` points to an object that begins with this byte.
-    !version::of_engine().leaves_constants() || unsafe { *vector.cast::<u8>() } == 0
+unsafe fn form(vector: ffi::duckdb_vector) -> Form {
+    if !version::of_engine().tells_form() {
+        return Form::Flat;
+    }
+    // SAFETY: in DuckDB 1 `vector` points to an object that begins with this byte.
+    match unsafe { *vector.cast::<u8>() } {
+        0 => Form::Flat,
+        2 => Form::Constant,
+        _ => Form::Other,
+    }
 }

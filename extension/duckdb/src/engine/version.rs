@@ -63,6 +63,11 @@ impl Version {
         self.major == 1 && self.minor >= 4
     }
 
+    /// Whether the vectors of such an engine begin with a byte that tells their form.
+    pub const fn tells_form(self) -> bool {
+        self.major == 1
+    }
+
     /// Whether such an engine leaves constants inside the lists and structs that it passes to a function.
     pub const fn leaves_constants(self) -> bool {
         self.major == 1 && self.minor == 2

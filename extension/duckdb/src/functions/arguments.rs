@@ -158,6 +158,10 @@ impl<'a> ManyPrompts<'a> {
         if points.is_none() && labels.is_none() && boxes.is_none() {
             return Err(no_prompt(format_args!("a prompt is {}", described(prompts, index))));
         }
+        let misnamed = prompts.field("label").filter(|label| label.elements().is_some());
+        if points.is_some() && labels.is_none() && misnamed.is_some() {
+            return Err(no_prompt("a prompt has points and a list that is called label; it is called labels"));
+        }
         let flat = |lists: Option<&Any<'a>>| lists.map_or(Ok(None), |lists| numbers(lists, index));
         let points = points.map_or(Ok(None), |points| {
             let Some(range) = list(points, index, "the points of a prompt are")? else { return Ok(None) };

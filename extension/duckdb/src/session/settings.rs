@@ -210,7 +210,7 @@ pub static SETTINGS: [Setting; 11] = [
         meaning: "what becomes of a row with a bad picture or prompt: 'fail' stops the query, 'null' makes the row \
             NULL and lists it in sam_errors() (fail)",
         set: |settings, name, text| {
-            settings.database.on_error = match text.trim() {
+            settings.database.on_error = match text.trim().to_ascii_lowercase().as_str() {
                 "fail" => OnError::Fail,
                 "null" => OnError::Null,
                 _ => return Err(Failure::query(format!("{name} = '{text}' is unknown; it is 'fail' or 'null'"))),

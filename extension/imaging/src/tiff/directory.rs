@@ -152,10 +152,10 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The first value, if it is a whole number of more than 8 bits, or a fraction that is one.
+    /// The first value, if it is a whole number (but no BYTE, which Pillow takes for bytes), or a fraction that is one.
     pub(crate) fn orientation(&self) -> Option<u64> {
         match self.kind {
-            3 | 4 | 8 | 9 | 13 | 16 => self.get(0),
+            3 | 4 | 6 | 8 | 9 | 13 | 16 => self.get(0),
             5 => self.fraction(0).filter(|value| value.fract() == 0.0).map(|value| value as u64),
             _ => None,
         }

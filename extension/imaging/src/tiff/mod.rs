@@ -115,8 +115,12 @@ fn work(layout: &Layout<'_>, pixels: &Pixels, orientation: u8) -> u64 {
     let (per_chunk, per_byte) = cost(layout.compression);
     let tables = layout.tables.map_or(0, <[u8]>::len) as u64;
     let compressed = layout.all_chunks().map(|bytes| per_chunk + (bytes.len() as u64 + tables) * per_byte).sum();
-    // WebP takes twice as long for a pixel as others.
-    let passes = if layout.compression == Compression::WebP { 2 } else { 1 };
+    // What takes longer for what comes out of it than the others.
+    let passes = match layout.compression {
+        Compression::WebP => 2,
+        Compression::Zstd => 3,
+        _ => 1,
+    };
     let through = rows.saturating_mul(row_bytes).saturating_mul(planes * passes).saturating_add(compressed);
     // What is decoded as a whole, with the coefficients that it may take.
     let whole = match layout.compression {

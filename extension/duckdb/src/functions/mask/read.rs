@@ -142,8 +142,9 @@ fn is_polygon(elements: &Any<'_>) -> bool {
 pub const FORMS: &str = "a mask is a STRUCT(size INTEGER[], counts VARCHAR), with counts as run lengths too, the same as \
                          JSON, or a record that has one as its segmentation";
 
-/// What to do with a polygon.
-pub const POLYGON: &str = "a polygon is no mask, for it does not say how large the picture is; write \
+/// What to do with a list of numbers.
+pub const POLYGON: &str = "a list of numbers is no mask, for it does not say how large the picture is; of the dense mask of \
+                           sam_segment write mask_to_rle(mask, height, width), or use sam_annotate, of a polygon \
                            mask_from_polygons(segmentation, height, width), or mask_from_coco(segmentation, height, \
                            width) where some are polygons and some are masks";
 
