@@ -69,7 +69,9 @@ mod tests {
         };
         let settings = session.configure(one.state(session), change).unwrap();
         assert_eq!(settings.database.on_error, OnError::Null);
-        let on_error = |of: &Database, given| of.state(session).settings(session, given).map(|all| all.on_error);
+        let on_error = |of: &Database, given: &[(usize, String)]| {
+            of.state(session).settings(session, given).map(|all| all.on_error)
+        };
         assert_eq!((on_error(&one, &[]), on_error(&other, &[])), (Ok(OnError::Null), Ok(OnError::Fail)));
         let index = SETTINGS.iter().position(|setting| setting.name == c"on_error").unwrap();
         assert_eq!(on_error(&one, &[(index, "fail".into())]), Ok(OnError::Fail));
