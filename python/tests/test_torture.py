@@ -47,7 +47,7 @@ def test_the_system_has_no_memory_left() -> None:
 
 
 def test_masks_are_spilled_to_a_disk_that_is_full() -> None:
-    assert "full disk: IOException" in torture("disk.py")
+    assert "full: IOException" in torture("disk.py", "full")
 
 
 def test_signals() -> None:
