@@ -9,6 +9,7 @@ use image::{GrayImage, RgbImage};
 use crate::convert::{self, Colours};
 use crate::error::ImageError;
 use crate::format::{Numbers, SampleType};
+use crate::mask::NoMemory;
 
 /// Bytes of a pixel in RGB.
 pub(crate) const RGB: usize = 3;
@@ -202,6 +203,5 @@ pub(crate) fn joined(parts: &[&[u8]]) -> Result<Vec<u8>, ImageError> {
 /// # Errors
 /// [`ImageError::NoMemory`].
 pub(crate) fn expect_memory(bytes: u64) -> Result<(), ImageError> {
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| ImageError::NoMemory { bytes })
+    Ok(NoMemory::expect(usize::try_from(bytes).unwrap_or(usize::MAX))?)
 }

@@ -107,11 +107,10 @@ impl Prediction {
     /// # Panics
     /// If there is no such candidate.
     pub fn mask(&self, index: usize, offset: f32) -> (Rle, f32) {
-        let mut stability = Stability::new(offset);
         if self.edges.is_some() {
-            self.plain_rows(index, |_, logits| stability.add(logits));
-            return (self.mask_of(index, |_| ()), stability.score());
+            return (self.mask_of(index, |_| ()), self.plain_stability(index, offset));
         }
+        let mut stability = Stability::new(offset);
         (self.mask_of(index, |logits| stability.add(logits)), stability.score())
     }
 
@@ -120,10 +119,15 @@ impl Prediction {
         if self.edges.is_none() {
             return Some(self.mask(index, offset)).filter(|(_, score)| *score >= least);
         }
+        let score = self.plain_stability(index, offset);
+        (score >= least).then(|| (self.mask_of(index, |_| ()), score))
+    }
+
+    /// The stability score of the network's own logits.
+    fn plain_stability(&self, index: usize, offset: f32) -> f32 {
         let mut stability = Stability::new(offset);
         self.plain_rows(index, |_, logits| stability.add(logits));
-        let score = stability.score();
-        (score >= least).then(|| (self.mask_of(index, |_| ()), score))
+        stability.score()
     }
 
     /// Where the logits that users get are positive; `look` sees each row of them.

@@ -2,7 +2,7 @@
 
 use crate::engine::{Caller, Room};
 use crate::failure::Result;
-use crate::session::{Call, DatabaseSettings, Digest, Entry, Loaded, OnError, Session, State};
+use crate::session::{Access, Call, DatabaseSettings, Digest, Entry, Loaded, OnError, Session, State};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -42,9 +42,14 @@ impl<'a> Tolerance<'a> {
         self.state.running.begin()
     }
 
+    /// What the caller can reach of the models in files.
+    pub fn access(&self) -> Access<'_> {
+        self.settings.access(self.caller.terms.external_access)
+    }
+
     /// The model that the user calls `name`, if the caller may open it; loaded if need be.
     pub fn model(&self, name: &str) -> Result<Arc<Loaded>> {
-        self.session.model(name, self.settings.access(self.caller.terms.external_access))
+        self.session.model(name, self.access())
     }
 
     /// Whether the first row that fails stops the query.

@@ -1,6 +1,7 @@
 //! `sam_load`, `sam_unload`, `sam_configure`, `sam_cancel` and `sam_errors`: steering the session. They act when the
 //! query runs, not when it is planned, and are meant for `CALL`.
 
+use crate::batch::Tolerance;
 use crate::engine::{Arguments, Category, Help, TableFunction, Type, Value};
 use crate::failure::{Failure, Result};
 use crate::session::{Entry, SETTINGS, Session, Settings};
@@ -128,9 +129,7 @@ fn model_name(arguments: &Arguments) -> Result<&str> {
 }
 
 fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let caller = arguments.caller();
-    let model =
-        Session::get()?.model(model_name(arguments)?, caller.settings()?.access(caller.terms.external_access))?;
+    let model = Tolerance::new(arguments.caller())?.model(model_name(arguments)?)?;
     let info = model.info();
     let path = info.path.as_ref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
     Ok(vec![vec![
@@ -143,10 +142,9 @@ fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let caller = arguments.caller();
-    let settings = caller.settings()?;
-    let access = settings.access(caller.terms.external_access);
-    Ok(vec![vec![Value::Boolean(Session::get()?.unload(model_name(arguments)?, access)?)]])
+    let tolerance = Tolerance::new(arguments.caller())?;
+    let unloaded = tolerance.session().unload(model_name(arguments)?, tolerance.access())?;
+    Ok(vec![vec![Value::Boolean(unloaded)]])
 }
 
 fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {

@@ -4,7 +4,7 @@ use super::arguments::MODEL;
 use crate::batch::Tolerance;
 use crate::engine::{Arguments, Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
 use crate::failure::{Failure, Result};
-use crate::session::{Loaded, Session};
+use crate::session::Loaded;
 use sam_model::ModelInfo;
 use std::collections::HashMap;
 use std::path::Path;
@@ -96,10 +96,9 @@ fn write(model: &Loaded, row: usize, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn list(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let caller = arguments.caller();
-    let settings = caller.settings()?;
+    let tolerance = Tolerance::new(arguments.caller())?;
     let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
-    let listings = Session::get()?.list(settings.access(caller.terms.external_access)).into_iter().map(|listing| {
+    let listings = tolerance.session().list(tolerance.access()).into_iter().map(|listing| {
         let info = listing.info();
         let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
         let size = |info: &ModelInfo| i32::try_from(info.image_size).map_or(Value::Null, Value::Integer);

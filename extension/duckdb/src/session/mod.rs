@@ -95,23 +95,23 @@ impl Session {
     /// Changes settings of the process and of a database, all or, after a failure of `change`, none, and returns them.
     /// Calls that run go on with what they began with.
     pub fn configure(&self, database: &State, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<Settings> {
-        let mut changed = None;
+        let mut own = database.settings.get();
         // The locks are taken in this order and nowhere else together.
-        self.settings.change(|process| {
-            database.settings.change(|own| {
+        let process = self.settings.change(|process| {
+            let mut next = process.clone();
+            own = database.settings.change(|own| {
                 let mut settings = Settings { process: process.clone(), database: own.clone() };
                 change(&mut settings)?;
-                changed = Some(settings.clone());
+                next = settings.process;
                 Ok::<_, Failure>(settings.database)
             })?;
-            let next = changed.as_ref().map_or_else(|| process.clone(), |settings| settings.process.clone());
             if next.threads != process.threads {
                 *self.pool.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Pool::new(next.threads));
             }
             self.memo.set_budget(next.memo_bytes);
             Ok::<_, Failure>(next)
         })?;
-        changed.ok_or_else(|| Failure::internal("settings were not changed"))
+        Ok(Settings { process: (*process).clone(), database: (*own).clone() })
     }
 
     /// Fails if a setting, by its index in [`SETTINGS`], is given a text that is none of its values.

@@ -40,9 +40,15 @@ impl NoMemory {
 
     /// Unwinds if the system would refuse `bytes` now. Nothing is kept of it.
     pub(crate) fn check(bytes: usize) {
-        if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
-            NoMemory { bytes }.raise();
-        }
+        Self::expect(bytes).unwrap_or_else(|error| error.raise());
+    }
+
+    /// Whether the system would grant `bytes` now. Nothing is kept of it.
+    ///
+    /// # Errors
+    /// It would not.
+    pub(crate) fn expect(bytes: usize) -> Result<(), Self> {
+        Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| Self { bytes })
     }
 }
 

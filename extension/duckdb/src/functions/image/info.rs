@@ -63,14 +63,16 @@ pub static IMAGE_HASH: ScalarFunction = ScalarFunction {
 };
 
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.caller().settings()?.images);
+    let (rows, images) = (Rows::new(input)?, Images::new(input.column(0)?)?);
+    let limits = rows.tolerance().settings().images;
     let images = rows.read(|row| images.get(row))?;
     let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| explain(&error)));
     write_bytes(&rows.compute(&images, 1, reason)?, output)
 }
 
 fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (rows, images, limits) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.caller().settings()?.images);
+    let (rows, images) = (Rows::new(input)?, Images::new(input.column(0)?)?);
+    let limits = rows.tolerance().settings().images;
     let images = rows.read(|row| images.get(row))?;
     let hash = |image: &&[u8]| read_or_null(|| Picture::read(image, &limits)?.hash());
     for (row, hash) in rows.compute(&images, 1, hash)?.into_iter().enumerate() {

@@ -26,7 +26,7 @@ pub static PAGE: ScalarFunction = ScalarFunction {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images, numbers) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.column(1)?);
-    let limits = input.caller().settings()?.images;
+    let limits = rows.tolerance().settings().images;
     let arguments = rows.read(|row| Ok(images.get(row)?.zip(numbers.bigint(row))))?;
     let page = |&(image, number): &(&[u8], i64)| read_or_null(|| sam_imaging::page(image, number, &limits));
     write_bytes(&rows.compute(&arguments, 1, page)?, output)

@@ -7,7 +7,6 @@ use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, 
 use crate::failure::{Failure, Result};
 use crate::functions::dense;
 use crate::functions::rows::{Rows, write_bytes};
-use crate::session::Session;
 use rayon::prelude::*;
 use sam_imaging::{Mask, Polygon, Rle};
 
@@ -192,14 +191,14 @@ fn size(height: i64, width: i64, values: usize) -> Result<[u32; 2]> {
 }
 
 fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let session = Session::get()?;
+    let tolerance = Tolerance::new(input.caller())?;
     let masks = each(input, TOGETHER, |mask| Ok(Some(mask)))?;
     let pixels = |mask: &Option<Rle>| mask.as_ref().map_or(0, |mask| mask.height as usize * mask.width as usize);
     let lengths: Vec<usize> = masks.iter().map(pixels).collect();
-    dense::check(&lengths, Tolerance::new(input.caller())?.room(), "")?;
+    dense::check(&lengths, tolerance.room(), "")?;
     let mut all = output.lists(&lengths)?;
     let pieces = dense::split(all.reborrow().floats(), &lengths)?;
-    session.pool().run(|| {
+    tolerance.session().pool().run(|| {
         masks.par_iter().zip(pieces).try_for_each(|(mask, values)| match mask {
             Some(mask) => mask.try_to_mask().map(|mask| mask.write_floats(values)),
             None => Ok(()),
