@@ -12,7 +12,7 @@ LABELS = {
     "ov": "OpenVINO",
     "ours": "duckdb-sam, engine",
     "sql": "duckdb-sam, SQL",
-    "forgetful": "duckdb-sam, SQL without memo",
+    "forgetful": "duckdb-sam, SQL without cache",
 }
 TITLES = {
     "load": "Load a MobileSAM checkpoint, fresh process",
@@ -23,7 +23,7 @@ TITLES = {
     "mask": "Best mask to 1024 x 1024 (engine: and to COCO run lengths)",
     "row": "One row, JPEG to COCO run lengths",
     "vector": "{images} rows, JPEG to COCO run lengths",
-    "memo": "{images} rows of new pictures, nano",
+    "cache": "{images} rows of new pictures, nano",
     "generate": "Everything in a picture, {points} prompts",
     "workflow": "Table of {photos} JPEGs: filter, segment half, filter (PyTorch: with pandas)",
 }

@@ -29,7 +29,7 @@ FILES = ROOT / "build" / "bench"
 PEERS = ["torch-f32", "torch-bf16", "ort-f32", "ov-f32", "ov-bf16", "ours-f32", "ours-bf16"]
 OURS = ["ours-f32", "ours-bf16"]
 STAGES = ["load", "image", "encode", "decode", "prompts", "mask", "one_core", "nano", "vit_b", "vector", "row",
-          "workflow", "memo", "generate", "memory"]  # fmt: skip
+          "workflow", "cache", "generate", "memory"]  # fmt: skip
 
 
 class Bench:
@@ -171,7 +171,7 @@ class Bench:
                 of([*OURS, *sql, "forgetful-bf16"]) + (of(OURS, threads=1) if threads > 1 else []),
                 check=False,
             ),
-            "memo": lambda: self.group("Memo", "memo", of(["sql-f32", "forgetful-f32"], "nano"), check=False),
+            "cache": lambda: self.group("Cache", "cache", of(["sql-f32", "forgetful-f32"], "nano"), check=False),
             "generate": self.generate,
             "load": self.load,
             "memory": self.memory,

@@ -96,9 +96,9 @@ def targets(results: Results, images: int, prompts: int) -> list[Target]:
         rows.append(ratio(text, 1.03, get("vector", sql), get("vector", f"ours-{precision}")))
         text = f"pandas + PyTorch f32 / SQL {precision}"
         rows.append(ratio(text, factor, get("workflow", "torch-f32"), get("workflow", sql), at_least=True))
-    text = f"{images} SQL rows of new pictures, with the memo / without, "
+    text = f"{images} SQL rows of new pictures, with the cache / without, "
     rows.append(ratio(text + "bf16", 1.01, get("vector", "sql-bf16"), get("vector", "forgetful-bf16")))
-    rows.append(ratio(text + "nano f32", 1.01, get("memo", "sql-f32", "nano"), get("memo", "forgetful-f32", "nano")))
+    rows.append(ratio(text + "nano f32", 1.01, get("cache", "sql-f32", "nano"), get("cache", "forgetful-f32", "nano")))
     for precision in ("f32", "bf16"):
         rows.append(seconds(f"load MobileSAM, {precision}", 0.5, get("load", f"ours-{precision}")))
         growth = results.growth.get(f"ours-{precision}")

@@ -387,10 +387,10 @@ class DuckDb(Contender):
     def vector(self) -> None:
         self.query(self.options.vector)
 
-    def prepare_memo(self) -> None:
+    def prepare_cache(self) -> None:
         self.prepare_vector()
 
-    def memo(self) -> None:
+    def cache(self) -> None:
         self.vector()
 
     def prepare_generate(self) -> None:
@@ -420,10 +420,10 @@ class DuckDb(Contender):
 
 
 class Forgetful(DuckDb):
-    """The same without the memo."""
+    """The same without the cache."""
 
     def load(self) -> None:
-        os.environ["SAM_MEMO_MB"] = "0"
+        os.environ["SAM_CACHE_MB"] = "0"
         super().load()
 
 

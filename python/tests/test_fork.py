@@ -119,7 +119,7 @@ def test_a_child_has_the_settings_and_models_of_its_parent() -> None:
     script(f"""
 model = "{ROOT}/test/reference/vit_tiny/plain.pt"
 con = duckdb_sam.connect(threads=1)
-con.execute("CALL sam_configure(threads := 3, on_error := 'null', memo_mb := 77)").fetchall()
+con.execute("CALL sam_configure(threads := 3, on_error := 'null', cache_mb := 77)").fetchall()
 con.execute("SELECT sam_annotate(?, ?, [0.5, 0.5])", [model, DISC]).fetchall()
 expected = area(con)
 SETTINGS = "SELECT setting, value FROM sam_configure()"
@@ -164,7 +164,7 @@ def busy():
             mine.execute("CALL sam_unload('nano')").fetchall()
             mine.execute("CALL sam_load('nano')").fetchall()
         else:
-            mine.execute(f"CALL sam_configure(threads := {1 + index % 3}, memo_mb := {index % 50})").fetchall()
+            mine.execute(f"CALL sam_configure(threads := {1 + index % 3}, cache_mb := {index % 50})").fetchall()
             mine.execute("FROM sam_stats()").fetchall()
 
 threads = [threading.Thread(target=busy, daemon=True) for _ in range(2)]

@@ -59,7 +59,7 @@ def photos(con: Backend) -> Any:
 
 
 def test_the_whole_query_segments_only_what_it_must(con: Any, photos: Any) -> None:
-    con.raw_sql("CALL sam_unload('nano')")  # and with it what other tests have left in the memo
+    con.raw_sql("CALL sam_unload('nano')")  # and with it what other tests have left in the cache
     before = counters(con.con)
     t = photos
     expression = (

@@ -195,7 +195,7 @@ def test_locked_settings_stay() -> None:
     with duckdb_sam.connect() as con:
         con.execute("SET lock_configuration = true")
         with pytest.raises(duckdb.InvalidInputException, match="locked by lock_configuration"):
-            con.execute("CALL sam_configure(memo_mb := 10)")
+            con.execute("CALL sam_configure(cache_mb := 10)")
         with pytest.raises(duckdb.Error, match="locked"):
             con.execute("SET sam_on_error = 'null'")
         assert value(con, "on_error") == "fail"

@@ -100,14 +100,14 @@ class Soak:
                 self.note(f"{FAILS}: {outcome}")
 
     def disturb(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Unload models in use, change threads and the memo, cancel."""
+        """Unload models in use, change threads and the cache, cancel."""
         choose = random.Random(0)
         while not self.over.wait(choose.uniform(0.05, 0.5)):
             action = choose.choice(
                 [
                     f"CALL sam_unload('{choose.choice(MODELS)}')",
                     f"CALL sam_configure(threads := {choose.randint(1, 4)})",
-                    f"CALL sam_configure(memo_mb := {choose.choice([0, 1, 5, 50])})",
+                    f"CALL sam_configure(cache_mb := {choose.choice([0, 1, 5, 50])})",
                     *["CALL sam_cancel()"] * (choose.random() < 0.1),
                     "FROM sam_stats()",
                     "FROM sam_models()",
@@ -134,7 +134,7 @@ def main() -> int:
     with duckdb_sam.connect() as first, duckdb_sam.connect() as second:
         first.execute(TABLE)
         second.execute(TABLE)
-        first.execute("CALL sam_configure(memo_mb := 0, threads := 1)")  # the serial answers, each computed
+        first.execute("CALL sam_configure(cache_mb := 0, threads := 1)")  # the serial answers, each computed
         soak = Soak({job: answer(first, *job) for job in jobs(options.models)})
         first.execute("CALL sam_configure(on_error := 'null')")
         threads = [threading.Thread(target=soak.disturb, args=(first.cursor(),))]

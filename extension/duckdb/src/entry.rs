@@ -9,8 +9,8 @@
 //! and, for settings, in `engine/registry.rs`.
 
 use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi, silence_panics};
-use crate::failure::{Failure, Result};
 use crate::functions;
+use sam_runtime::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::mem::{MaybeUninit, offset_of};
 

@@ -4,24 +4,18 @@
 //!
 //! - [`entry`]: how the engine finds and initialises the extension;
 //! - [`functions`]: the SQL surface, one room per function family;
-//! - [`batch`]: the rows of one vector become the least possible work, spread over all cores;
-//! - [`record`]: a mask as run lengths with its scores;
-//! - [`session`]: what outlives a query: loaded models, what was computed before, threads,
-//!   counters, settings;
-//! - [`reserve`]: what happens when no memory is left;
-//! - [`engine`]: the layer over DuckDB's C API. It, [`entry`], [`reserve`] and `session/fork.rs` hold all the `unsafe` code
-//!   of the crate.
+//! - [`host`]: DuckDB as a host of [`sam_runtime`]: the session of the process, the clients that databases are, settings
+//!   and failures in the words of SQL;
+//! - [`engine`]: the layer over DuckDB's C API. It, [`entry`] and `host/process.rs` hold all the `unsafe` code of the crate.
 
 #![deny(unsafe_code)]
 
-mod batch;
 #[allow(unsafe_code)]
 mod engine;
 #[allow(unsafe_code)]
 mod entry;
-mod failure;
 mod functions;
-mod record;
-#[allow(unsafe_code)]
-mod reserve;
-mod session;
+mod host;
+
+#[global_allocator]
+static ALLOCATOR: sam_runtime::ReserveAllocator = sam_runtime::ReserveAllocator;

@@ -28,6 +28,7 @@ pub mod math;
 mod memory;
 mod norm;
 mod pixels;
+mod sigmoid;
 mod simd;
 mod upsample;
 
@@ -48,4 +49,5 @@ pub use masks::mask_logits;
 pub use memory::{NoMemory, filled};
 pub use norm::LayerNorm;
 pub use pixels::Normalise;
+pub use sigmoid::sigmoid;
 pub use upsample::Upsample;

@@ -7,8 +7,8 @@
 
 use super::guard::callback;
 use super::{ffi, version};
-use crate::failure::Result;
-use crate::session::{Database, DatabaseSettings, SETTINGS, Session};
+use crate::host::{self, Database, Process, SETTINGS};
+use sam_runtime::{Call, ClientSettings, LimitSource, Result, ResultLimit};
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -24,11 +24,17 @@ pub struct Caller<'a> {
     pub database: &'a Database,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    /// Its call begins.
+    pub fn begin(self) -> Result<Call<'a>> {
+        let process = Process::get()?;
+        Ok(Call::with(&process.session, self.database.client(process), self.function, self.settings()?))
+    }
+
     /// The settings that hold for it now.
-    pub fn settings(&self) -> Result<Arc<DatabaseSettings>> {
-        let session = Session::get()?;
-        self.database.state(session).settings(session, &self.terms.given)
+    pub fn settings(self) -> Result<Arc<ClientSettings>> {
+        let settings = self.database.client(Process::get()?).settings();
+        self.terms.apply(settings)
     }
 }
 
@@ -57,23 +63,24 @@ impl Terms {
         self.given.iter().any(|(index, _)| SETTINGS[*index].scope.option() == Some(option))
     }
 
-    /// The bytes that the results of one vector may take of `setting`: with a memory limit at most half of it, for the
-    /// engine has to put them somewhere too.
-    pub fn room(&self, setting: u64) -> Room {
-        match self.memory_limit.map(|limit| limit / 2).filter(|half| *half < setting) {
-            Some(bytes) => Room { bytes, remedy: "SET memory_limit = ..., half of which it is" },
-            None => Room { bytes: setting, remedy: "CALL sam_configure(mask_limit_mb := ...)" },
+    /// What becomes of the settings of a database under these terms.
+    fn apply(&self, settings: Arc<ClientSettings>) -> Result<Arc<ClientSettings>> {
+        // The engine has to put results somewhere too.
+        let half = self.memory_limit.map(|limit| limit / 2);
+        let is_less = half.is_some_and(|half| half < settings.results.bytes);
+        if self.given.is_empty() && self.external_access && !is_less {
+            return Ok(settings);
         }
+        let mut settings = Arc::unwrap_or_clone(settings);
+        host::take(&mut settings, &self.given)?;
+        if !self.external_access {
+            settings.files_refused_by = Some("enable_external_access");
+        }
+        if let Some(bytes) = half.filter(|half| *half < settings.results.bytes) {
+            settings.results = ResultLimit { bytes, set_by: LimitSource::Host };
+        }
+        Ok(Arc::new(settings))
     }
-}
-
-/// How much memory the results of one vector may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// So many bytes.
-    pub bytes: u64,
-    /// What makes it more.
-    pub remedy: &'static str,
 }
 
 /// Terms that planned calls carry. Of equal ones there is one, so that the engine takes equal calls for equal. They are
@@ -215,7 +222,7 @@ unsafe fn terms(mut context: ffi::duckdb_client_context) -> Result<&'static Term
         terms
     };
     // Better told now than for each vector.
-    Session::get()?.check(&terms.given)?;
+    host::check(&terms.given)?;
     Ok(place_of(terms))
 }
 
@@ -260,9 +267,19 @@ mod tests {
         assert_eq!(bytes("2.0 GiB"), Some(2 << 30));
         assert!(["", "12", "-1 KiB", "3 apples"].iter().all(|text| bytes(text).is_none()));
         let terms = Terms { memory_limit: Some(100), ..UNKNOWN.clone() };
-        assert_eq!((terms.room(30).bytes, UNKNOWN.room(70).bytes), (30, 70));
-        let Room { bytes, remedy } = terms.room(70);
-        assert!(bytes == 50 && remedy.starts_with("SET memory_limit"));
+        let limit = |bytes| ResultLimit { bytes, set_by: LimitSource::Settings };
+        let applied = |terms: &Terms, bytes| {
+            let settings = Arc::new(ClientSettings { results: limit(bytes), ..ClientSettings::default() });
+            terms.apply(settings).unwrap().results
+        };
+        assert_eq!((applied(&terms, 30), applied(&UNKNOWN, 70)), (limit(30), limit(70)));
+        assert_eq!(applied(&terms, 70), ResultLimit { bytes: 50, set_by: LimitSource::Host });
+    }
+
+    #[test]
+    fn what_is_denied_cannot_be_allowed() {
+        let settings = DENIED.apply(Arc::default()).unwrap();
+        assert_eq!(settings.files_refused_by, Some("enable_external_access"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::types::LogicalType;
 use super::{Column, Type, ffi};
-use crate::failure::{Failure, Result};
+use sam_runtime::{Failure, Result};
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::ops::Range;

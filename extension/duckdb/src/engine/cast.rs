@@ -6,7 +6,7 @@
 use super::guard::callback;
 use super::types::LogicalType;
 use super::{Column, Output, Registry, Type, ffi, version};
-use crate::failure::{Failure, Result};
+use sam_runtime::{Failure, Result};
 
 /// What the cast costs where the engine chooses among overloads: as much as that of `JSON` to `VARCHAR`.
 const COST: i64 = 1;
@@ -32,7 +32,7 @@ impl Registry {
         };
         match state {
             ffi::DuckDBSuccess => Ok(()),
-            _ => Err(Failure::new("cannot register the cast of JSON")),
+            _ => Err(Failure::input("cannot register the cast of JSON")),
         }
     }
 }

@@ -9,7 +9,7 @@
 #![allow(non_camel_case_types)]
 
 use super::exception::stop;
-use crate::failure::{Failure, Result};
+use sam_runtime::{Failure, Result};
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -54,7 +54,7 @@ pub fn install(table: duckdb_ext_api_v1) -> Result<()> {
     if entry(&new) == entry(old) {
         return Ok(());
     }
-    Err(Failure::query(format!(
+    Err(Failure::usage(format!(
         "this file is in use by another DuckDB in this process ({}, and this is {}), and works for one at a time; use one \
          of them in each process, or LOAD a copy of the file, in another folder, in the second",
         version(old),

@@ -1,8 +1,9 @@
 //! Panics stop here.
 
 use super::exception;
-use crate::failure::{Failure, Result};
+use crate::host::in_sql;
 use sam_model::NoMemory;
+use sam_runtime::{Failure, Kind, Remedy, Result};
 use std::any::Any;
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +40,7 @@ pub fn silence_panics() {
 
 /// The text for a failure inside `function`, as C wants it.
 fn error_text(function: &str, failure: &Failure) -> CString {
-    c_string(format!("{function}: {failure}"))
+    c_string(format!("{function}: {}", in_sql(failure)))
 }
 
 /// Any text as a C string; a NUL inside becomes a space.
@@ -49,10 +50,8 @@ fn c_string(text: String) -> CString {
 
 fn failure(panic: &(dyn Any + Send)) -> Failure {
     if let Some(NoMemory { bytes }) = panic.downcast_ref() {
-        return Failure::query(format!(
-            "no memory: {bytes} bytes more were needed, which the system refuses; use fewer threads (CALL \
-             sam_configure(threads := 1)), a smaller memo (memo_mb) or model, or let the process have more memory"
-        ));
+        let text = format!("no memory: {bytes} bytes more were needed, which the system refuses");
+        return Failure::new(Kind::Resources, text).with(Remedy::FreeMemory);
     }
     if let Some(&refused) = panic.downcast_ref::<sam_imaging::NoMemory>() {
         return Failure::from(refused);
@@ -85,7 +84,7 @@ mod tests {
 
     #[test]
     fn texts_survive_the_way_to_c() {
-        let text = error_text("sam_x", &Failure::new("a\0b"));
+        let text = error_text("sam_x", &Failure::input("a\0b"));
         assert_eq!(text.to_str(), Ok("sam_x: a b"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::scalar::Holder;
 use super::{Caller, Type, ffi, version};
-use crate::failure::{Failure, Result};
+use sam_runtime::{Failure, Result};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -89,7 +89,7 @@ impl<'a> Column<'a> {
         // SAFETY: the caller vouches for the vector.
         let form = unsafe { form(vector) };
         if form != Form::Flat && version::of_engine().leaves_constants() {
-            return Err(Failure::new(
+            return Err(Failure::input(
                 "DuckDB 1.2 cannot pass constants or casts of arrays inside a list or a struct; \
                  store the value in a table first, or use DuckDB 1.3 or newer",
             ));
@@ -105,7 +105,7 @@ impl<'a> Column<'a> {
             Form::Constant if rows <= 1 => Ok(column),
             // As a cast of `[NULL, NULL]` leaves it.
             Form::Constant if column.is_null(0) => Ok(Self { rows: 0, ..column }),
-            _ => Err(Failure::new(
+            _ => Err(Failure::input(
                 "DuckDB passes a list or a struct here in a form that cannot be read; store the value in a table first",
             )),
         }

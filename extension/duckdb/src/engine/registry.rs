@@ -1,8 +1,8 @@
 //! Where functions are registered.
 
 use super::{Type, access, ffi};
-use crate::failure::{Failure, Result};
-use crate::session::{Database, Scope, Session, SetAs, Setting};
+use crate::host::{Database, Process, Scope, SetAs, Setting};
+use sam_runtime::{Failure, Result};
 use std::ffi::CString;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Registry {
     /// # Safety
     /// `database` is a live database of the engine whose functions fill our table.
     pub unsafe fn connect(database: ffi::duckdb_database) -> Result<Self> {
-        let state = Arc::new(Database::new(Session::get()?));
+        let state = Arc::new(Database::new(Process::get()?));
         let mut connection = std::ptr::null_mut();
         // SAFETY: the caller vouches for the database.
         match unsafe { ffi::duckdb_connect(database, &mut connection) } {
@@ -58,7 +58,7 @@ impl Registry {
         };
         match state {
             ffi::DuckDBSuccess => Ok(()),
-            _ => Err(Failure::new(format!("cannot register the setting {}", name.to_string_lossy()))),
+            _ => Err(Failure::input(format!("cannot register the setting {}", name.to_string_lossy()))),
         }
     }
 }

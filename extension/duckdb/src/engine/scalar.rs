@@ -2,8 +2,8 @@
 
 use super::guard::callback;
 use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, version};
-use crate::failure::{Failure, Result};
-use crate::session::Database;
+use crate::host::Database;
+use sam_runtime::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ impl Registry {
         };
         match state {
             ffi::DuckDBSuccess => Ok(()),
-            _ => Err(Failure::new(format!("cannot register the function {name}"))),
+            _ => Err(Failure::input(format!("cannot register the function {name}"))),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::guard::callback;
 use super::{Caller, Help, Output, Registry, Terms, Type, access, ffi};
-use crate::failure::{Failure, Result};
-use crate::session::Database;
+use crate::host::Database;
+use sam_runtime::{Failure, Result};
 use std::ffi::{CStr, c_void};
 use std::sync::{Arc, Mutex};
 
@@ -99,7 +99,7 @@ impl Registry {
         };
         match state {
             ffi::DuckDBSuccess => Ok(()),
-            _ => Err(Failure::new(format!("cannot register the table function {}", function.name.to_string_lossy()))),
+            _ => Err(Failure::input(format!("cannot register the table function {}", function.name.to_string_lossy()))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Writing the results of a call.
 
 use super::{Type, ffi, pages};
-use crate::failure::{Failure, Result};
+use sam_runtime::{Failure, Result};
 use std::ffi::c_char;
 use std::marker::PhantomData;
 
@@ -86,7 +86,7 @@ impl<'a> Output<'a> {
             *entry = ffi::duckdb_list_entry { offset: total as u64, length: length as u64 };
             total = total.saturating_add(length);
             if total > MAX_ELEMENTS {
-                return Err(Failure::new(
+                return Err(Failure::input(
                     "the lists of these rows exceed what one vector holds; use fewer rows at a time",
                 ));
             }
@@ -108,7 +108,7 @@ impl<'a> Output<'a> {
         self.expect(matches!(self.kind, Type::Blob | Type::Varchar));
         self.check(row)?;
         if bytes.len() > MAX_STRING {
-            return Err(Failure::new(format!("a value of {} bytes exceeds the 4 GiB of a string", bytes.len())));
+            return Err(Failure::input(format!("a value of {} bytes exceeds the 4 GiB of a string", bytes.len())));
         }
         // SAFETY: `row` is inside the vector; the engine copies `bytes`.
         unsafe {

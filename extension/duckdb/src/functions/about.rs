@@ -3,8 +3,8 @@
 use crate::engine::{
     Arguments, Category, Help, Input, Output, Overload, Parameter, ScalarFunction, TableFunction, Type, Value,
 };
-use crate::failure::Result;
-use crate::session::Session;
+use crate::host::Process;
+use sam_runtime::Result;
 use std::ffi::CStr;
 
 /// `sam_version()`
@@ -24,9 +24,9 @@ pub static STATS: TableFunction = TableFunction {
     help: Help {
         category: Category::Extension,
         description: "How much work the process has done since the extension was loaded: pictures decoded, encoder \
-            and decoder runs, what the memo has saved (`memo_hits`: prompts that needed no decoder run; \
+            and decoder runs, what the cache has saved (`cache_hits`: prompts that needed no decoder run; \
             `embedding_hits`: pictures that needed no encoder run), seconds spent in each stage, summed over all \
-            threads; what the memo holds now; and the errors of this database, of which `sam_errors()` lists the latest.",
+            threads; what the cache holds now; and the errors of this database, of which `sam_errors()` lists the latest.",
         example: "SELECT value FROM sam_stats() WHERE counter = 'encodes'",
     },
     positional: &[],
@@ -64,12 +64,13 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn stats(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let session = Session::get()?;
-    let (counters, held) = (session.stats.snapshot().into_iter(), session.memo.held());
+    let process = Process::get()?;
+    let session = &process.session;
+    let (counters, held) = (session.stats().snapshot().into_iter(), session.caches().held());
     let now = [
-        ("memo_entries", held.entries as f64),
-        ("memo_bytes", held.bytes as f64),
-        ("errors", arguments.database.state(session).errors.total() as f64),
+        ("cache_entries", held.entries as f64),
+        ("cache_bytes", held.bytes as f64),
+        ("errors", arguments.database.client(process).errors().total() as f64),
     ];
     Ok(counters.chain(now).map(|(name, value)| vec![Value::Varchar(name.into()), Value::Double(value)]).collect())
 }

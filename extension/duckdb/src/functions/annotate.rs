@@ -3,10 +3,8 @@
 use super::arguments::{self, MANY, ONE_POINT, PROMPTS};
 use super::mask;
 use super::types::SEG;
-use crate::batch::{Batch, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
-use crate::record::Record;
+use sam_runtime::{Annotate, Batch, Failure, Record, Result};
 use std::sync::Arc;
 
 /// `sam_annotate(model, image, point)` and `sam_annotate(model, image, points, labels, box)`.
@@ -41,11 +39,9 @@ pub static ANNOTATE_MANY: ScalarFunction = ScalarFunction {
 };
 
 fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
-    let (requests, counts) = arguments::many(input, &tolerance)?;
-    let payloads = vec![(); requests.len()];
-    let batch = Batch::new(&tolerance, requests)?;
-    let records = batch.run(payloads, |record: &Arc<Record>, ()| Ok(record.clone()))?;
+    let call = input.caller().begin()?;
+    let (requests, counts) = arguments::many(input, &call)?;
+    let records = Batch::new(&call, requests, |prompt, _| Ok(Annotate(prompt)))?.answers()?;
     let lengths: Vec<_> = counts.iter().map(|count| count.unwrap_or(0)).collect();
     write(&records, &mut output.lists(&lengths)?)?;
     let nulls = counts.iter().enumerate().filter(|(_, count)| count.is_none());
@@ -53,10 +49,9 @@ fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
-    let batch = Batch::new(&tolerance, arguments::requests(input, &tolerance)?)?;
-    let records = batch.run(vec![(); input.rows()], |record: &Arc<Record>, ()| Ok(record.clone()))?;
-    write(&records, output)
+    let call = input.caller().begin()?;
+    let requests = arguments::requests(input, &call)?;
+    write(&Batch::new(&call, requests, |prompt, _| Ok(Annotate(prompt)))?.answers()?, output)
 }
 
 /// Writes the records; NULL where there is none.

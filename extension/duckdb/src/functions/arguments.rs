@@ -4,10 +4,9 @@
 //! `NULL` all cast to their lists implicitly and without ambiguity, while nothing casts implicitly to `FLOAT[]`
 //! that is not one already or a literal.
 
-use crate::batch::{Request, Tolerance};
 use crate::engine::{Any, Column, Input, Kind, Parameter, Type};
-use crate::failure::{Failure, Result};
 use sam_model::Prompt;
+use sam_runtime::{Call, Failure, Request, Result};
 use std::ffi::CStr;
 use std::fmt::Display;
 use std::ops::Range;
@@ -76,7 +75,7 @@ impl<'a> Images<'a> {
     pub fn get(&self, row: usize) -> Result<Option<&'a [u8]>> {
         let Some((bytes, path)) = &self.file else {
             return match (self.column.kind(), self.column.bytes(row)) {
-                (Type::Varchar, Some(text)) => Err(Failure::new(format!(
+                (Type::Varchar, Some(text)) => Err(Failure::input(format!(
                     "image is the text '{}'; an image is given as bytes: a BLOB, or read_blob() for a file",
                     shorten(&String::from_utf8_lossy(text))
                 ))),
@@ -87,7 +86,7 @@ impl<'a> Images<'a> {
             return Ok(None);
         }
         match (bytes.bytes(row), path.text(row)?) {
-            (None, Some(path)) => Err(Failure::new(format!(
+            (None, Some(path)) => Err(Failure::input(format!(
                 "image has the path '{}' but no bytes, and paths are not read; get the bytes with read_blob()",
                 shorten(path)
             ))),
@@ -97,20 +96,20 @@ impl<'a> Images<'a> {
 }
 
 /// Reads `(model, image, point)` or `(model, image, points, labels, box)`; `None` where there is nothing to do.
-pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Option<Request<'a>>>> {
+pub fn requests<'a>(input: &Input<'a>, call: &Call<'_>) -> Result<Vec<Option<Request<'a, Prompt>>>> {
     let models = input.column(0)?;
     let images = Images::new(input.column(1)?)?;
     let prompts = Prompts::new(input)?;
     let request = |row| {
         let (Some(model), Some(image)) = (models.text(row)?, images.get(row)?) else { return Ok(None) };
         let prompt = prompts.get(row)?;
-        Ok(prompt.map(|prompt| Request { model, image, prompt: Some(prompt) }))
+        Ok(prompt.map(|prompt| Request { model, image, prompt }))
     };
     let pass = |row| {
         let known = || (models.text(row).ok().flatten(), images.get(row).ok().flatten());
         let request = request(row);
         let (model, image) = if request.is_err() { known() } else { (None, None) };
-        Ok(tolerance.pass(request, model, image)?.flatten())
+        Ok(call.pass(request, model, image)?.flatten())
     };
     (0..input.rows()).map(pass).collect()
 }
@@ -118,21 +117,21 @@ pub fn requests<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<Vec<Opti
 /// Reads `(model, image, prompts)`: the requests of all rows, one after the other, and how many each row has; `None`
 /// for a row that is NULL.
 #[expect(clippy::type_complexity, reason = "two lists, described above")]
-pub fn many<'a>(input: &Input<'a>, tolerance: &Tolerance) -> Result<(Vec<Option<Request<'a>>>, Vec<Option<usize>>)> {
+pub fn many<'a>(input: &Input<'a>, call: &Call<'_>) -> Result<(Vec<Option<Request<'a, Prompt>>>, Vec<Option<usize>>)> {
     let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let prompts = ManyPrompts::new(input.column(2)?)?;
     let (mut requests, mut counts) = (Vec::new(), Vec::new());
     for row in 0..input.rows() {
-        let image = tolerance.pass(images.get(row), models.text(row)?, None)?.flatten();
-        let range = tolerance.pass(prompts.range(row), models.text(row)?, image)?.flatten();
+        let image = call.pass(images.get(row), models.text(row)?, None)?.flatten();
+        let range = call.pass(prompts.range(row), models.text(row)?, image)?.flatten();
         let (Some(model), Some(image), Some(range)) = (models.text(row)?, image, range) else {
             counts.push(None);
             continue;
         };
         counts.push(Some(range.len()));
         for index in range {
-            let prompt = tolerance.pass(prompts.get(index), Some(model), Some(image))?.flatten();
-            requests.push(prompt.map(|prompt| Request { model, image, prompt: Some(prompt) }));
+            let prompt = call.pass(prompts.get(index), Some(model), Some(image))?.flatten();
+            requests.push(prompt.map(|prompt| Request { model, image, prompt }));
         }
     }
     Ok((requests, counts))
@@ -203,7 +202,7 @@ fn described(values: &Any<'_>, row: usize) -> String {
 }
 
 fn no_prompt(subject: impl Display) -> Failure {
-    Failure::new(format!(
+    Failure::input(format!(
         "{subject}; prompts are a list of structs such as {{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, \
          x1, y1]}} or {{'box': [x0, y0, x1, y1]}}, which may have other fields as well"
     ))
@@ -224,14 +223,14 @@ impl Parts {
     fn prompt(self) -> Option<Result<Prompt>> {
         let points = self.points.filter(|points| !points.is_empty());
         (points.is_some() || self.bbox.is_some()).then(|| {
-            let missing = || Failure::new("points contain NULL; each point is a list [x, y]");
+            let missing = || Failure::input("points contain NULL; each point is a list [x, y]");
             let point = |numbers: Option<Numbers>| exactly("point", "[x, y]", &numbers.ok_or_else(missing)?);
             let points: Vec<_> = points.unwrap_or_default().into_iter().map(point).collect::<Result<_>>()?;
             let labels: Option<Vec<_>> =
                 self.labels.map(|labels| labels.into_iter().map(label).collect::<Result<_>>()).transpose()?;
             let bbox = self.bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
             if points.is_empty() && labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
-                return Err(Failure::new(
+                return Err(Failure::input(
                     "labels are given without points; give one point for each label, or NULL labels",
                 ));
             }
@@ -243,10 +242,10 @@ impl Parts {
 /// A label; which there are is asked by the prompt.
 fn label(value: Option<f64>) -> Result<i32> {
     let known = "labels are 1 (foreground) or 0 (background)";
-    let value = value.ok_or_else(|| Failure::new(format!("labels contain NULL; {known}")))?;
+    let value = value.ok_or_else(|| Failure::input(format!("labels contain NULL; {known}")))?;
     match value.fract() == 0.0 && value.abs() < f64::from(i32::MAX) {
         true => Ok(value as i32),
-        false => Err(Failure::new(format!("label {value} is unknown; {known}"))),
+        false => Err(Failure::input(format!("label {value} is unknown; {known}"))),
     }
 }
 
@@ -331,11 +330,11 @@ fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f64>]) -> R
     };
     let Ok(numbers) = <[Option<f64>; N]>::try_from(numbers) else {
         let count = numbers.len();
-        return Err(Failure::new(format!("{what} {} has {count} values; a {what} is {form}", shown())));
+        return Err(Failure::input(format!("{what} {} has {count} values; a {what} is {form}", shown())));
     };
     match numbers.iter().all(Option::is_some) {
         true => Ok(numbers.map(|number| number.unwrap_or_default() as f32)),
-        false => Err(Failure::new(format!("{what} {} contains NULL; a {what} is {form}", shown()))),
+        false => Err(Failure::input(format!("{what} {} contains NULL; a {what} is {form}", shown()))),
     }
 }
 

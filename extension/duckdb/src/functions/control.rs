@@ -1,10 +1,9 @@
 //! `sam_load`, `sam_unload`, `sam_configure`, `sam_cancel` and `sam_errors`: steering the session. They act when the
 //! query runs, not when it is planned, and are meant for `CALL`.
 
-use crate::batch::Tolerance;
 use crate::engine::{Arguments, Category, Help, TableFunction, Type, Value};
-use crate::failure::{Failure, Result};
-use crate::session::{Entry, SETTINGS, Session, Settings};
+use crate::host::{Process, SETTINGS, in_sql};
+use sam_runtime::{ClientSettings, Entry, Failure, Result, Settings};
 use std::ffi::CStr;
 use std::time::UNIX_EPOCH;
 
@@ -30,7 +29,7 @@ pub static LOAD: TableFunction = TableFunction {
     run: load,
 };
 
-/// `sam_unload(model)`: lets go of a model and of what is remembered of it.
+/// `sam_unload(model)`: drops a model and what was computed with it.
 pub static UNLOAD: TableFunction = TableFunction {
     name: c"sam_unload",
     help: Help {
@@ -60,7 +59,7 @@ pub static CONFIGURE: TableFunction = TableFunction {
             from the next query that is planned on, and is listed by `duckdb_settings()`, as NULL where it is not given. \
             `lock_configuration` locks both ways there. `variable` is the environment variable that is read when the \
             extension is loaded.",
-        example: "CALL sam_configure(memo_mb := 1000)",
+        example: "CALL sam_configure(cache_mb := 1000)",
     },
     positional: &[],
     named: &SETTING_NAMES,
@@ -125,11 +124,12 @@ const SETTING_NAMES: [&CStr; SETTINGS.len()] = {
 
 fn model_name(arguments: &Arguments) -> Result<&str> {
     let name = arguments.positional.first().and_then(Option::as_deref);
-    name.ok_or_else(|| Failure::query("the model is NULL; give its name or path"))
+    name.ok_or_else(|| Failure::usage("the model is NULL; give its name or path"))
 }
 
 fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let model = Tolerance::new(arguments.caller())?.model(model_name(arguments)?)?;
+    let settings = arguments.caller().settings()?;
+    let model = Process::get()?.session.model(model_name(arguments)?, settings.access())?;
     let info = model.info();
     let path = info.path.as_ref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
     Ok(vec![vec![
@@ -142,41 +142,41 @@ fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let tolerance = Tolerance::new(arguments.caller())?;
-    let unloaded = tolerance.session().unload(model_name(arguments)?, tolerance.access())?;
+    let settings = arguments.caller().settings()?;
+    let unloaded = Process::get()?.session.unload(model_name(arguments)?, settings.access())?;
     Ok(vec![vec![Value::Boolean(unloaded)]])
 }
 
 fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     if arguments.terms.locked && !arguments.named.is_empty() {
-        return Err(Failure::query(
+        return Err(Failure::usage(
             "the configuration of this database is locked by lock_configuration; CALL sam_configure() without arguments \
              lists the settings",
         ));
     }
-    let change = |settings: &mut Settings| {
+    let change = |process: &mut Settings, database: &mut ClientSettings| {
         arguments.named.iter().try_for_each(|(name, value)| {
             let shown = name.to_string_lossy();
-            let missing = || Failure::query(format!("{shown} is NULL; leave it out to keep it as it is"));
+            let missing = || Failure::usage(format!("{shown} is NULL; leave it out to keep it as it is"));
             let setting = SETTINGS.iter().find(|setting| setting.name == *name);
             let setting = setting.ok_or_else(|| Failure::internal(format!("there is no setting {shown}")))?;
             if let Some(option) = setting.scope.option().filter(|option| arguments.terms.gives(option)) {
                 let option = option.to_string_lossy();
-                return Err(Failure::query(format!(
+                return Err(Failure::usage(format!(
                     "{shown} was given by SET {option}, which has precedence here; RESET {option} first"
                 )));
             }
-            (setting.set)(settings, &shown, value.as_deref().ok_or_else(missing)?)
+            (setting.set)(process, database, &shown, value.as_deref().ok_or_else(missing)?)
         })
     };
-    let session = Session::get()?;
-    let mut settings = session.configure(arguments.database.state(session), change)?;
+    let process = Process::get()?;
+    let (settings, _) = process.session.configure(arguments.database.client(process), change)?;
     // What holds for this connection, also where SET has given it.
-    settings.database = (*arguments.caller().settings()?).clone();
+    let own = arguments.caller().settings()?;
     let row = SETTINGS.iter().map(|setting| {
         vec![
             Value::Varchar(setting.name.to_string_lossy().into_owned()),
-            Value::Varchar((setting.show)(&settings)),
+            Value::Varchar((setting.show)(&settings, &own)),
             Value::Varchar(setting.variable.into()),
             Value::Varchar(setting.meaning.into()),
             Value::Varchar(setting.scope.to_string()),
@@ -186,7 +186,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn cancel(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    Ok(vec![vec![bigint(arguments.database.state(Session::get()?).running.cancel())]])
+    Ok(vec![vec![bigint(arguments.database.client(Process::get()?).cancel())]])
 }
 
 fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
@@ -197,12 +197,12 @@ fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             at.map_or(Value::Null, Value::Timestamp),
             Value::Varchar(entry.function.into()),
             entry.model.map_or(Value::Null, Value::Varchar),
-            Value::Varchar(entry.message),
+            Value::Varchar(in_sql(&entry.failure)),
             bytes.map_or(Value::Null, bigint),
             digest.map_or(Value::Null, |digest| Value::Varchar(digest.to_string())),
         ]
     };
-    Ok(arguments.database.state(Session::get()?).errors.latest().into_iter().map(row).collect())
+    Ok(arguments.database.client(Process::get()?).errors().latest().into_iter().map(row).collect())
 }
 
 fn bigint(value: usize) -> Value {

@@ -1,11 +1,9 @@
 //! `sam_embed`: what the image encoder makes of a picture, to keep in a table.
 
 use super::arguments::{IMAGE, Images, MODEL};
-use super::dense;
-use crate::batch::{Batch, Request, Tolerance};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
 use sam_model::BlobType;
+use sam_runtime::{Batch, Embed, Failure, Request, Result};
 
 /// `sam_embed(model, image)` and `sam_embed(model, image, type)`.
 pub static EMBED: ScalarFunction = ScalarFunction {
@@ -26,25 +24,26 @@ pub static EMBED: ScalarFunction = ScalarFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
+    let call = input.caller().begin()?;
     let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let kinds = if input.arguments() == 3 { Some(input.column(2)?) } else { None };
     let kind = |row| match kinds.map(|kinds| kinds.text(row)).transpose()? {
         None => Ok(Some(BlobType::default())),
-        Some(text) => Ok(text.map(|text| text.parse().map_err(Failure::query)).transpose()?),
+        Some(text) => Ok(text.map(|text| text.parse().map_err(Failure::usage)).transpose()?),
     };
     let kinds = (0..input.rows()).map(kind).collect::<Result<Vec<_>>>()?;
     let request = |row: usize| {
-        let image = tolerance.pass(images.get(row), models.text(row)?, None)?.flatten();
+        let image = call.pass(images.get(row), models.text(row)?, None)?.flatten();
         let (Some(model), Some(image), Some(_)) = (models.text(row)?, image, kinds[row]) else { return Ok(None) };
-        Ok(Some(Request { model, image, prompt: None }))
+        Ok(Some(Request { model, image, prompt: () }))
     };
-    let batch = Batch::new(&tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
+    let requests = (0..input.rows()).map(request).collect::<Result<_>>()?;
+    let batch = Batch::new(&call, requests, |(), _| Ok(Embed))?;
     let models = batch.models();
     let rows = || models.iter().zip(&kinds).map(|(model, kind)| model.as_ref().zip(*kind));
     let sizes: Vec<_> = rows().map(|row| row.map_or(0, |(model, kind)| model.blob_bytes(kind))).collect();
-    dense::check_embeddings(&sizes, tolerance.room())?;
-    for (row, (embedding, made)) in batch.embeddings()?.into_iter().zip(rows()).enumerate() {
+    call.settings().results.check_embeddings(&sizes)?;
+    for (row, (embedding, made)) in batch.answers()?.into_iter().zip(rows()).enumerate() {
         match embedding.zip(made) {
             Some((embedding, (model, kind))) => output.set_bytes(row, &embedding.to_bytes(model, kind)?)?,
             None => output.set_null(row)?,

@@ -3,11 +3,9 @@
 use super::annotate;
 use super::arguments::{IMAGE, Images, MODEL};
 use super::types::FOUND;
-use crate::batch::{Batch, Request, Tolerance};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
-use crate::record::Everything;
 use sam_model::GenerateOptions;
+use sam_runtime::{Batch, Failure, Generate, Generated, Request, Result};
 use std::sync::Arc;
 
 /// Options by name.
@@ -45,24 +43,24 @@ pub static GENERATE: ScalarFunction = ScalarFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
+    let call = input.caller().begin()?;
     let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let changes = match input.arguments() {
         3 => Changes::new(input.column(2)?)?,
         _ => Changes::None,
     };
     let request = |row: usize| {
-        let image = tolerance.pass(images.get(row), models.text(row)?, None)?.flatten();
+        let image = call.pass(images.get(row), models.text(row)?, None)?.flatten();
         let (Some(model), Some(image)) = (models.text(row)?, image) else { return Ok(None) };
-        Ok(Some(Request { model, image, prompt: None }))
+        Ok(Some(Request { model, image, prompt: row }))
     };
-    let batch = Batch::new(&tolerance, (0..input.rows()).map(request).collect::<Result<_>>()?)?;
-    let found = batch.everything(|row, model| {
+    let requests = (0..input.rows()).map(request).collect::<Result<_>>()?;
+    let batch = Batch::new(&call, requests, |row, model| {
         let mut options = model.generate_options();
         changes.apply(row, &mut options)?;
-        Ok(options)
+        Ok(Generate(options))
     })?;
-    write(&found, output)
+    write(&batch.answers()?, output)
 }
 
 /// What the rows want otherwise than the defaults.
@@ -86,7 +84,7 @@ impl<'a> Changes<'a> {
             Self::None => Ok(()),
             Self::Points(points) => match points.bigint(row) {
                 // DuckDB 1 drops the names of arguments, and a threshold would pass for a number of points.
-                Some(number @ ..=1) => Err(Failure::new(format!(
+                Some(number @ ..=1) => Err(Failure::input(format!(
                     "points_per_side is {number}; give 2 or more. Options are given as MAP {{'name': value}}, not as \
                      name := value, of which DuckDB keeps the value only"
                 ))),
@@ -109,7 +107,7 @@ impl<'a> Changes<'a> {
 fn set(options: &mut GenerateOptions, name: &str, value: f64) -> Result<()> {
     let whole = || match value.fract() == 0.0 && (0.0..=1e15).contains(&value) {
         true => Ok(value as u64),
-        false => Err(Failure::new(format!("{name} is {value}; it must be a whole number, 0 or more"))),
+        false => Err(Failure::input(format!("{name} is {value}; it must be a whole number, 0 or more"))),
     };
     match name {
         "points_per_side" => options.points_per_side = whole()? as usize,
@@ -123,7 +121,7 @@ fn set(options: &mut GenerateOptions, name: &str, value: f64) -> Result<()> {
         "crop_n_points_downscale_factor" => options.crop_n_points_downscale_factor = whole()? as usize,
         "min_mask_region_area" => options.min_mask_region_area = whole()?,
         _ => {
-            return Err(Failure::new(format!(
+            return Err(Failure::input(format!(
                 "option '{name}' is unknown; the options are points_per_side, pred_iou_thresh, stability_score_thresh, \
                  stability_score_offset, box_nms_thresh, crop_n_layers, crop_nms_thresh, crop_overlap_ratio, \
                  crop_n_points_downscale_factor and min_mask_region_area"
@@ -134,11 +132,12 @@ fn set(options: &mut GenerateOptions, name: &str, value: f64) -> Result<()> {
 }
 
 /// Writes the lists; NULL where there is none.
-fn write(found: &[Option<Arc<Everything>>], output: &mut Output<'_>) -> Result<()> {
+fn write(found: &[Option<Arc<Generated>>], output: &mut Output<'_>) -> Result<()> {
     let lengths: Vec<_> = found.iter().map(|row| row.as_ref().map_or(0, |found| found.records.len())).collect();
     {
         let mut elements = output.lists(&lengths)?;
-        let records: Vec<_> = found.iter().flatten().flat_map(|found| found.records.iter().cloned()).collect();
+        let records: Vec<_> =
+            found.iter().flatten().flat_map(|found| found.records.iter().cloned().map(Some)).collect();
         annotate::write(&records, &mut elements)?;
         let places = || found.iter().flatten().flat_map(|found| &found.places);
         {

@@ -12,12 +12,11 @@ mod mask;
 mod models;
 mod rows;
 mod segment;
-mod sigmoid;
 mod types;
 
 use crate::engine::{Registry, ScalarFunction, TableFunction};
-use crate::failure::Result;
-use crate::session::SETTINGS;
+use crate::host::SETTINGS;
+use sam_runtime::Result;
 
 /// The scalar functions, in the order of the reference.
 static SCALARS: &[&ScalarFunction] = &[

@@ -1,11 +1,10 @@
 //! `sam_model_info` and `sam_models`: which models there are and what they say about themselves.
 
 use super::arguments::MODEL;
-use crate::batch::Tolerance;
 use crate::engine::{Arguments, Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
-use crate::failure::{Failure, Result};
-use crate::session::Loaded;
+use crate::host::Process;
 use sam_model::ModelInfo;
+use sam_runtime::{Failure, Loaded, Result};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ pub static MODELS: TableFunction = TableFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
+    let call = input.caller().begin()?;
     let names = input.column(0)?;
     let mut models: HashMap<&str, Arc<Loaded>> = HashMap::new();
     for row in 0..input.rows() {
@@ -71,7 +70,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         };
         let model = match models.get(name) {
             Some(model) => model,
-            None => models.entry(name).or_insert(tolerance.model(name)?),
+            None => models.entry(name).or_insert(call.model(name)?),
         };
         write(model, row, output)?;
     }
@@ -96,9 +95,9 @@ fn write(model: &Loaded, row: usize, output: &mut Output<'_>) -> Result<()> {
 }
 
 fn list(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let tolerance = Tolerance::new(arguments.caller())?;
+    let settings = arguments.caller().settings()?;
     let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
-    let listings = tolerance.session().list(tolerance.access()).into_iter().map(|listing| {
+    let listings = Process::get()?.session.list(settings.access()).into_iter().map(|listing| {
         let info = listing.info();
         let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
         let size = |info: &ModelInfo| i32::try_from(info.image_size).map_or(Value::Null, Value::Integer);

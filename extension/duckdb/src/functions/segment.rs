@@ -1,18 +1,12 @@
 //! `sam_segment`: the dense mask, as probabilities.
 
 use super::arguments::{self, ONE_POINT, PROMPTS};
-use super::{dense, sigmoid};
-use crate::batch::{Batch, Tolerance};
+use super::dense::split;
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
-use sam_model::Prediction;
-use std::sync::Arc;
+use sam_runtime::{Batch, Result, Results, Segment, write_probabilities};
 
 /// `STRUCT(mask FLOAT[], iou_score FLOAT)`
 const SEGMENT_TYPE: Type = Type::Struct(&[(c"mask", Type::List(&Type::Float)), (c"iou_score", Type::Float)]);
-
-/// What to use where dense masks do not fit.
-const INSTEAD: &str = "sam_annotate, whose masks take about 600 bytes each, ";
 
 /// `sam_segment(model, image, point)` and `sam_segment(model, image, points, labels, box)`: the foreground
 /// probability of each pixel, row by row, at the picture's own size, and the IoU that the model predicts for it.
@@ -36,28 +30,14 @@ pub static SEGMENT: ScalarFunction = ScalarFunction {
 };
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
-    let batch = Batch::new(&tolerance, arguments::requests(input, &tolerance)?)?;
+    let call = input.caller().begin()?;
+    let batch = Batch::new(&call, arguments::requests(input, &call)?, |prompt, _| Ok(Segment(prompt)))?;
     let pixels = batch.pixels();
-    dense::check(&pixels, tolerance.room(), INSTEAD)?;
+    call.settings().results.check_masks(&pixels, Results::PredictedMasks)?;
     let scores = {
         let mut masks = output.field(0)?;
-        let slices = dense::split(masks.lists(&pixels)?.floats(), &pixels)?;
-        batch.run(slices, |prediction: &Arc<Prediction>, mask| {
-            let (width, height) = prediction.size();
-            if width * height != mask.len() {
-                let found = format!("a picture of {width} x {height} pixels has {} in its header", mask.len());
-                return Err(Failure::internal(found));
-            }
-            let best = prediction.best();
-            prediction.for_each_row(best, |y, logits| {
-                if let Some(row) = mask.get_mut(y * width..(y + 1) * width) {
-                    sigmoid::sigmoid(logits, row);
-                }
-            });
-            let score = prediction.predicted_iou().get(best).copied();
-            score.ok_or_else(|| Failure::internal("the prediction has no score"))
-        })?
+        let slices = split(masks.lists(&pixels)?.floats(), &pixels)?;
+        batch.run(slices, |prediction, mask| write_probabilities(prediction, mask))?
     };
     for (row, score) in scores.into_iter().enumerate() {
         match score {

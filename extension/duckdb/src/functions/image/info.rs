@@ -2,10 +2,11 @@
 
 use super::read_or_null;
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
-use crate::failure::{Failure, Result, explain};
 use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::{Rows, write_bytes};
+use crate::host::in_sql;
 use sam_imaging::{ImageInfo, Picture};
+use sam_runtime::{Failure, Result};
 
 const INFO: Type = Type::Struct(&[
     (c"width", Type::Integer),
@@ -64,18 +65,18 @@ pub static IMAGE_HASH: ScalarFunction = ScalarFunction {
 
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images) = (Rows::new(input)?, Images::new(input.column(0)?)?);
-    let limits = rows.tolerance().settings().images;
+    let limits = rows.call.settings().images;
     let images = rows.read(|row| images.get(row))?;
-    let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| explain(&error)));
-    write_bytes(&rows.compute(&images, 1, reason)?, output)
+    let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| in_sql(&error.into())));
+    write_bytes(&rows.call.rows(&images, 1, reason)?, output)
 }
 
 fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images) = (Rows::new(input)?, Images::new(input.column(0)?)?);
-    let limits = rows.tolerance().settings().images;
+    let limits = rows.call.settings().images;
     let images = rows.read(|row| images.get(row))?;
     let hash = |image: &&[u8]| read_or_null(|| Picture::read(image, &limits)?.hash());
-    for (row, hash) in rows.compute(&images, 1, hash)?.into_iter().enumerate() {
+    for (row, hash) in rows.call.rows(&images, 1, hash)?.into_iter().enumerate() {
         match hash {
             Some(hash) => output.reborrow().ubigints()[row] = hash,
             None => output.set_null(row)?,

@@ -2,10 +2,10 @@
 
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::Result;
 use crate::functions::arguments::IMAGE;
 use crate::functions::mask::{Encoded, Lists, Masks, ONE, ONE_OR_MANY, sizes_differ};
 use sam_imaging::{Picture, Rle, colour};
+use sam_runtime::Result;
 
 /// `image_overlay(image, mask)`
 pub static OVERLAY: ScalarFunction = ScalarFunction {

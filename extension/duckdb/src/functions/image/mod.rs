@@ -14,11 +14,11 @@ pub use page::PAGE;
 pub use shape::{CONVERT, CROP, RESIZE, THUMBNAIL};
 pub use tile::TILE;
 
-use crate::engine::{self, Input, Output};
-use crate::failure::{Failure, Result};
+use crate::engine::{Input, Output};
 use crate::functions::arguments::Images;
 use crate::functions::rows::{Rows, write_bytes};
 use sam_imaging::{ImageError, Limits, Picture};
+use sam_runtime::{Failure, Kind, Remedy, Result, ResultLimit, Results};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The rows of a call whose first argument is a picture.
@@ -31,8 +31,8 @@ struct Pictures<'a> {
 impl<'a> Pictures<'a> {
     fn new(input: &Input<'a>) -> Result<Self> {
         let rows = Rows::new(input)?;
-        let room = Room { limit: rows.tolerance().room(), taken: AtomicU64::new(0) };
-        Ok(Self { limits: rows.tolerance().settings().images, rows, room })
+        let room = Room { limit: rows.call.settings().results, taken: AtomicU64::new(0) };
+        Ok(Self { limits: rows.call.settings().images, rows, room })
     }
 
     /// What `work` makes of each picture and of the other arguments, which `read` reads, `None` for NULL.
@@ -44,7 +44,7 @@ impl<'a> Pictures<'a> {
     ) -> Result<Vec<Option<T>>> {
         let images = Images::new(input.column(0)?)?;
         let arguments = self.rows.read(|row| Ok(images.get(row)?.zip(read(row)?)))?;
-        self.rows.compute(&arguments, 1, |(image, argument)| {
+        self.rows.call.rows(&arguments, 1, |(image, argument)| {
             read_or_null(|| Picture::read(image, &self.limits))?.map_or(Ok(None), |picture| work(picture, argument))
         })
     }
@@ -79,7 +79,7 @@ fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>) ->
 
 /// The memory that the results of one vector may take.
 struct Room {
-    limit: engine::Room,
+    limit: ResultLimit,
     taken: AtomicU64,
 }
 
@@ -89,11 +89,12 @@ impl Room {
         let count = bytes.len() as u64;
         match self.taken.fetch_add(count, Ordering::Relaxed) + count <= self.limit.bytes {
             true => Ok(bytes),
-            false => Err(Failure::query(format!(
-                "the pictures of these rows need more than the limit of {} bytes at once; use fewer rows at a time \
-                 (LIMIT), or a higher limit: {}",
-                self.limit.bytes, self.limit.remedy
-            ))),
+            false => {
+                let limit = self.limit.bytes;
+                let text = format!("the pictures of these rows need more than the limit of {limit} bytes at once");
+                let remedy = Remedy::FewerResults { results: Results::Images, set_by: self.limit.set_by };
+                Err(Failure::new(Kind::Limit, text).with(remedy))
+            }
         }
     }
 }

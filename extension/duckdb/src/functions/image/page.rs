@@ -2,9 +2,9 @@
 
 use super::read_or_null;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::Result;
 use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::{Rows, write_bytes};
+use sam_runtime::Result;
 
 /// `image_page(image, number)`
 pub static PAGE: ScalarFunction = ScalarFunction {
@@ -26,8 +26,8 @@ pub static PAGE: ScalarFunction = ScalarFunction {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images, numbers) = (Rows::new(input)?, Images::new(input.column(0)?)?, input.column(1)?);
-    let limits = rows.tolerance().settings().images;
+    let limits = rows.call.settings().images;
     let arguments = rows.read(|row| Ok(images.get(row)?.zip(numbers.bigint(row))))?;
     let page = |&(image, number): &(&[u8], i64)| read_or_null(|| sam_imaging::page(image, number, &limits));
-    write_bytes(&rows.compute(&arguments, 1, page)?, output)
+    write_bytes(&rows.call.rows(&arguments, 1, page)?, output)
 }

@@ -2,10 +2,10 @@
 
 use super::{Pictures, read_or_null};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
 use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::write_bytes;
 use sam_imaging::{Format, Limits, Picture, Range};
+use sam_runtime::{Failure, Result};
 
 /// `image_thumbnail(image, max_side)`
 pub static THUMBNAIL: ScalarFunction = ScalarFunction {
@@ -101,7 +101,7 @@ fn resize(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         };
         let limit = pictures.limits.max_pixels;
         if u64::from(width) * u64::from(height) > limit {
-            return Err(Failure::new(format!(
+            return Err(Failure::input(format!(
                 "width {width} times height {height} exceeds the limit of {limit} pixels"
             )));
         }
@@ -115,7 +115,7 @@ fn side(what: &str, column: &Column<'_>, row: usize, limits: &Limits) -> Result<
     let Some(side) = column.bigint(row) else { return Ok(None) };
     let limit = limits.max_side;
     let valid = u32::try_from(side).ok().filter(|side| (1..=limit).contains(side));
-    let wrong = || Failure::new(format!("{what} is {side}; give a number of pixels, 1 to {limit}"));
+    let wrong = || Failure::input(format!("{what} is {side}; give a number of pixels, 1 to {limit}"));
     valid.map(Some).ok_or_else(wrong)
 }
 
@@ -141,11 +141,11 @@ fn bbox(numbers: &[Option<f64>]) -> Result<[f64; 4]> {
         format!("[{}{}]", shown.join(", "), if numbers.len() > 8 { ", ..." } else { "" })
     };
     let [Some(x), Some(y), Some(width), Some(height)] = *numbers else {
-        return Err(Failure::new(format!("bbox {} is not [x, y, width, height], four numbers in pixels", shown())));
+        return Err(Failure::input(format!("bbox {} is not [x, y, width, height], four numbers in pixels", shown())));
     };
     let bbox = [x, y, width, height];
     if bbox.iter().any(|value| !value.is_finite()) || width < 0.0 || height < 0.0 {
-        return Err(Failure::new(format!(
+        return Err(Failure::input(format!(
             "bbox {} has an impossible value; give [x, y, width, height] in pixels, width and height 0 or more",
             shown()
         )));
@@ -177,7 +177,7 @@ fn convert(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         Ok(Some((image, format(name)?, range)))
     };
     let arguments = pictures.rows.read(read)?;
-    let converted = pictures.rows.compute(&arguments, 1, |&(image, format, range)| {
+    let converted = pictures.rows.call.rows(&arguments, 1, |&(image, format, range)| {
         let picture = read_or_null(|| Picture::read_as(image, &pictures.limits, range))?;
         picture.map(|picture| pictures.room.hold(picture.encode(format)?)).transpose()
     })?;
@@ -189,7 +189,7 @@ fn range(name: &str) -> Result<Range> {
     match name {
         "own" => Ok(Range::Own),
         "full" => Ok(Range::Full),
-        _ => Err(Failure::new(format!(
+        _ => Err(Failure::input(format!(
             "range '{name}' is unknown; it is 'own' (from the lowest in the picture to the highest) or 'full' (the range \
              of the type of the samples)"
         ))),
@@ -200,7 +200,7 @@ fn range(name: &str) -> Result<Range> {
 fn format(name: &str) -> Result<Format> {
     let known = Format::named(name).filter(|&format| format.writable() == format);
     known.ok_or_else(|| {
-        Failure::new(format!("format '{name}' cannot be written; use 'jpeg', 'png', 'webp', 'bmp' or 'tiff'"))
+        Failure::input(format!("format '{name}' cannot be written; use 'jpeg', 'png', 'webp', 'bmp' or 'tiff'"))
     })
 }
 

@@ -2,8 +2,8 @@
 
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
 use crate::functions::arguments::IMAGE;
+use sam_runtime::{Failure, Result};
 
 /// Where a tile lies, and the tile.
 const TILE_TYPE: Type = Type::Struct(&[(c"x", Type::Integer), (c"y", Type::Integer), (c"image", Type::Blob)]);
@@ -33,7 +33,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         None => Ok(None),
     };
     let tiles = pictures.each(input, read, |picture, &(size, overlap)| {
-        let tiles = picture.tiles(size, overlap).map_err(|error| Failure::new(error.to_string()))?;
+        let tiles = picture.tiles(size, overlap).map_err(|error| Failure::input(error.to_string()))?;
         let cut = |tile: sam_imaging::Tile| {
             let bytes = picture.crop(tile.corner, tile.size)?.encode(picture.format.writable())?;
             Ok((tile.corner, pictures.room.hold(bytes)?))
@@ -53,10 +53,10 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 /// Size and overlap, checked.
 fn arguments(size: i64, overlap: i64, max_side: u32) -> Result<(u32, u32)> {
     let valid = u32::try_from(size).ok().filter(|size| (1..=max_side).contains(size));
-    let wrong = || Failure::new(format!("size is {size}; give a number of pixels, 1 to {max_side}"));
+    let wrong = || Failure::input(format!("size is {size}; give a number of pixels, 1 to {max_side}"));
     let size = valid.ok_or_else(wrong)?;
     let valid = u32::try_from(overlap).ok().filter(|&overlap| overlap < size);
     let wrong =
-        || Failure::new(format!("overlap is {overlap}; give a number of pixels from 0 to less than the size {size}"));
+        || Failure::input(format!("overlap is {overlap}; give a number of pixels from 0 to less than the size {size}"));
     Ok((size, valid.ok_or_else(wrong)?))
 }

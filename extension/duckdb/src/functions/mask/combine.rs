@@ -2,9 +2,9 @@
 
 use super::{Lists, MANY, MASK, Masks, ONE, PAIR, TOGETHER, sizes_differ, with, write};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
 use crate::functions::rows::Rows;
 use sam_imaging::Rle;
+use sam_runtime::{Failure, Result};
 
 /// `mask_union(a, b)` and `mask_union(masks)`
 pub static UNION: ScalarFunction = ScalarFunction {
@@ -77,7 +77,7 @@ fn pairs(input: &Input<'_>, output: &mut Output<'_>, combine: Combine) -> Result
     let others = Masks::new(input.column(1)?)?;
     let rows = Rows::new(input)?;
     let pairs = with(input, &rows, |row| others.get(row))?;
-    let masks = rows.compute(&pairs, TOGETHER, |(a, b)| {
+    let masks = rows.call.rows(&pairs, TOGETHER, |(a, b)| {
         let (Some(a), Some(b)) = (a.decode()?, b.decode()?) else { return Ok(None) };
         let differ = || sizes_differ(["mask a", "mask b"], [[a.height, a.width], [b.height, b.width]]);
         combine(&a, &b).ok_or_else(differ).map(Some)
@@ -89,7 +89,7 @@ fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: fn(Vec<Rle>) -> Op
     let lists = Lists::new(input.column(0)?)?;
     let rows = Rows::new(input)?;
     let lists = rows.read(|row| lists.get(row))?;
-    let masks = rows.compute(&lists, 1, |list| {
+    let masks = rows.call.rows(&lists, 1, |list| {
         let mut masks: Vec<Rle> = Vec::with_capacity(list.len());
         for (index, mask) in list.iter().enumerate() {
             let Some(mask) = mask else { continue };
@@ -112,9 +112,10 @@ fn clean(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let rows = Rows::new(input)?;
     let arguments = with(input, &rows, |row| {
         let Some(area) = areas.bigint(row) else { return Ok(None) };
-        let negative = |_| Failure::new(format!("min_area is {area}; give a number of pixels, 0 or more"));
+        let negative = |_| Failure::input(format!("min_area is {area}; give a number of pixels, 0 or more"));
         u64::try_from(area).map(Some).map_err(negative)
     })?;
-    let masks = rows.compute(&arguments, TOGETHER, |(mask, area)| Ok(mask.decode()?.map(|mask| mask.clean(*area))))?;
+    let masks =
+        rows.call.rows(&arguments, TOGETHER, |(mask, area)| Ok(mask.decode()?.map(|mask| mask.clean(*area))))?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }

@@ -2,13 +2,12 @@
 
 use super::read::sides;
 use super::{MASK, ONE, TOGETHER, each, with, write};
-use crate::batch::Tolerance;
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
-use crate::functions::dense;
+use crate::functions::dense::split;
 use crate::functions::rows::{Rows, write_bytes};
 use rayon::prelude::*;
 use sam_imaging::{Mask, Polygon, Rle};
+use sam_runtime::{Failure, Result, Results};
 
 /// `mask_to_rle(mask, height, width)`
 pub static TO_RLE: ScalarFunction = ScalarFunction {
@@ -169,13 +168,13 @@ fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         else {
             return Ok(None);
         };
-        let has_null = || Failure::new("the mask contains NULL; give a number for each pixel");
+        let has_null = || Failure::input("the mask contains NULL; give a number for each pixel");
         let dense = Dense::read(&values, range).ok_or_else(has_null)?;
         Ok(Some((size(height, width, dense.len())?, dense)))
     };
     let rows = Rows::new(input)?;
     let arguments = rows.read(argument)?;
-    let masks = rows.compute(&arguments, 1, |(size, dense)| Ok(Some(dense.encode(*size))))?;
+    let masks = rows.call.rows(&arguments, 1, |(size, dense)| Ok(Some(dense.encode(*size))))?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }
 
@@ -184,21 +183,21 @@ fn size(height: i64, width: i64, values: usize) -> Result<[u32; 2]> {
     let sides = sides(height, width)?;
     match sides.map(u64::from).iter().product::<u64>() == values as u64 {
         true => Ok(sides),
-        false => Err(Failure::new(format!(
+        false => Err(Failure::input(format!(
             "the mask has {values} values, which are not height {height} times width {width}; give the height and width of its picture"
         ))),
     }
 }
 
 fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let tolerance = Tolerance::new(input.caller())?;
+    let call = input.caller().begin()?;
     let masks = each(input, TOGETHER, |mask| Ok(Some(mask)))?;
     let pixels = |mask: &Option<Rle>| mask.as_ref().map_or(0, |mask| mask.height as usize * mask.width as usize);
     let lengths: Vec<usize> = masks.iter().map(pixels).collect();
-    dense::check(&lengths, tolerance.room(), "")?;
+    call.settings().results.check_masks(&lengths, Results::Masks)?;
     let mut all = output.lists(&lengths)?;
-    let pieces = dense::split(all.reborrow().floats(), &lengths)?;
-    tolerance.session().pool().run(|| {
+    let pieces = split(all.reborrow().floats(), &lengths)?;
+    call.session().pool().run(|| {
         masks.par_iter().zip(pieces).try_for_each(|(mask, values)| match mask {
             Some(mask) => mask.try_to_mask().map(|mask| mask.write_floats(values)),
             None => Ok(()),
@@ -226,18 +225,18 @@ fn outlines<T: AsRef<[u8]> + Send>(
     let arguments =
         with(input, &rows, |row| match tolerances.map_or(Some(0.0), |tolerances| tolerances.double(row)) {
             Some(tolerance) if tolerance.is_nan() || tolerance < 0.0 => {
-                Err(Failure::new(format!("tolerance {tolerance} is no distance; give a number of pixels, 0 or more")))
+                Err(Failure::input(format!("tolerance {tolerance} is no distance; give a number of pixels, 0 or more")))
             }
             tolerance => Ok(tolerance),
         })?;
-    let outlines = rows.compute(&arguments, TOGETHER, |(mask, tolerance)| {
+    let outlines = rows.call.rows(&arguments, TOGETHER, |(mask, tolerance)| {
         let Some(mask) = mask.decode()? else { return Ok(None) };
         let (limit, what) = match *tolerance > 0.0 {
             true => (MAX_SIMPLIFIED, "simplified with a tolerance"),
             false => (MAX_RUNS, "drawn"),
         };
         if mask.counts.len() > limit {
-            return Err(Failure::new(format!(
+            return Err(Failure::input(format!(
                 "the mask has {} runs, and outlines are {what} of up to {limit}; take out specks with \
                  mask_clean(mask, min_area) before, or cut the picture into tiles",
                 mask.counts.len()

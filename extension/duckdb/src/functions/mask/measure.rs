@@ -2,8 +2,8 @@
 
 use super::{Masks, ONE, PAIR, TOGETHER, each, sizes_differ, with};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
 use crate::functions::rows::{Rows, write_bytes};
+use sam_runtime::{Failure, Result};
 
 /// `mask_area(mask)`
 pub static AREA: ScalarFunction = ScalarFunction {
@@ -76,7 +76,7 @@ fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let others = Masks::new(input.column(1)?)?;
     let rows = Rows::new(input)?;
     let pairs = with(input, &rows, |row| others.get(row))?;
-    let ious = rows.compute(&pairs, TOGETHER, |(a, b)| {
+    let ious = rows.call.rows(&pairs, TOGETHER, |(a, b)| {
         let (Some(a), Some(b)) = (a.decode()?, b.decode()?) else { return Ok(None) };
         let differ = || sizes_differ(["mask a", "mask b"], [[a.height, a.width], [b.height, b.width]]);
         a.iou(&b).ok_or_else(differ).map(Some)
@@ -93,5 +93,5 @@ fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, masks) = (Rows::new(input)?, Masks::new(input.column(0)?)?);
     let masks = rows.read(|row| masks.get(row))?;
-    write_bytes(&rows.compute(&masks, TOGETHER, |mask| Ok(mask.error()))?, output)
+    write_bytes(&rows.call.rows(&masks, TOGETHER, |mask| Ok(mask.error()))?, output)
 }

@@ -18,10 +18,10 @@ pub use polygons::{FROM_COCO, FROM_POLYGONS};
 pub use read::{Encoded, Lists, Masks};
 
 use crate::engine::{Input, Output, Parameter, Type};
-use crate::failure::{Failure, Result};
 use crate::functions::rows::Rows;
 use crate::functions::types::{FOUND, MASK, SEG};
 use sam_imaging::Rle;
+use sam_runtime::{Failure, Result};
 
 /// COCO's other forms: with the widest of integers, which `size` has where DuckDB reads it from JSON; run lengths as
 /// numbers, as COCO publishes those of crowds; bytes, as pycocotools returns them.
@@ -88,7 +88,7 @@ fn each<T: Send>(
 ) -> Result<Vec<Option<T>>> {
     let (rows, masks) = (Rows::new(input)?, Masks::new(input.column(0)?)?);
     let masks = rows.read(|row| masks.get(row))?;
-    rows.compute(&masks, together, |mask| mask.decode()?.map_or(Ok(None), &work))
+    rows.call.rows(&masks, together, |mask| mask.decode()?.map_or(Ok(None), &work))
 }
 
 /// Writes masks; NULL where there is none.
@@ -114,7 +114,7 @@ pub fn write<'r>(masks: impl Iterator<Item = Option<&'r Rle>> + Clone, mut outpu
 /// The failure for two sizes, height and width each, that should be one.
 pub fn sizes_differ(what: [&str; 2], sizes: [[u32; 2]; 2]) -> Failure {
     let [a, b] = sizes.map(|[height, width]| format!("{height} x {width}"));
-    Failure::new(format!(
+    Failure::input(format!(
         "{} is {a} pixels (height x width) and {} is {b}; both must be of one picture, at the same size",
         what[0], what[1]
     ))

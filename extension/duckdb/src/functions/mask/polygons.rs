@@ -3,9 +3,9 @@
 use super::read::{Encoded, NoMask, encoded, sides, text};
 use super::{BYTES, MASK, RUNS, TOGETHER, WIDE, json, sizes_differ, write};
 use crate::engine::{Any, Category, Help, Input, Kind, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::failure::{Failure, Result};
 use crate::functions::rows::Rows;
 use sam_imaging::Rle;
+use sam_runtime::{Failure, Result};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -69,17 +69,17 @@ fn run(input: &Input<'_>, output: &mut Output<'_>, masks_too: bool) -> Result<()
         let (Some(height), Some(width)) = (heights.bigint(row), widths.bigint(row)) else { return Ok(None) };
         Ok(segmentation(&values, row)?.map(|found| (sides(height, width), found)))
     })?;
-    let masks = rows.compute(&arguments, TOGETHER, |(size, found)| {
+    let masks = rows.call.rows(&arguments, TOGETHER, |(size, found)| {
         let size = size.clone()?;
         match found {
             Segmentation::Polygons(polygons) => rasterised(size, polygons).map(Some),
             Segmentation::Json(text) if text.starts_with('[') => {
-                rasterised(size, &json::polygons(text).map_err(Failure::new)?).map(Some)
+                rasterised(size, &json::polygons(text).map_err(Failure::input)?).map(Some)
             }
             Segmentation::Json(text) if !masks_too && !text.starts_with('{') => {
-                Err(Failure::new(format!("the text '{}' is no list of polygons; {FORMS}", json::start(text))))
+                Err(Failure::input(format!("the text '{}' is no list of polygons; {FORMS}", json::start(text))))
             }
-            _ if !masks_too => Err(Failure::new(
+            _ if !masks_too => Err(Failure::input(
                 "this segmentation is a mask, not a list of polygons; use it as it is, or mask_from_coco(segmentation, \
                  height, width) where some are polygons and some are masks",
             )),
@@ -94,7 +94,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>, masks_too: bool) -> Result<()
 const FORMS: &str = "polygons are lists [[x, y, x, y, ...], ...] in pixels";
 
 fn rasterised<P: AsRef<[f64]>>([height, width]: [u32; 2], polygons: &[P]) -> Result<Rle> {
-    Rle::from_polygons(height, width, polygons).map_err(|error| Failure::new(error.to_string()))
+    Rle::from_polygons(height, width, polygons).map_err(|error| Failure::input(error.to_string()))
 }
 
 /// A mask, which must be of the picture's size.
@@ -105,7 +105,7 @@ fn fitting([height, width]: [u32; 2], mask: std::result::Result<Rle, NoMask>) ->
             ["the segmentation", "the picture by height and width"],
             [[mask.height, mask.width], [height, width]],
         )),
-        Err(NoMask::Damaged(reason) | NoMask::Other(reason)) => Err(Failure::new(reason)),
+        Err(NoMask::Damaged(reason) | NoMask::Other(reason)) => Err(Failure::input(reason)),
     }
 }
 
@@ -127,7 +127,7 @@ fn segmentation<'a>(values: &Any<'a>, row: usize) -> Result<Option<Segmentation<
             let range = values.range(row).unwrap_or_default();
             polygons(values, elements, range).map(|polygons| Some(Segmentation::Polygons(polygons)))
         }
-        _ => Err(Failure::new(format!("the {} is no segmentation; {FORMS}", values.name()))),
+        _ => Err(Failure::input(format!("the {} is no segmentation; {FORMS}", values.name()))),
     }
 }
 
@@ -136,8 +136,8 @@ fn polygons<'a>(values: &Any<'a>, elements: &Any<'a>, range: std::ops::Range<usi
     if range.is_empty() {
         return Ok(Vec::new());
     }
-    let has_null = |polygon| Failure::new(format!("polygon {polygon} has a NULL; {FORMS}"));
-    let wrong = || Failure::new(format!("the {} is no list of polygons; {FORMS}", values.name()));
+    let has_null = |polygon| Failure::input(format!("polygon {polygon} has a NULL; {FORMS}"));
+    let wrong = || Failure::input(format!("the {} is no list of polygons; {FORMS}", values.name()));
     match (elements.kind(), elements.elements()) {
         (Kind::Number(_) | Kind::Null, _) => Ok(vec![elements.numbers(range).ok_or_else(|| has_null(1))?]),
         (_, Some(inner)) => {
@@ -158,7 +158,7 @@ fn polygons<'a>(values: &Any<'a>, elements: &Any<'a>, range: std::ops::Range<usi
                         for point in points {
                             let range = inner.range(point).ok_or_else(|| has_null(polygon))?;
                             let point = coordinates.numbers(range).ok_or_else(|| has_null(polygon))?;
-                            numbers.extend(pair(polygon, &point).map_err(Failure::new)?);
+                            numbers.extend(pair(polygon, &point).map_err(Failure::input)?);
                         }
                         Ok(Cow::Owned(numbers))
                     };

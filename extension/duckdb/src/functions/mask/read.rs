@@ -2,8 +2,8 @@
 
 use super::json::{self, Counts};
 use crate::engine::{Any, Column, Kind};
-use crate::failure::{Failure, Result};
 use sam_imaging::Rle;
+use sam_runtime::{Failure, Result};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -64,13 +64,13 @@ pub fn encoded<'a>(values: &Any<'a>, row: usize) -> Result<Option<Encoded<'a>>> 
         Kind::Struct(_) => {
             let field = |name, index| values.field(name).or_else(|| values.unnamed(index));
             let (Some(size), Some(counts)) = (field("size", 0), field("counts", 1)) else {
-                return Err(Failure::new(format!("the {} is no mask; {FORMS}", values.name())));
+                return Err(Failure::input(format!("the {} is no mask; {FORMS}", values.name())));
             };
             if size.is_null(row) || counts.is_null(row) {
                 return Ok(None);
             }
             let (Some(sides), Some(range)) = (size.elements(), size.range(row)) else {
-                return Err(Failure::new(format!("the size of the mask is a {}; {FORMS}", size.name())));
+                return Err(Failure::input(format!("the size of the mask is a {}; {FORMS}", size.name())));
             };
             read(self::size(range.map(|index| sides.integer(index))), counts, row).map(Some)
         }
@@ -80,10 +80,10 @@ pub fn encoded<'a>(values: &Any<'a>, row: usize) -> Result<Option<Encoded<'a>>> 
         },
         Kind::Number(_) => {
             let number = values.number(row).unwrap_or_default();
-            Err(Failure::new(format!("the number {number} is no mask; {FORMS}")))
+            Err(Failure::input(format!("the number {number} is no mask; {FORMS}")))
         }
-        Kind::List(elements) | Kind::Array(_, elements) if is_polygon(elements) => Err(Failure::new(POLYGON)),
-        _ => Err(Failure::new(format!("the {} is no mask; {FORMS}", values.name()))),
+        Kind::List(elements) | Kind::Array(_, elements) if is_polygon(elements) => Err(Failure::input(POLYGON)),
+        _ => Err(Failure::input(format!("the {} is no mask; {FORMS}", values.name()))),
     }
 }
 
@@ -106,7 +106,7 @@ fn read<'a>(size: Size, counts: &Any<'a>, row: usize) -> Result<Encoded<'a>> {
             (Some(elements), Some(range)) if matches!(elements.kind(), Kind::Number(_) | Kind::Null) => {
                 Ok(Encoded::Runs(size, runs(elements, range)))
             }
-            _ => Err(Failure::new(format!("the counts of the mask are a {}; {FORMS}", counts.name()))),
+            _ => Err(Failure::input(format!("the counts of the mask are a {}; {FORMS}", counts.name()))),
         },
     }
 }
@@ -175,7 +175,7 @@ impl<'a> Lists<'a> {
 pub fn sides(height: i64, width: i64) -> Result<[u32; 2]> {
     match [height, width].map(|side| u32::try_from(side).ok().filter(|&side| i64::from(side) <= MAX_SIDE)) {
         [Some(height), Some(width)] => Ok([height, width]),
-        _ => Err(Failure::new(format!(
+        _ => Err(Failure::input(format!(
             "height {height} and width {width} are no size of a mask; a side has 0 to {MAX_SIDE} pixels"
         ))),
     }
@@ -224,7 +224,7 @@ impl Encoded<'_> {
         match self.look() {
             Ok(mask) => Ok(Some(mask)),
             Err(NoMask::Damaged(_)) => Ok(None),
-            Err(NoMask::Other(reason)) => Err(Failure::new(reason)),
+            Err(NoMask::Other(reason)) => Err(Failure::input(reason)),
         }
     }
 }

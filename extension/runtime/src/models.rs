@@ -1,13 +1,15 @@
-//! Models, loaded once for the process.
+//! Models, loaded once for a session.
 //!
 //! A model is known by its canonical path, by modification time and length of the files that make it (of a folder, all
 //! that may be part of it; a file of facts beside the weights counts), and by what it computes in: another name of the
 //! same file is the same model, a replaced file is another one.
 
-use super::Session;
-use super::resolve::{self, BUILT_IN, Source};
-use super::shelf::Shelf;
-use crate::failure::{Failure, Result};
+use crate::cache::Caches;
+use crate::failure::{Failure, Kind, Result};
+use crate::once_map::OnceMap;
+use crate::pool::Pool;
+use crate::resolve::{self, BUILT_IN, Source};
+use crate::stats::Stats;
 use sam_model::{Model, ModelError, ModelInfo, NoMemory, Precision};
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -21,17 +23,29 @@ const MAX_NAMES: usize = 100;
 
 /// All models that the session has loaded.
 pub struct Models {
-    loaded: Shelf<Key, Loaded>,
+    loaded: OnceMap<Key, Loaded>,
     /// How many were loaded.
     count: AtomicU64,
 }
 
-/// A loaded model with its number, which no other model in the process ever has.
+/// A loaded model with its number, which no other model of the session ever has.
 pub struct Loaded {
     model: Model,
     number: u64,
-    /// What it was called when it was asked for.
+    /// The names that it was loaded by.
     names: Mutex<BTreeSet<String>>,
+}
+
+/// What loading a model takes.
+pub struct Loader<'a> {
+    /// What its encoder is to compute in.
+    pub precision: Precision,
+    /// The threads that do the work.
+    pub pool: &'a Pool,
+    /// Where it is counted.
+    pub stats: &'a Stats,
+    /// What may hold results of the model that it replaces.
+    pub caches: &'a Caches,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -98,7 +112,7 @@ impl Deref for Loaded {
     }
 }
 
-/// A model as `sam_models()` lists it.
+/// A model in a list of those that can be named.
 pub struct Listing {
     /// The name it is found by: of the built-in model or of a file in the model folder; else the file's.
     pub name: String,
@@ -149,37 +163,37 @@ impl Origin {
 impl Models {
     /// No models yet.
     pub fn new() -> Self {
-        Self { loaded: Shelf::new(), count: AtomicU64::new(0) }
+        Self { loaded: OnceMap::new(), count: AtomicU64::new(0) }
     }
 
-    /// Those that the parent of a forked child had loaded; see [`super::fork`].
+    /// Those that the parent of a forked child had loaded.
     pub fn inherit(parent: &Self) -> Self {
-        Self { loaded: Shelf::inherit(&parent.loaded), count: AtomicU64::new(parent.count.load(Ordering::Relaxed)) }
+        Self { loaded: OnceMap::inherit(&parent.loaded), count: AtomicU64::new(parent.count.load(Ordering::Relaxed)) }
     }
 
-    /// The model that the user calls `name`, whose models are found by name in `folder`; loaded if need be.
+    /// The model that the user calls `name`, found by name in `folder` or by its path; loaded if need be.
     ///
-    /// To be called on a thread of the engine, not of the pool: see [`super`].
-    pub fn get(&self, name: &str, folder: Option<&Path>, session: &Session) -> Result<Arc<Loaded>> {
-        let precision = session.settings().precision;
+    /// To be called on a thread of the host, not of the pool: see [`crate::Session`].
+    pub fn get(&self, name: &str, folder: Option<&Path>, loader: &Loader<'_>) -> Result<Arc<Loaded>> {
+        let precision = loader.precision;
         let source = resolve::resolve(name, folder)?;
         let key = Key { origin: Origin::of(&source)?, precision };
         let model = self.loaded.get_or_make(&key, || {
             // The tensors as they are read, and packed.
             let bytes = key.origin.bytes().unwrap_or(0);
             NoMemory::check(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2));
-            let model = session.stats.seconds_load.time(|| {
-                session.pool().run(|| match &source {
+            let model = loader.stats.seconds_load.time(|| {
+                loader.pool.run(|| match &source {
                     Source::BuiltIn => Model::nano(precision),
                     // Not the canonical path: in Hugging Face's cache it would be a hash.
                     Source::File(path) => Model::open(&std::path::absolute(path).unwrap_or(path.clone()), precision),
                 })
             })??;
-            session.stats.models_loaded.count();
+            loader.stats.models_loaded.count();
             // Should the file have been replaced, the model in the old file is of no more use to anybody.
             let replaced = |other: &Key| other.origin != key.origin && other.origin.path() == key.origin.path();
             let old = self.loaded.take(|other| key.origin.path().is_some() && replaced(other));
-            old.iter().for_each(|model| session.memo.forget(model.number()));
+            old.iter().for_each(|model| loader.caches.forget(model.number()));
             let number = self.count.fetch_add(1, Ordering::Relaxed);
             Ok::<_, Failure>(Loaded { model, number, names: Mutex::default() })
         })?;
@@ -195,13 +209,13 @@ impl Models {
         if resolved == Ok(Source::BuiltIn) {
             return Ok(self.loaded.take(|key| key.origin == Origin::BuiltIn));
         }
-        let asked = match &resolved {
+        let wanted = match &resolved {
             Ok(Source::File(path)) => path.clone(),
             _ => resolve::expand_home(name),
         };
-        let asked = real_path(&asked);
+        let wanted = real_path(&wanted);
         let loaded = self.loaded.values();
-        let is_at = |key: &Key| key.origin.path() == Some(&asked);
+        let is_at = |key: &Key| key.origin.path() == Some(&wanted);
         let by_name = || loaded.iter().filter(|(_, model)| model.is_called(name)).map(|(key, _)| key);
         let is_named = |key: &Key| {
             let path = key.origin.path().unwrap_or(Path::new(""));
@@ -217,10 +231,13 @@ impl Models {
             let paths: BTreeSet<_> = keys.iter().filter_map(|key| key.origin.path()).collect();
             if paths.len() > 1 {
                 let paths: Vec<_> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
-                return Err(Failure::query(format!(
-                    "the name '{name}' means several loaded models: {}; give the path of the one that is meant",
-                    paths.join(", ")
-                )));
+                let paths = paths.join(", ");
+                return Err(Failure::new(
+                    Kind::Model,
+                    format!(
+                        "the name '{name}' means several loaded models: {paths}; give the path of the one that is meant"
+                    ),
+                ));
             }
             keys
         };

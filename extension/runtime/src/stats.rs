@@ -14,26 +14,26 @@ pub struct Timer(AtomicU64);
 /// All counters. They are read one by one, so that while queries run the sum may be off by what is under way.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Pictures decoded from their compressed form.
+    /// Images decoded from their compressed form.
     pub images_decoded: Counter,
     /// Runs of an image encoder.
     pub encodes: Counter,
     /// Runs of a mask decoder.
     pub decodes: Counter,
-    /// Prompts answered from the memo, without a run of a mask decoder.
-    pub memo_hits: Counter,
-    /// Pictures whose embeddings were remembered, so that prompts on them took no run of an image encoder. Pictures that
-    /// were remembered to be undecodable count as well.
+    /// Prompts answered from the cache, without a run of a mask decoder.
+    pub cache_hits: Counter,
+    /// Images whose embeddings were in the cache, so that prompts on them took no run of an image encoder. Images that are
+    /// known not to be decodable count as well.
     pub embedding_hits: Counter,
     /// Models opened.
     pub models_loaded: Counter,
-    /// Time spent decoding pictures.
+    /// Time spent decoding images.
     pub seconds_images: Timer,
     /// Time spent in image encoders.
     pub seconds_encode: Timer,
     /// Time spent in mask decoders.
     pub seconds_decode: Timer,
-    /// Time spent scaling masks to the size of the picture and writing them down.
+    /// Time spent scaling masks to the size of the image and writing them down.
     pub seconds_masks: Timer,
     /// Time spent opening models.
     pub seconds_load: Timer,
@@ -45,8 +45,13 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn value(&self) -> f64 {
-        self.0.load(Ordering::Relaxed) as f64
+        self.get() as f64
     }
 }
 
@@ -71,7 +76,7 @@ impl Stats {
             ("images_decoded", self.images_decoded.value()),
             ("encodes", self.encodes.value()),
             ("decodes", self.decodes.value()),
-            ("memo_hits", self.memo_hits.value()),
+            ("cache_hits", self.cache_hits.value()),
             ("embedding_hits", self.embedding_hits.value()),
             ("models_loaded", self.models_loaded.value()),
             ("seconds_images", self.seconds_images.seconds()),

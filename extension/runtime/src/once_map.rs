@@ -1,6 +1,6 @@
 //! Values that are made once for each key, however many threads ask at the same time.
 
-use super::fork::Published;
+use crate::published::Published;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::Hash;
@@ -10,20 +10,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 type Slot<V> = Arc<Mutex<Option<Arc<V>>>>;
 
 /// A map from keys to shared values.
-pub struct Shelf<K, V> {
+pub(crate) struct OnceMap<K, V> {
     slots: Mutex<HashMap<K, Slot<V>>>,
     /// The values that are made, for a forked child.
     made: Published<Vec<(K, Arc<V>)>>,
 }
 
-impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
-    /// An empty shelf.
-    pub fn new() -> Self {
+impl<K: Eq + Hash + Clone, V> OnceMap<K, V> {
+    /// An empty map.
+    pub(crate) fn new() -> Self {
         Self::with(Vec::new())
     }
 
-    /// A shelf with the values of that which a forked child has inherited, but for those that were just being made.
-    pub fn inherit(parent: &Self) -> Self {
+    /// A map with the values of that which a forked child has inherited, but for those that were just being made.
+    pub(crate) fn inherit(parent: &Self) -> Self {
         Self::with(parent.made.inherit())
     }
 
@@ -34,7 +34,7 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
 
     /// The value of `key`, made by `make` if there is none. Of several threads that ask for the same key one
     /// makes the value and the others wait for it; other keys do not wait. A failure is not kept.
-    pub fn get_or_make<E>(&self, key: &K, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
+    pub(crate) fn get_or_make<E>(&self, key: &K, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
         let slot = lock(&self.slots).entry(key.clone()).or_default().clone();
         let mut place = lock(&slot);
         if let Some(value) = &*place {
@@ -53,7 +53,7 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
 
     /// Takes the values out whose key is unwanted, and returns those that are made. What is in use stays alive until
     /// its users are done.
-    pub fn take(&self, unwanted: impl Fn(&K) -> bool) -> Vec<Arc<V>> {
+    pub(crate) fn take(&self, unwanted: impl Fn(&K) -> bool) -> Vec<Arc<V>> {
         let slots: Vec<_> = lock(&self.slots).extract_if(|key, _| unwanted(key)).map(|(_, slot)| slot).collect();
         self.publish(|made| made.retain(|(key, _)| !unwanted(key)));
         slots.into_iter().filter_map(|slot| slot.try_lock().ok()?.take()).collect()
@@ -68,7 +68,7 @@ impl<K: Eq + Hash + Clone, V> Shelf<K, V> {
     }
 
     /// All values that are made, but for those being made just now.
-    pub fn values(&self) -> Vec<(K, Arc<V>)> {
+    pub(crate) fn values(&self) -> Vec<(K, Arc<V>)> {
         let slots: Vec<_> = lock(&self.slots).iter().map(|(key, slot)| (key.clone(), slot.clone())).collect();
         let value = |(key, slot): (K, Slot<V>)| Some((key, slot.try_lock().ok()?.clone()?));
         slots.into_iter().filter_map(value).collect()
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn makes_once_for_all_threads() {
-        let (shelf, made) = (Shelf::new(), AtomicUsize::new(0));
+        let (map, made) = (OnceMap::new(), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let value = shelf.get_or_make(&"key", || {
+                    let value = map.get_or_make(&"key", || {
                         std::thread::sleep(Duration::from_millis(20));
                         Ok::<_, ()>(made.fetch_add(1, Ordering::SeqCst))
                     });
@@ -101,16 +101,16 @@ mod tests {
             }
         });
         assert_eq!(made.into_inner(), 1);
-        assert_eq!(shelf.values().len(), 1);
+        assert_eq!(map.values().len(), 1);
     }
 
     #[test]
     fn does_not_keep_failures() {
-        let shelf = Shelf::new();
-        assert_eq!(shelf.get_or_make(&1, || Err::<u8, _>("no")), Err("no"));
-        assert!(shelf.values().is_empty());
-        assert_eq!(shelf.get_or_make(&1, || Ok::<_, &str>(7)).as_deref(), Ok(&7));
-        assert_eq!(shelf.take(|key| *key == 1).len(), 1);
-        assert!(shelf.values().is_empty());
+        let map = OnceMap::new();
+        assert_eq!(map.get_or_make(&1, || Err::<u8, _>("no")), Err("no"));
+        assert!(map.values().is_empty());
+        assert_eq!(map.get_or_make(&1, || Ok::<_, &str>(7)).as_deref(), Ok(&7));
+        assert_eq!(map.take(|key| *key == 1).len(), 1);
+        assert!(map.values().is_empty());
     }
 }

@@ -1,6 +1,7 @@
-//! The rows that `on_error = 'null'` has made NULL, for `sam_errors()`.
+//! The rows that [`crate::OnError::Skip`] has left without a result.
 
-use super::memo::Digest;
+use crate::cache::Digest;
+use crate::failure::Failure;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -16,19 +17,19 @@ const MESSAGE: usize = 2000;
 pub struct Entry {
     /// When.
     pub at: SystemTime,
-    /// The function.
+    /// The function of the host.
     pub function: &'static str,
     /// What the row called the model; `None` where the failure came before it was read.
     pub model: Option<String>,
     /// What was wrong.
-    pub message: String,
-    /// The length and the digest of the picture.
+    pub failure: Failure,
+    /// The length and the digest of the image.
     pub image: Option<(usize, Digest)>,
 }
 
 /// The latest errors and the number of all.
 #[derive(Default)]
-pub struct Errors(Mutex<Log>);
+pub struct ErrorLog(Mutex<Log>);
 
 #[derive(Default)]
 struct Log {
@@ -36,11 +37,10 @@ struct Log {
     total: u64,
 }
 
-impl Errors {
+impl ErrorLog {
     /// Adds an error; the oldest makes room.
     pub fn add(&self, mut entry: Entry) {
-        let end = (0..=MESSAGE.min(entry.message.len())).rev().find(|&end| entry.message.is_char_boundary(end));
-        entry.message.truncate(end.unwrap_or(0));
+        entry.failure.truncate(MESSAGE);
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.total += 1;
         if log.latest.len() == KEPT {
@@ -54,7 +54,7 @@ impl Errors {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).latest.iter().cloned().collect()
     }
 
-    /// How many there were since the extension was loaded.
+    /// How many there were in all.
     pub fn total(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).total
     }
@@ -66,13 +66,13 @@ mod tests {
 
     #[test]
     fn keeps_the_latest_and_counts_all() {
-        let errors = Errors::default();
+        let errors = ErrorLog::default();
         for index in 0..KEPT + 5 {
-            let message = format!("{index} {}", "ä".repeat(MESSAGE));
-            errors.add(Entry { at: SystemTime::now(), function: "f", model: None, message, image: None });
+            let failure = Failure::input(format!("{index} {}", "ä".repeat(MESSAGE)));
+            errors.add(Entry { at: SystemTime::now(), function: "f", model: None, failure, image: None });
         }
         let latest = errors.latest();
         assert_eq!((latest.len(), errors.total()), (KEPT, KEPT as u64 + 5));
-        assert!(latest[0].message.starts_with("5 ä") && latest[0].message.len() <= MESSAGE);
+        assert!(latest[0].failure.text().starts_with("5 ä") && latest[0].failure.text().len() <= MESSAGE);
     }
 }

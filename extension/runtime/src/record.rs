@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use sam_imaging::Rle;
-use sam_model::{Generated, Prediction};
+use sam_model::Prediction;
 use std::sync::Arc;
 
 /// A mask as run lengths with its scores.
@@ -37,23 +37,24 @@ impl Record {
     }
 }
 
-impl From<Generated> for Record {
-    fn from(found: Generated) -> Self {
-        let Generated { mask: rle, predicted_iou, stability_score, .. } = found;
+impl From<sam_model::Generated> for Record {
+    fn from(found: sam_model::Generated) -> Self {
+        let sam_model::Generated { mask: rle, predicted_iou, stability_score, .. } = found;
         Self { rle, predicted_iou, stability_score }
     }
 }
 
-/// What was found in a picture.
-pub struct Everything {
-    /// The masks.
-    pub records: Vec<Option<Arc<Record>>>,
+/// All masks that were found in an image.
+#[derive(Debug)]
+pub struct Generated {
+    /// The masks, the highest predicted IoU first.
+    pub records: Vec<Arc<Record>>,
     /// Where each was found.
     pub places: Vec<Place>,
 }
 
-/// Where a mask was found, in pixels of the whole picture.
-#[derive(Debug, Clone, Copy)]
+/// Where a mask was found, in pixels of the whole image.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Place {
     /// The prompt: x, y.
     pub point: [f32; 2],
@@ -61,10 +62,18 @@ pub struct Place {
     pub crop_box: [f32; 4],
 }
 
-impl Everything {
+impl Generated {
     /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
-        let records: usize = self.records.iter().flatten().map(|record| record.bytes()).sum();
+        let records: usize = self.records.iter().map(|record| record.bytes()).sum();
         size_of::<Self>() + records + self.records.len() * (size_of::<Place>() + 2 * size_of::<usize>())
+    }
+}
+
+impl FromIterator<sam_model::Generated> for Generated {
+    fn from_iter<I: IntoIterator<Item = sam_model::Generated>>(found: I) -> Self {
+        let place = |found: &sam_model::Generated| Place { point: found.point, crop_box: found.crop_box };
+        let (places, records) = found.into_iter().map(|found| (place(&found), Arc::new(Record::from(found)))).unzip();
+        Self { records, places }
     }
 }

@@ -1,13 +1,16 @@
 //! Memory for the moment when there is none.
 //!
 //! Rust ends the process when an allocation fails, and most allocations are too small and too many to ask for each whether it
-//! was granted. So some address space is put aside, which costs no memory; when the system refuses an allocation it is
-//! given back, and the allocation is tried again. Work that runs asks before each row, with [`hold`], whether the reserve is
-//! there: where it is gone and cannot be had again the query fails, and what it had computed is freed.
+//! was granted. So some address space is put aside, which costs no memory. When the system refuses an allocation, it is
+//! given back, and the allocation is tried again. Work that runs checks before each row, with [`hold`], that the reserve is
+//! there. Where it is gone and cannot be had again, the query fails and what it had computed is freed.
 //!
-//! What is larger than the reserve is asked for in a way that can fail: [`sam_model::NoMemory`].
+//! Only a program can choose its allocator: a host makes [`ReserveAllocator`] its own. Without it the reserve is of no use,
+//! and does no harm.
+//!
+//! What is larger than the reserve is allocated in a way that can fail: [`sam_model::NoMemory`].
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Remedy, Result};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,16 +20,18 @@ const SIZE: usize = 32 << 20;
 /// Where they are; 0 while they are given back.
 static PLACE: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator with a second try.
-struct Allocator;
-
-#[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
+/// The system's allocator with a second try, for the host to use:
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: sam_runtime::ReserveAllocator = sam_runtime::ReserveAllocator;
+/// ```
+pub struct ReserveAllocator;
 
 // SAFETY: all memory is the system allocator's; that it is asked twice changes nothing in what it returns.
-unsafe impl GlobalAlloc for Allocator {
+unsafe impl GlobalAlloc for ReserveAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps to the contract, which is the system's.
+        // SAFETY: the caller keeps to the contract of `GlobalAlloc`, which is the system's too.
         twice(layout.size(), || unsafe { System.alloc(layout) })
     }
 
@@ -77,10 +82,8 @@ pub fn hold() -> Result<()> {
 #[cold]
 fn take() -> Result<()> {
     let place = reserve().ok_or_else(|| {
-        Failure::query(
-            "no memory is left: the process has come to the limit that the system sets; use fewer rows at a time \
-             (LIMIT), fewer threads (CALL sam_configure(threads := 1)), a smaller memo (memo_mb), or let it have more",
-        )
+        Failure::new(Kind::Resources, "no memory is left: the process has come to the limit that the system sets")
+            .with(Remedy::FreeMemory)
     })?;
     if PLACE.compare_exchange(0, place, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         release(place);

@@ -1,61 +1,59 @@
-//! Which rows share a picture, and which of them a prompt.
+//! Which rows share an image, and which of them a query.
 
+use super::query::Query;
+use crate::cache::{Digest, ImageKey, QueryKey};
 use crate::failure::{Failure, Result};
-use crate::session::{Digest, ImageKey, Loaded, Pool, PromptKey};
+use crate::models::Loaded;
+use crate::pool::Pool;
 use rayon::prelude::*;
 use sam_imaging::Limits;
-use sam_model::{Prompt, is_embedding};
+use sam_model::is_embedding;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Pictures of fewer bytes than this, all together, are hashed faster than a pool is woken.
+/// Images of fewer bytes than this, all together, are hashed faster than a pool is woken.
 const FEW_BYTES: usize = 1 << 18;
 
-/// All rows about one picture.
-pub(super) struct Group<'a> {
+/// All rows about one image.
+pub(super) struct Group<'a, Q> {
     pub(super) model: Arc<Loaded>,
     pub(super) image: &'a [u8],
     pub(super) key: ImageKey,
     /// Width and height, in pixels.
     pub(super) size: (usize, usize),
-    /// The rows that point at something in it.
-    pub(super) asks: Vec<Ask>,
-    /// The rows that want its embedding, in ascending order.
+    pub(super) queries: Vec<RowsOfQuery<Q>>,
+}
+
+/// All rows with one query about it.
+pub(super) struct RowsOfQuery<Q> {
+    pub(super) query: Q,
+    pub(super) key: QueryKey,
+    /// In ascending order; at least one.
     pub(super) rows: Vec<usize>,
 }
 
-/// All rows with one prompt on it.
-pub(super) struct Ask {
-    pub(super) prompt: Prompt,
-    pub(super) key: PromptKey,
-    /// In ascending order.
-    pub(super) rows: Vec<usize>,
-}
-
-impl Group<'_> {
+impl<Q> Group<'_, Q> {
     pub(super) fn first_row(&self) -> usize {
-        self.asks.iter().map(Ask::first_row).chain(self.rows.first().copied()).min().unwrap_or(usize::MAX)
+        self.rows().min().unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
+        self.queries.iter().flat_map(|query| query.rows.iter().copied())
     }
 }
 
-impl Ask {
-    pub(super) fn first_row(&self) -> usize {
-        self.rows.first().copied().unwrap_or(usize::MAX)
-    }
-}
-
-/// Collects rows. Rows of a join share the very bytes, so that most pictures are recognised by their address and each is
+/// Collects rows. Rows of a join share the very bytes, so that most images are recognised by their address and each is
 /// hashed once.
-pub(super) struct Grouping<'a> {
+pub(super) struct Grouping<'a, Q> {
     digests: HashMap<(*const u8, usize), Digest>,
-    /// The number of the group, or why the picture cannot be used.
-    by_picture: HashMap<ImageKey, Result<usize>>,
-    by_prompt: HashMap<PromptKey, usize>,
-    groups: Vec<Group<'a>>,
+    /// The number of the group, or why the image cannot be used.
+    by_image: HashMap<ImageKey, Result<usize>>,
+    by_query: HashMap<QueryKey, usize>,
+    groups: Vec<Group<'a, Q>>,
 }
 
-impl<'a> Grouping<'a> {
-    /// No rows yet; `images` are the pictures that they will have.
+impl<'a, Q: Query> Grouping<'a, Q> {
+    /// No rows yet; `images` are the images that they will have.
     pub(super) fn new(pool: &Pool, images: impl Iterator<Item = &'a [u8]>) -> Result<Self> {
         let distinct: HashMap<_, _> = images.map(|image| ((image.as_ptr(), image.len()), image)).collect();
         let few = distinct.len() < 2 || distinct.keys().map(|(_, length)| length).sum::<usize>() < FEW_BYTES;
@@ -65,51 +63,47 @@ impl<'a> Grouping<'a> {
             false => pool.run(|| images.par_iter().map(|image| Digest::of_bytes(image)).collect())?,
         };
         let digests = images.iter().map(|image| (image.as_ptr(), image.len())).zip(digests).collect();
-        Ok(Self { digests, by_picture: HashMap::new(), by_prompt: HashMap::new(), groups: Vec::new() })
+        Ok(Self { digests, by_image: HashMap::new(), by_query: HashMap::new(), groups: Vec::new() })
     }
 
     /// Adds a row; rows come in order.
     ///
     /// # Errors
-    /// The header of the picture cannot be read.
+    /// The header of the image cannot be read.
     pub(super) fn add(
         &mut self,
         row: usize,
         model: &Arc<Loaded>,
         image: &'a [u8],
-        prompt: Option<Prompt>,
+        query: Q,
         limits: &Limits,
     ) -> Result<()> {
         let digest = self.digests.get(&(image.as_ptr(), image.len())).copied();
-        let digest = digest.ok_or_else(|| Failure::internal("a picture was not hashed"))?;
+        let digest = digest.ok_or_else(|| Failure::internal("an image was not hashed"))?;
         let key = ImageKey { model: model.number(), image: digest };
         let groups = &mut self.groups;
-        let group = self.by_picture.entry(key).or_insert_with(|| {
+        let group = self.by_image.entry(key).or_insert_with(|| {
             let size = size(model, image, limits)?;
-            groups.push(Group { model: model.clone(), image, key, size, asks: Vec::new(), rows: Vec::new() });
+            groups.push(Group { model: model.clone(), image, key, size, queries: Vec::new() });
             Ok(groups.len() - 1)
         });
-        let Group { asks, rows, .. } = &mut groups[group.clone()?];
-        let Some(prompt) = prompt else {
-            rows.push(row);
-            return Ok(());
-        };
-        let key = PromptKey { image: key, prompt: Digest::of_prompt(&prompt) };
-        let ask = *self.by_prompt.entry(key).or_insert_with(|| {
-            asks.push(Ask { prompt, key, rows: Vec::new() });
-            asks.len() - 1
+        let queries = &mut groups[group.clone()?].queries;
+        let key = QueryKey { image: key, query: query.digest() };
+        let index = *self.by_query.entry(key).or_insert_with(|| {
+            queries.push(RowsOfQuery { query, key, rows: Vec::new() });
+            queries.len() - 1
         });
-        asks[ask].rows.push(row);
+        queries[index].rows.push(row);
         Ok(())
     }
 
     /// The groups, in the order of their first rows.
-    pub(super) fn finish(self) -> Vec<Group<'a>> {
+    pub(super) fn finish(self) -> Vec<Group<'a, Q>> {
         self.groups
     }
 }
 
-/// Width and height in pixels of a picture, or of the picture that an embedding was made from.
+/// Width and height in pixels of an image, or of the image that an embedding was made from.
 fn size(model: &Loaded, image: &[u8], limits: &Limits) -> Result<(usize, usize)> {
     if !is_embedding(image) {
         let header = sam_imaging::info(image, limits)?;
@@ -124,12 +118,18 @@ fn size(model: &Loaded, image: &[u8], limits: &Limits) -> Result<(usize, usize)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Access;
-    use crate::session::Session;
+    use crate::batch::query::Annotate;
+    use crate::session::{Access, Session};
+    use crate::settings::Settings;
+    use sam_model::Prompt;
+
+    fn query(x: f64) -> Annotate {
+        Annotate(Prompt::point(x as f32, 0.5).unwrap())
+    }
 
     #[test]
     fn rows_are_grouped_by_content() {
-        let session = Session::get().unwrap();
+        let session = Session::new(Settings::default());
         let model = session.model("nano", Access::default()).unwrap();
         let read =
             |name: &str| std::fs::read(format!("{}/../../test/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -137,23 +137,22 @@ mod tests {
         let rows = [(&disc, 0.1), (&other, 0.1), (&copy, 0.1), (&disc, 0.2), (&disc, 0.1), (&other, 0.3)];
         let mut grouping = Grouping::new(&session.pool(), rows.iter().map(|(image, _)| image.as_slice())).unwrap();
         for (row, (image, x)) in rows.iter().enumerate() {
-            let prompt = Prompt::point(*x, 0.5).unwrap();
-            grouping.add(row, &model, image, Some(prompt), &Limits::default()).unwrap();
+            grouping.add(row, &model, image, query(*x), &Limits::default()).unwrap();
         }
+        let groups = grouping.finish().into_iter();
         let groups: Vec<Vec<_>> =
-            grouping.finish().into_iter().map(|group| group.asks.into_iter().map(|ask| ask.rows).collect()).collect();
+            groups.map(|group| group.queries.into_iter().map(|query| query.rows).collect()).collect();
         assert_eq!(groups, [vec![vec![0, 2, 4], vec![3]], vec![vec![1], vec![5]]]);
     }
 
     #[test]
-    fn every_row_of_a_bad_picture_fails() {
-        let session = Session::get().unwrap();
+    fn every_row_of_a_bad_image_fails() {
+        let session = Session::new(Settings::default());
         let model = session.model("nano", Access::default()).unwrap();
         let bytes = b"no picture".as_slice();
         let mut grouping = Grouping::new(&session.pool(), std::iter::once(bytes)).unwrap();
         for row in 0..2 {
-            let prompt = Prompt::point(0.5, 0.5).unwrap();
-            assert!(grouping.add(row, &model, bytes, Some(prompt), &Limits::default()).is_err());
+            assert!(grouping.add(row, &model, bytes, query(0.5), &Limits::default()).is_err());
         }
         assert!(grouping.finish().is_empty());
     }

@@ -1,7 +1,7 @@
-//! The threads. DuckDB gives a table of less than 122,880 rows one thread, so the rows of one vector are spread
-//! over a pool of our own. All queries share it: it never oversubscribes the machine.
+//! The threads. A host may work on many rows with one thread, so the rows of a batch are spread over a pool of our own. All
+//! queries of a session share it: they never oversubscribe the machine.
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::cell::OnceCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,9 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send, refusal: &ThreadPoolBuildErro
     ALONE.with(|alone| {
         if alone.get().is_none() {
             let pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-            let failed = |error| Failure::query(format!("cannot start threads: {refusal}; nor work without: {error}"));
+            let failed = |error| {
+                Failure::new(Kind::Resources, format!("cannot start threads: {refusal}; nor work without: {error}"))
+            };
             alone.set(pool.map_err(failed)?).map_err(|_| Failure::internal("a thread has two pools"))?;
         }
         let pool = alone.get().ok_or_else(|| Failure::internal("a thread has no pool"))?;

@@ -1,6 +1,6 @@
 //! From what the user calls a model to the file or folder that holds it.
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Remedy, Result};
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 /// What files of models end in.
@@ -26,7 +26,7 @@ pub fn resolve(name: &str, folder: Option<&Path>) -> Result<Source> {
         return Ok(Source::BuiltIn);
     }
     if name.trim().is_empty() {
-        return Err(Failure::query(format!("the model has no name; {REMEDY}")));
+        return Err(unknown("the model has no name".into()));
     }
     let candidates = candidates(name, folder);
     let mut found: Vec<&PathBuf> = candidates.iter().filter(|path| is_model(path, is_path(name))).collect();
@@ -42,24 +42,27 @@ pub fn resolve(name: &str, folder: Option<&Path>) -> Result<Source> {
         |paths: &[&PathBuf]| paths.iter().map(|path| format!("'{}'", path.display())).collect::<Vec<_>>().join(", ");
     match found.as_slice() {
         [path] => Ok(Source::File(path.to_path_buf())),
-        [] => Err(Failure::query(match candidates.as_slice() {
-            [] => format!("unknown model '{name}': it is not built in and there is no model folder; {REMEDY}"),
+        [] => Err(unknown(match candidates.as_slice() {
+            [] => format!("unknown model '{name}': it is not built in and there is no model folder"),
             tried => {
                 let tried = list(&tried.iter().collect::<Vec<_>>());
-                format!("unknown model '{name}': there is no file {tried}; {REMEDY}")
+                format!("unknown model '{name}': there is no file {tried}")
             }
         })),
-        several => Err(Failure::query(format!(
-            "the name '{name}' means several models: {}; give the path of the one that is meant (./{name} for one in the \
-             working directory), or its name with the ending",
-            list(several)
-        ))),
+        several => Err(Failure::new(
+            Kind::Model,
+            format!(
+                "the name '{name}' means several models: {}; give the path of the one that is meant (./{name} for one in \
+                 the working directory), or its name with the ending",
+                list(several)
+            ),
+        )),
     }
 }
 
-const REMEDY: &str = "use 'nano', the path of a .safetensors, .pt, .pth, .ckpt or .bin file or of a Hugging Face folder, or \
-                      the name of one in the working directory or the model folder (CALL sam_configure(model_dir := ...), or \
-                      the environment variable SAM_MODEL_DIR)";
+fn unknown(text: String) -> Failure {
+    Failure::new(Kind::Model, text).with(Remedy::NameModel)
+}
 
 /// The path with a leading `~` replaced by the home directory, if there is one.
 pub fn expand_home(path: &str) -> PathBuf {
@@ -199,7 +202,7 @@ mod tests {
             message
                 .starts_with("unknown model 'nope': there is no file '/models/nope.safetensors', '/models/nope.pt', ")
         );
-        assert!(message.ends_with(REMEDY));
+        assert!(message.contains("; use 'nano', "));
         assert!(resolve(" ", None).unwrap_err().to_string().starts_with("the model has no name"));
         assert!(resolve("nope", None).unwrap_err().to_string().contains("there is no model folder"));
     }
