@@ -140,7 +140,8 @@ impl Failure {
 
     /// Keeps at most `most` bytes of the text.
     pub(crate) fn truncate(&mut self, most: usize) {
-        self.text.truncate(self.text.floor_char_boundary(most));
+        let end = (0..=most.min(self.text.len())).rev().find(|&end| self.text.is_char_boundary(end));
+        self.text.truncate(end.unwrap_or(0));
     }
 }
 
