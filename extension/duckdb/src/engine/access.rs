@@ -5,7 +5,7 @@
 //! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; external
 //! access can be switched off while a database is open, but never on.
 
-use super::guard::callback;
+use super::types::text;
 use super::{ffi, version};
 use crate::host::{self, Database, Process, SETTINGS};
 use sam_runtime::{Call, ClientSettings, LimitSource, Result, ResultLimit};
@@ -126,21 +126,10 @@ pub(super) fn is_told() -> bool {
     version::of_engine().band() == version::NEW_BAND
 }
 
-/// Has `handle` ask for the terms when a call is planned, where the engine tells.
-///
-/// # Safety
-/// `handle` is a live scalar function that is not yet registered.
-pub(super) unsafe fn ask(handle: ffi::duckdb_scalar_function) {
-    if is_told() {
-        // SAFETY: the caller vouches for the handle; the entry exists in engines that tell.
-        unsafe { ffi::duckdb_scalar_function_set_bind(handle, Some(bind)) }
-    }
-}
-
 /// The terms that a planned call of a scalar function carries.
 ///
 /// # Safety
-/// `info` is that of a call of a function that was given to [`ask`].
+/// `info` is that of a call that was given to [`carry`] when it was planned.
 pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> &'static Terms {
     if !is_told() {
         return &UNKNOWN;
@@ -168,23 +157,23 @@ pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Result<&'static Ter
     }
 }
 
+/// Has the call of a scalar function that is being planned carry its terms.
+///
+/// # Errors
+/// A setting was given a value that it cannot have.
+///
 /// # Safety
-/// Called by the engine when a call is planned.
-unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
-    let body = |function: &mut &'static str| {
-        let mut context = std::ptr::null_mut();
-        // SAFETY: the entries exist in engines that tell. Nobody writes or frees the bind data.
-        unsafe {
-            *function = super::scalar::name_of(ffi::duckdb_scalar_function_bind_get_extra_info(info));
-            ffi::duckdb_scalar_function_get_client_context(info, &mut context);
-            let terms = std::ptr::from_ref(terms(context)?);
-            ffi::duckdb_scalar_function_set_bind_data(info, terms.cast_mut().cast::<c_void>(), None);
-            ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
-        }
-        Ok(())
-    };
-    // SAFETY: the engine copies the text.
-    callback(body, |text| unsafe { ffi::duckdb_scalar_function_bind_set_error(info, text.as_ptr()) });
+/// `info` is the engine's, which tells.
+pub(super) unsafe fn carry(info: ffi::duckdb_bind_info) -> Result<()> {
+    let mut context = std::ptr::null_mut();
+    // SAFETY: the entries exist in engines that tell. Nobody writes or frees the bind data.
+    unsafe {
+        ffi::duckdb_scalar_function_get_client_context(info, &mut context);
+        let terms = std::ptr::from_ref(terms(context)?);
+        ffi::duckdb_scalar_function_set_bind_data(info, terms.cast_mut().cast::<c_void>(), None);
+        ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
+    }
+    Ok(())
 }
 
 /// # Safety
@@ -207,7 +196,7 @@ unsafe fn terms(mut context: ffi::duckdb_client_context) -> Result<&'static Term
     // SAFETY: the handle is live and destroyed once.
     let terms = unsafe {
         let flag = |name| setting(context, name, |value| ffi::duckdb_get_bool(value));
-        let words = |name| setting(context, name, |value| super::table::text(value)).flatten();
+        let words = |name| setting(context, name, |value| text(value)).flatten();
         let given = SETTINGS.iter().enumerate().filter_map(|(index, setting)| {
             let name = setting.scope.option()?;
             Some((index, words(name)?))

@@ -1,6 +1,6 @@
 //! Reading the arguments of a call.
 
-use super::scalar::Holder;
+use super::types::Holder;
 use super::{Caller, Type, ffi, version};
 use sam_runtime::{Failure, Result};
 use std::ffi::c_void;

@@ -1,6 +1,7 @@
 //! Scalar functions: one body for each overload.
 
 use super::guard::callback;
+use super::types::Holder;
 use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, version};
 use crate::host::Database;
 use sam_runtime::{Failure, Result};
@@ -95,15 +96,6 @@ impl Overload {
     }
 }
 
-/// How the engine holds an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
-    /// As a vector of its type.
-    Plain,
-    /// As the only member of a union.
-    Union,
-}
-
 /// What a callback needs to know; owned by the engine's catalog.
 struct Registered {
     name: &'static str,
@@ -138,7 +130,9 @@ impl Registry {
                 }
                 ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
                 ffi::duckdb_scalar_function_set_special_handling(handle);
-                access::ask(handle);
+                if access::is_told() {
+                    ffi::duckdb_scalar_function_set_bind(handle, Some(bind));
+                }
                 let registered =
                     Box::into_raw(Box::new(Registered { name, overload, signature, database: self.database.clone() }));
                 ffi::duckdb_scalar_function_set_extra_info(handle, registered.cast::<c_void>(), Some(free));
@@ -157,20 +151,26 @@ impl Registry {
     }
 }
 
-/// The name of the function that `extra` was registered with.
-///
-/// # Safety
-/// It is the extra information of a registered function, or NULL.
-pub(super) unsafe fn name_of(extra: *const c_void) -> &'static str {
-    // SAFETY: the caller vouches for it.
-    unsafe { extra.cast::<Registered>().as_ref() }.map_or("sam", |registered| registered.name)
-}
-
 /// # Safety
 /// Called by the engine with the pointer that was handed over, once.
 unsafe extern "C" fn free(registered: *mut c_void) {
     // SAFETY: the pointer came from `Box::into_raw` of a `Registered`.
     drop(unsafe { Box::from_raw(registered.cast::<Registered>()) });
+}
+
+/// # Safety
+/// Called by the engine when a call of a registered overload is planned.
+unsafe extern "C-unwind" fn bind(info: ffi::duckdb_bind_info) {
+    let body = |function: &mut &'static str| {
+        // SAFETY: the extra information is the `Registered`, or NULL; the entry exists in engines that tell.
+        unsafe {
+            let registered = ffi::duckdb_scalar_function_bind_get_extra_info(info).cast::<Registered>().as_ref();
+            *function = registered.map_or("sam", |registered| registered.name);
+            access::carry(info)
+        }
+    };
+    // SAFETY: the engine copies the text.
+    callback(body, |text| unsafe { ffi::duckdb_scalar_function_bind_set_error(info, text.as_ptr()) });
 }
 
 /// # Safety

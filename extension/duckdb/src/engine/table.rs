@@ -1,6 +1,7 @@
 //! Table functions whose result fits in memory: they list what the session knows, or change it.
 
 use super::guard::callback;
+use super::types::text;
 use super::{Caller, Help, Output, Registry, Terms, Type, access, ffi};
 use crate::host::Database;
 use sam_runtime::{Failure, Result};
@@ -167,22 +168,6 @@ unsafe fn take_text(mut value: ffi::duckdb_value) -> Option<String> {
         let text = text(value);
         ffi::duckdb_destroy_value(&mut value);
         text
-    }
-}
-
-/// The text of a value of type `VARCHAR`; `None` for NULL.
-///
-/// # Safety
-/// `value` is a live value.
-pub(super) unsafe fn text(value: ffi::duckdb_value) -> Option<String> {
-    // SAFETY: the caller vouches for the value; its text is the caller's to free.
-    unsafe {
-        (!ffi::duckdb_is_null_value(value)).then(|| {
-            let start = ffi::duckdb_get_varchar(value);
-            let text = CStr::from_ptr(start).to_string_lossy().into_owned();
-            ffi::duckdb_free(start.cast::<c_void>());
-            text
-        })
     }
 }
 

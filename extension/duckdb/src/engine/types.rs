@@ -1,7 +1,7 @@
 //! SQL types, described as constants and created on demand.
 
 use super::ffi;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::fmt;
 
 /// An SQL type. The descriptions are constants: a function's signature is data.
@@ -148,6 +148,31 @@ impl Drop for LogicalType {
     fn drop(&mut self) {
         // SAFETY: `self.0` was created by the engine and is destroyed once.
         unsafe { ffi::duckdb_destroy_logical_type(&mut self.0) }
+    }
+}
+
+/// How the engine holds an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// As a vector of its type.
+    Plain,
+    /// As the only member of a union.
+    Union,
+}
+
+/// The text of a value of type `VARCHAR`; `None` for NULL.
+///
+/// # Safety
+/// `value` is a live value.
+pub(super) unsafe fn text(value: ffi::duckdb_value) -> Option<String> {
+    // SAFETY: the caller vouches for the value; its text is the caller's to free.
+    unsafe {
+        (!ffi::duckdb_is_null_value(value)).then(|| {
+            let start = ffi::duckdb_get_varchar(value);
+            let text = CStr::from_ptr(start).to_string_lossy().into_owned();
+            ffi::duckdb_free(start.cast::<c_void>());
+            text
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::engine::{
 use crate::host::Process;
 use sam_runtime::Result;
 use std::ffi::CStr;
+use std::sync::OnceLock;
 
 /// `sam_version()`
 pub static VERSION: ScalarFunction = ScalarFunction {
@@ -75,8 +76,12 @@ fn stats(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     Ok(counters.chain(now).map(|(name, value)| vec![Value::Varchar(name.into()), Value::Double(value)]).collect())
 }
 
+/// The scalar and the table functions, set when they are registered: this file is below the list that it is in.
+pub static LISTED: OnceLock<(&[&ScalarFunction], &[&TableFunction])> = OnceLock::new();
+
 fn functions(_: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let scalars = super::SCALARS.iter().flat_map(|function| {
+    let (scalars, tables) = LISTED.get().copied().unwrap_or_default();
+    let scalars = scalars.iter().flat_map(|function| {
         function.overloads.iter().map(|overload| {
             let returns = overload.returns.to_string();
             let names = overload.parameters.iter().map(|parameter| parameter.name.to_owned()).collect();
@@ -84,7 +89,7 @@ fn functions(_: &Arguments) -> Result<Vec<Vec<Value>>> {
             described(function.name, "scalar", names, types, returns, &function.help)
         })
     });
-    let tables = super::TABLES.iter().map(|function| {
+    let tables = tables.iter().map(|function| {
         let columns = function.columns.iter().map(|(name, kind)| format!("{} {kind}", name.to_string_lossy()));
         let returns = format!("TABLE({})", columns.collect::<Vec<_>>().join(", "));
         let parameters = function.positional.iter().map(|name| name.to_string_lossy().into_owned());

@@ -69,6 +69,7 @@ static TABLES: &[&TableFunction] = &[
 
 /// Registers every setting and every function.
 pub fn register(registry: &Registry) -> Result<()> {
+    about::LISTED.get_or_init(|| (SCALARS, TABLES));
     registry.json_as_text()?;
     SETTINGS.iter().try_for_each(|setting| registry.option(setting))?;
     SCALARS.iter().try_for_each(|function| registry.scalar(function))?;

@@ -1,6 +1,6 @@
 //! `mask_to_rle`, `mask_from_rle`, `mask_to_png`, `mask_to_wkb`, `mask_to_wkt`: masks in other forms.
 
-use super::read::sides;
+use super::coco::sides;
 use super::{MASK, ONE, TOGETHER, each, with, write};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::dense::split;

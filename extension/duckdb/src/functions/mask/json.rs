@@ -1,7 +1,7 @@
 //! COCO's `segmentation` as JSON: what DuckDB makes of a column in which some are polygons and some are masks, and what
 //! stands in tables as text.
 
-use super::read::{FORMS, NoMask, POLYGON, compressed, size};
+use super::coco::{FORMS, NoMask, POLYGON, are_points, compressed, nested, size};
 use sam_imaging::Rle;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
@@ -99,12 +99,12 @@ pub fn inner(text: &str) -> &str {
 pub fn polygons(text: &str) -> Result<Vec<Vec<f64>>, String> {
     // As COCO has them; anything else is looked at more slowly.
     if let Ok(flat) = serde_json::from_str::<Vec<Vec<f64>>>(text)
-        && !super::polygons::are_points(flat.iter().map(Vec::len))
+        && !are_points(flat.iter().map(Vec::len))
     {
         return Ok(flat);
     }
     let value: Value = serde_json::from_str(text).map_err(|error| invalid(&error))?;
-    super::polygons::nested(&value)
+    nested(&value)
 }
 
 fn invalid(error: &serde_json::Error) -> String {

@@ -4,6 +4,7 @@
 //! drops later, and an error there would fail the query. `mask_error` tells what is wrong. Arguments that are wrong in
 //! themselves, and masks of different sizes, are errors.
 
+mod coco;
 mod combine;
 mod convert;
 mod json;

@@ -1,12 +1,12 @@
 //! `mask_from_polygons`, `mask_from_coco`: masks from the forms of COCO's `segmentation` that say no size.
 
-use super::read::{Encoded, NoMask, encoded, sides, text};
+use super::coco::{NoMask, POLYGONS, are_points, pair, sides};
+use super::read::{Encoded, encoded, text};
 use super::{BYTES, MASK, RUNS, TOGETHER, WIDE, json, sizes_differ, write};
 use crate::engine::{Any, Category, Help, Input, Kind, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::rows::Rows;
 use sam_imaging::Rle;
 use sam_runtime::{Failure, Result};
-use serde_json::Value;
 use std::borrow::Cow;
 
 /// `mask_from_polygons(polygons, height, width)`
@@ -77,7 +77,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>, masks_too: bool) -> Result<()
                 rasterised(size, &json::polygons(text).map_err(Failure::input)?).map(Some)
             }
             Segmentation::Json(text) if !masks_too && !text.starts_with('{') => {
-                Err(Failure::input(format!("the text '{}' is no list of polygons; {FORMS}", json::start(text))))
+                Err(Failure::input(format!("the text '{}' is no list of polygons; {POLYGONS}", json::start(text))))
             }
             _ if !masks_too => Err(Failure::input(
                 "this segmentation is a mask, not a list of polygons; use it as it is, or mask_from_coco(segmentation, \
@@ -89,9 +89,6 @@ fn run(input: &Input<'_>, output: &mut Output<'_>, masks_too: bool) -> Result<()
     })?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }
-
-/// What polygons look like.
-const FORMS: &str = "polygons are lists [[x, y, x, y, ...], ...] in pixels";
 
 fn rasterised<P: AsRef<[f64]>>([height, width]: [u32; 2], polygons: &[P]) -> Result<Rle> {
     Rle::from_polygons(height, width, polygons).map_err(|error| Failure::input(error.to_string()))
@@ -127,7 +124,7 @@ fn segmentation<'a>(values: &Any<'a>, row: usize) -> Result<Option<Segmentation<
             let range = values.range(row).unwrap_or_default();
             polygons(values, elements, range).map(|polygons| Some(Segmentation::Polygons(polygons)))
         }
-        _ => Err(Failure::input(format!("the {} is no segmentation; {FORMS}", values.name()))),
+        _ => Err(Failure::input(format!("the {} is no segmentation; {POLYGONS}", values.name()))),
     }
 }
 
@@ -136,8 +133,8 @@ fn polygons<'a>(values: &Any<'a>, elements: &Any<'a>, range: std::ops::Range<usi
     if range.is_empty() {
         return Ok(Vec::new());
     }
-    let has_null = |polygon| Failure::input(format!("polygon {polygon} has a NULL; {FORMS}"));
-    let wrong = || Failure::input(format!("the {} is no list of polygons; {FORMS}", values.name()));
+    let has_null = |polygon| Failure::input(format!("polygon {polygon} has a NULL; {POLYGONS}"));
+    let wrong = || Failure::input(format!("the {} is no list of polygons; {POLYGONS}", values.name()));
     match (elements.kind(), elements.elements()) {
         (Kind::Number(_) | Kind::Null, _) => Ok(vec![elements.numbers(range).ok_or_else(|| has_null(1))?]),
         (_, Some(inner)) => {
@@ -168,48 +165,6 @@ fn polygons<'a>(values: &Any<'a>, elements: &Any<'a>, range: std::ops::Range<usi
             }
         }
         _ => Err(wrong()),
-    }
-}
-
-/// Whether lists of these lengths are the points `[x, y]` of one polygon: lists of two numbers are no polygons.
-pub fn are_points(lengths: impl IntoIterator<Item = usize>) -> bool {
-    let mut lengths = lengths.into_iter().peekable();
-    lengths.peek().is_some() && lengths.all(|length| length == 2)
-}
-
-/// A point of a polygon.
-fn pair(polygon: usize, numbers: &[f64]) -> std::result::Result<[f64; 2], String> {
-    let count = numbers.len();
-    numbers.try_into().map_err(|_| format!("polygon {polygon} has a point of {count} numbers; a point is [x, y]"))
-}
-
-/// The polygons in JSON.
-pub fn nested(value: &Value) -> std::result::Result<Vec<Vec<f64>>, String> {
-    let lists = value.as_array().ok_or_else(|| format!("the JSON is no list of polygons; {FORMS}"))?;
-    let numbers = |polygon: usize, list: &Value| -> std::result::Result<Vec<f64>, String> {
-        let numbers = list.as_array().map(|list| list.iter().map(Value::as_f64).collect());
-        numbers.flatten().ok_or_else(|| format!("polygon {polygon} has what is no number; {FORMS}"))
-    };
-    match lists.first() {
-        None => Ok(Vec::new()),
-        Some(Value::Array(first)) if first.first().is_some_and(Value::is_array) => lists
-            .iter()
-            .zip(1..)
-            .map(|(polygon, number)| {
-                let points = polygon.as_array().ok_or_else(|| format!("polygon {number} is no list; {FORMS}"))?;
-                let point = |point| numbers(number, point).and_then(|point| pair(number, &point));
-                Ok(points.iter().map(point).collect::<std::result::Result<Vec<_>, String>>()?.concat())
-            })
-            .collect(),
-        Some(Value::Array(_)) => {
-            let lists: Vec<_> = lists
-                .iter()
-                .zip(1..)
-                .map(|(list, polygon)| numbers(polygon, list))
-                .collect::<std::result::Result<_, _>>()?;
-            Ok(if are_points(lists.iter().map(Vec::len)) { vec![lists.concat()] } else { lists })
-        }
-        Some(_) => Ok(vec![numbers(1, value)?]),
     }
 }
 
@@ -255,7 +210,7 @@ mod tests {
         assert!(damaged(r#"{"size": [2, 3], "counts": [1, 3, 2.5]}"#));
         assert!(damaged(r#"{"size": [2, 3], "counts": "13"}"#));
         assert!(
-            matches!(json::mask("[[1, 2, 3, 4, 5, 6]]"), Err(NoMask::Other(reason)) if reason == super::super::read::POLYGON)
+            matches!(json::mask("[[1, 2, 3, 4, 5, 6]]"), Err(NoMask::Other(reason)) if reason == super::super::coco::POLYGON)
         );
         assert!(
             matches!(json::mask("abc"), Err(NoMask::Other(reason)) if reason.starts_with("the text 'abc' is no mask"))

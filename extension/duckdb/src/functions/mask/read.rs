@@ -1,14 +1,12 @@
 //! Masks as arguments, in all the forms of COCO's `segmentation` that hold a mask.
 
+use super::coco::{FORMS, NoMask, POLYGON, Size, compressed, size};
 use super::json::{self, Counts};
 use crate::engine::{Any, Column, Kind};
 use sam_imaging::Rle;
 use sam_runtime::{Failure, Result};
 use std::borrow::Cow;
 use std::ops::Range;
-
-/// Longest side of a mask. Larger ones than any picture's, but not so large that a forged size takes all memory.
-pub const MAX_SIDE: i64 = 1_000_000;
 
 /// Where a record has its mask, or an annotation of COCO its `segmentation`.
 const SEGMENTATION: &str = "segmentation";
@@ -26,18 +24,6 @@ pub enum Encoded<'a> {
     Runs(Size, std::result::Result<Vec<u32>, String>),
     /// JSON.
     Json(&'a str),
-}
-
-/// Height and width, or what is wrong with them.
-pub type Size = std::result::Result<[u32; 2], String>;
-
-/// Why a value is no mask.
-#[derive(Debug, PartialEq)]
-pub enum NoMask {
-    /// It is a mask that is damaged: NULL, as bytes that are no picture are.
-    Damaged(String),
-    /// It is something else: a wrong argument, which is an error.
-    Other(String),
 }
 
 impl<'a> Masks<'a> {
@@ -138,16 +124,6 @@ fn is_polygon(elements: &Any<'_>) -> bool {
     }
 }
 
-/// What a mask looks like.
-pub const FORMS: &str = "a mask is a STRUCT(size INTEGER[], counts VARCHAR), with counts as run lengths too, the same as \
-                         JSON, or a record that has one as its segmentation";
-
-/// What to do with a list of numbers.
-pub const POLYGON: &str = "a list of numbers is no mask, for it does not say how large the picture is; of the dense mask of \
-                           sam_segment write mask_to_rle(mask, height, width), or use sam_annotate, of a polygon \
-                           mask_from_polygons(segmentation, height, width), or mask_from_coco(segmentation, height, \
-                           width) where some are polygons and some are masks";
-
 /// Lists of masks: for each row those of its list.
 pub struct Lists<'a> {
     values: Any<'a>,
@@ -169,33 +145,6 @@ impl<'a> Lists<'a> {
             _ => Ok(encoded(&self.values, row)?.map(|mask| vec![Some(mask)])),
         }
     }
-}
-
-/// Height and width as arguments.
-pub fn sides(height: i64, width: i64) -> Result<[u32; 2]> {
-    match [height, width].map(|side| u32::try_from(side).ok().filter(|&side| i64::from(side) <= MAX_SIDE)) {
-        [Some(height), Some(width)] => Ok([height, width]),
-        _ => Err(Failure::input(format!(
-            "height {height} and width {width} are no size of a mask; a side has 0 to {MAX_SIDE} pixels"
-        ))),
-    }
-}
-
-/// Height and width, checked.
-pub fn size(sides: impl ExactSizeIterator<Item = Option<i64>>) -> Size {
-    let count = sides.len();
-    let sides: Vec<_> = sides.take(4).collect();
-    let shown = || {
-        let shown: Vec<_> = sides.iter().map(|side| side.map_or("NULL".into(), |side| side.to_string())).collect();
-        format!("[{}{}]", shown.join(", "), if count > sides.len() { ", ..." } else { "" })
-    };
-    let [Some(height), Some(width)] = sides[..] else {
-        return Err(format!("the size {} of the mask is not [height, width]", shown()));
-    };
-    if !(0..=MAX_SIDE).contains(&height) || !(0..=MAX_SIDE).contains(&width) {
-        return Err(format!("the size {} of the mask is impossible; a side has 0 to {MAX_SIDE} pixels", shown()));
-    }
-    Ok([height as u32, width as u32])
 }
 
 impl Encoded<'_> {
@@ -226,30 +175,5 @@ impl Encoded<'_> {
             Err(NoMask::Damaged(_)) => Ok(None),
             Err(NoMask::Other(reason)) => Err(Failure::input(reason)),
         }
-    }
-}
-
-/// The mask with compressed counts.
-pub fn compressed(size: &Size, counts: &[u8]) -> std::result::Result<Rle, String> {
-    let [height, width] = size.clone()?;
-    Rle::from_counts_bytes(height, width, counts).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_size_is_height_and_width() {
-        let checked = |sides: &[Option<i64>]| size(sides.iter().copied());
-        assert_eq!(checked(&[Some(3), Some(0)]), Ok([3, 0]));
-        let not = |sides: &[Option<i64>]| checked(sides).unwrap_err();
-        assert_eq!(not(&[Some(3)]), "the size [3] of the mask is not [height, width]");
-        assert_eq!(not(&[Some(3), None]), "the size [3, NULL] of the mask is not [height, width]");
-        assert_eq!(not(&[Some(1); 9]), "the size [1, 1, 1, 1, ...] of the mask is not [height, width]");
-        assert_eq!(
-            not(&[Some(-1), Some(2_000_000)]),
-            "the size [-1, 2000000] of the mask is impossible; a side has 0 to 1000000 pixels"
-        );
     }
 }
