@@ -19,7 +19,7 @@ pub struct Caller<'a> {
     /// The function.
     pub function: &'static str,
     /// What it may do.
-    pub terms: &'static Terms,
+    pub connection: &'static ConnectionSettings,
     /// Its database.
     pub database: &'a Database,
 }
@@ -34,13 +34,13 @@ impl<'a> Caller<'a> {
     /// The settings that hold for it now.
     pub fn settings(self) -> Result<Arc<ClientSettings>> {
         let settings = self.database.client(Process::get()?).settings();
-        self.terms.apply(settings)
+        self.connection.apply(settings)
     }
 }
 
 /// What a caller may do and take, and what it has given by `SET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
+pub struct ConnectionSettings {
     /// Whether files may be opened; where the engine does not tell, they may.
     pub external_access: bool,
     /// Whether settings are locked.
@@ -52,18 +52,20 @@ pub struct Terms {
 }
 
 /// Where the engine does not tell.
-static UNKNOWN: Terms = Terms { external_access: true, locked: false, memory_limit: None, given: Vec::new() };
+static UNKNOWN: ConnectionSettings =
+    ConnectionSettings { external_access: true, locked: false, memory_limit: None, given: Vec::new() };
 
 /// If in doubt.
-static DENIED: Terms = Terms { external_access: false, locked: true, memory_limit: None, given: Vec::new() };
+static DENIED: ConnectionSettings =
+    ConnectionSettings { external_access: false, locked: true, memory_limit: None, given: Vec::new() };
 
-impl Terms {
+impl ConnectionSettings {
     /// Whether `SET` has given the setting that it calls `option`.
     pub fn gives(&self, option: &CStr) -> bool {
         self.given.iter().any(|(index, _)| SETTINGS[*index].scope.option() == Some(option))
     }
 
-    /// What becomes of the settings of a database under these terms.
+    /// What becomes of the settings of a database in such a connection.
     fn apply(&self, settings: Arc<ClientSettings>) -> Result<Arc<ClientSettings>> {
         // The engine has to put results somewhere too.
         let half = self.memory_limit.map(|limit| limit / 2);
@@ -83,35 +85,35 @@ impl Terms {
     }
 }
 
-/// Terms that planned calls carry. Of equal ones there is one, so that the engine takes equal calls for equal. They are
+/// Settings that planned calls carry. Of equal ones there is one, so that the engine takes equal calls for equal. They are
 /// never freed: there are as many as a process has different settings. No lock is needed, which a forked child might
 /// find taken.
 static KNOWN: AtomicPtr<Known> = AtomicPtr::new(std::ptr::null_mut());
 
 struct Known {
-    terms: Terms,
+    settings: ConnectionSettings,
     next: *mut Known,
 }
 
-/// The one place of equal terms.
-fn place_of(terms: Terms) -> &'static Terms {
+/// The one place of equal settings.
+fn place_of(settings: ConnectionSettings) -> &'static ConnectionSettings {
     let mut made: Option<Box<Known>> = None;
     let mut first = KNOWN.load(Ordering::Acquire);
     loop {
         let mut next = first;
         // SAFETY: NULL, or something that is never freed or changed.
         while let Some(known) = unsafe { next.as_ref() } {
-            if known.terms == terms {
-                return &known.terms;
+            if known.settings == settings {
+                return &known.settings;
             }
             next = known.next;
         }
-        let mut new = made.take().unwrap_or_else(|| Box::new(Known { terms: terms.clone(), next: first }));
+        let mut new = made.take().unwrap_or_else(|| Box::new(Known { settings: settings.clone(), next: first }));
         new.next = first;
         let new = Box::into_raw(new);
         match KNOWN.compare_exchange(first, new, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: it came from a box, and is never freed from now on.
-            Ok(_) => return unsafe { &(*new).terms },
+            Ok(_) => return unsafe { &(*new).settings },
             Err(now) => {
                 first = now;
                 // SAFETY: it came from a box and nobody else has seen it.
@@ -122,42 +124,42 @@ fn place_of(terms: Terms) -> &'static Terms {
 }
 
 /// Whether the engine tells.
-pub(super) fn is_told() -> bool {
+pub(super) fn has_second_band() -> bool {
     version::of_engine().band() == version::NEW_BAND
 }
 
-/// The terms that a planned call of a scalar function carries.
+/// The settings that a planned call of a scalar function carries.
 ///
 /// # Safety
 /// `info` is that of a call that was given to [`carry`] when it was planned.
-pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> &'static Terms {
-    if !is_told() {
+pub(super) unsafe fn of_call(info: ffi::duckdb_function_info) -> &'static ConnectionSettings {
+    if !has_second_band() {
         return &UNKNOWN;
     }
     // SAFETY: the bind data is NULL or came from `place_of`.
-    unsafe { ffi::duckdb_scalar_function_get_bind_data(info).cast::<Terms>().as_ref() }.unwrap_or(&DENIED)
+    unsafe { ffi::duckdb_scalar_function_get_bind_data(info).cast::<ConnectionSettings>().as_ref() }.unwrap_or(&DENIED)
 }
 
-/// The terms of a table function whose call is being planned.
+/// Those of a table function whose call is being planned.
 ///
 /// # Errors
 /// A setting was given a value that it cannot have.
 ///
 /// # Safety
 /// `info` is the engine's.
-pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Result<&'static Terms> {
-    if !is_told() {
+pub(super) unsafe fn of_bind(info: ffi::duckdb_bind_info) -> Result<&'static ConnectionSettings> {
+    if !has_second_band() {
         return Ok(&UNKNOWN);
     }
     let mut context = std::ptr::null_mut();
-    // SAFETY: the entries exist in engines that tell; the context is destroyed by `terms`.
+    // SAFETY: the entries exist in engines that tell; the context is destroyed by `settings_of`.
     unsafe {
         ffi::duckdb_table_function_get_client_context(info, &mut context);
-        terms(context)
+        settings_of(context)
     }
 }
 
-/// Has the call of a scalar function that is being planned carry its terms.
+/// Has the call of a scalar function that is being planned carry the settings of its connection.
 ///
 /// # Errors
 /// A setting was given a value that it cannot have.
@@ -169,8 +171,8 @@ pub(super) unsafe fn carry(info: ffi::duckdb_bind_info) -> Result<()> {
     // SAFETY: the entries exist in engines that tell. Nobody writes or frees the bind data.
     unsafe {
         ffi::duckdb_scalar_function_get_client_context(info, &mut context);
-        let terms = std::ptr::from_ref(terms(context)?);
-        ffi::duckdb_scalar_function_set_bind_data(info, terms.cast_mut().cast::<c_void>(), None);
+        let settings = std::ptr::from_ref(settings_of(context)?);
+        ffi::duckdb_scalar_function_set_bind_data(info, settings.cast_mut().cast::<c_void>(), None);
         ffi::duckdb_scalar_function_set_bind_data_copy(info, Some(copy));
     }
     Ok(())
@@ -182,37 +184,37 @@ unsafe extern "C" fn copy(data: *mut c_void) -> *mut c_void {
     data
 }
 
-/// The terms of a connection; destroys the handle.
+/// The settings of a connection; destroys the handle.
 ///
 /// # Errors
 /// A setting was given a value that it cannot have.
 ///
 /// # Safety
 /// `context` is NULL or a live handle that nobody else destroys.
-unsafe fn terms(mut context: ffi::duckdb_client_context) -> Result<&'static Terms> {
+unsafe fn settings_of(mut context: ffi::duckdb_client_context) -> Result<&'static ConnectionSettings> {
     if context.is_null() {
         return Ok(&DENIED);
     }
     // SAFETY: the handle is live and destroyed once.
-    let terms = unsafe {
+    let settings = unsafe {
         let flag = |name| setting(context, name, |value| ffi::duckdb_get_bool(value));
         let words = |name| setting(context, name, |value| text(value)).flatten();
         let given = SETTINGS.iter().enumerate().filter_map(|(index, setting)| {
             let name = setting.scope.option()?;
             Some((index, words(name)?))
         });
-        let terms = Terms {
+        let settings = ConnectionSettings {
             external_access: flag(c"enable_external_access").unwrap_or(false),
             locked: flag(c"lock_configuration").unwrap_or(true),
             memory_limit: words(c"memory_limit").and_then(|text| bytes(&text)),
             given: given.collect(),
         };
         ffi::duckdb_destroy_client_context(&mut context);
-        terms
+        settings
     };
     // Better told now than for each vector.
-    host::check(&terms.given)?;
-    Ok(place_of(terms))
+    host::check(&settings.given)?;
+    Ok(place_of(settings))
 }
 
 /// What `read` makes of the value of a setting, if there is such a setting.
@@ -255,14 +257,14 @@ mod tests {
         assert_eq!(bytes("0 bytes"), Some(0));
         assert_eq!(bytes("2.0 GiB"), Some(2 << 30));
         assert!(["", "12", "-1 KiB", "3 apples"].iter().all(|text| bytes(text).is_none()));
-        let terms = Terms { memory_limit: Some(100), ..UNKNOWN.clone() };
+        let connection = ConnectionSettings { memory_limit: Some(100), ..UNKNOWN.clone() };
         let limit = |bytes| ResultLimit { bytes, set_by: LimitSource::Settings };
-        let applied = |terms: &Terms, bytes| {
+        let applied = |connection: &ConnectionSettings, bytes| {
             let settings = Arc::new(ClientSettings { results: limit(bytes), ..ClientSettings::default() });
-            terms.apply(settings).unwrap().results
+            connection.apply(settings).unwrap().results
         };
-        assert_eq!((applied(&terms, 30), applied(&UNKNOWN, 70)), (limit(30), limit(70)));
-        assert_eq!(applied(&terms, 70), ResultLimit { bytes: 50, set_by: LimitSource::Host });
+        assert_eq!((applied(&connection, 30), applied(&UNKNOWN, 70)), (limit(30), limit(70)));
+        assert_eq!(applied(&connection, 70), ResultLimit { bytes: 50, set_by: LimitSource::Host });
     }
 
     #[test]
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn equal_terms_have_one_place() {
-        let places = |limit| place_of(Terms { memory_limit: Some(limit), ..UNKNOWN.clone() });
+        let places = |limit| place_of(ConnectionSettings { memory_limit: Some(limit), ..UNKNOWN.clone() });
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..100).for_each(|limit| assert_eq!(places(limit).memory_limit, Some(limit))));

@@ -30,7 +30,7 @@ mod types;
 mod version;
 mod write;
 
-pub use access::{Caller, Terms};
+pub use access::{Caller, ConnectionSettings};
 pub use any::{Any, Kind};
 pub use guard::{callback, silence_panics};
 pub use help::{Category, Help};

@@ -1,6 +1,6 @@
 //! Reading the arguments of a call.
 
-use super::types::Holder;
+use super::types::Container;
 use super::{Caller, Type, ffi, version};
 use sam_runtime::{Failure, Result};
 use std::ffi::c_void;
@@ -33,16 +33,16 @@ impl<'a> Input<'a> {
     pub(super) unsafe fn new(
         caller: Caller<'a>,
         chunk: ffi::duckdb_data_chunk,
-        kinds: &[(Type, Holder)],
+        kinds: &[(Type, Container)],
     ) -> Result<Self> {
         // SAFETY: the caller vouches for the chunk.
         let rows = unsafe { ffi::duckdb_data_chunk_get_size(chunk) } as usize;
-        let column = |(index, (kind, holder)): (usize, &(Type, Holder))| {
+        let column = |(index, (kind, container)): (usize, &(Type, Container))| {
             // SAFETY: the function was registered with `kinds`, so the chunk has a column for each of them. A union is a
             // struct of the members' number and the members, each as long as the union and NULL where that is.
             unsafe {
                 let mut vector = ffi::duckdb_data_chunk_get_vector(chunk, index as u64);
-                if *holder == Holder::Union {
+                if *container == Container::Union {
                     vector = ffi::duckdb_struct_vector_get_child(vector, 1);
                 }
                 Column::new(vector, *kind, rows)

@@ -40,7 +40,7 @@ impl Registry {
             Scope::Database(Some(SetAs::Text(name))) => (name, Type::Varchar),
             _ => return Ok(()),
         };
-        if !access::is_told() {
+        if !access::has_second_band() {
             return Ok(());
         }
         let meaning = CString::new(setting.meaning).map_err(Failure::internal)?;

@@ -1,7 +1,7 @@
 //! Scalar functions: one body for each overload.
 
 use super::guard::callback;
-use super::types::Holder;
+use super::types::Container;
 use super::{Caller, Help, Input, Output, Registry, Type, Version, access, ffi, version};
 use crate::host::Database;
 use sam_runtime::{Failure, Result};
@@ -63,16 +63,16 @@ impl Parameter {
     /// as none, so that overloads are chosen as before, and copies no bytes. There is none from a text that stands for a
     /// number, so that numbers stay as they are; nor is it as near for a literal, so that what is refused stays what a
     /// literal is taken for. Where any type may be, text is told apart to be held so.
-    fn told(&self, exposed: bool) -> impl Iterator<Item = (Type, Holder)> {
+    fn registered(&self, exposed: bool) -> impl Iterator<Item = (Type, Container)> {
         let types = if self.any { &[Type::Any] } else { self.types };
         let text =
-            (exposed && self.any && self.types.contains(&Type::Varchar)).then_some((Type::Varchar, Holder::Union));
-        let holder = move |kind: &Type| match kind {
-            Type::Blob | Type::Varchar if exposed => (*kind, Holder::Union),
-            _ => (*kind, Holder::Plain),
+            (exposed && self.any && self.types.contains(&Type::Varchar)).then_some((Type::Varchar, Container::Union));
+        let container = move |kind: &Type| match kind {
+            Type::Blob | Type::Varchar if exposed => (*kind, Container::Union),
+            _ => (*kind, Container::Plain),
         };
-        let refused = self.refused.iter().map(|kind| (*kind, Holder::Plain));
-        types.iter().map(holder).chain(text).chain(refused)
+        let refused = self.refused.iter().map(|kind| (*kind, Container::Plain));
+        types.iter().map(container).chain(text).chain(refused)
     }
 }
 
@@ -84,12 +84,15 @@ impl Overload {
     }
 
     /// All combinations of the types of its arguments.
-    fn signatures(&self, engine: Version) -> Vec<Vec<(Type, Holder)>> {
+    fn signatures(&self, engine: Version) -> Vec<Vec<(Type, Container)>> {
         let exposed = self.is_exposed(engine);
         self.parameters.iter().fold(vec![Vec::new()], |signatures, parameter| {
-            let extended = |signature: &Vec<(Type, Holder)>| {
+            let extended = |signature: &Vec<(Type, Container)>| {
                 let signature = signature.clone();
-                parameter.told(exposed).map(move |told| [signature.as_slice(), &[told]].concat()).collect::<Vec<_>>()
+                parameter
+                    .registered(exposed)
+                    .map(move |one| [signature.as_slice(), &[one]].concat())
+                    .collect::<Vec<_>>()
             };
             signatures.iter().flat_map(extended).collect()
         })
@@ -101,7 +104,7 @@ struct Registered {
     name: &'static str,
     overload: &'static Overload,
     /// The types of the arguments, and how they are held.
-    signature: Vec<(Type, Holder)>,
+    signature: Vec<(Type, Container)>,
     /// Who has registered it.
     database: Arc<Database>,
 }
@@ -121,16 +124,16 @@ impl Registry {
             for (overload, signature) in function.overloads.iter().flat_map(signatures) {
                 let mut handle = ffi::duckdb_create_scalar_function();
                 ffi::duckdb_scalar_function_set_name(handle, function.name.as_ptr());
-                for (kind, holder) in &signature {
-                    let held = match holder {
-                        Holder::Plain => kind.create(),
-                        Holder::Union => kind.create_union(),
+                for (kind, container) in &signature {
+                    let held = match container {
+                        Container::Plain => kind.create(),
+                        Container::Union => kind.create_union(),
                     };
                     ffi::duckdb_scalar_function_add_parameter(handle, held.raw());
                 }
                 ffi::duckdb_scalar_function_set_return_type(handle, overload.returns.create().raw());
                 ffi::duckdb_scalar_function_set_special_handling(handle);
-                if access::is_told() {
+                if access::has_second_band() {
                     ffi::duckdb_scalar_function_set_bind(handle, Some(bind));
                 }
                 let registered =
@@ -189,7 +192,7 @@ unsafe extern "C-unwind" fn call(
         // SAFETY: the engine passes a flattened chunk of the registered types and a flat result vector with room
         // for as many rows, both alive until this callback returns.
         let (input, mut output) = unsafe {
-            let caller = Caller { function: name, terms: access::of_call(info), database };
+            let caller = Caller { function: name, connection: access::of_call(info), database };
             let input = Input::new(caller, chunk, signature)?;
             let output = Output::new(result, overload.returns, input.rows());
             (input, output)
@@ -207,7 +210,7 @@ mod tests {
     const OLD: Version = Version::parse(b"v1.3.2");
 
     /// What the engine is told of a function with one argument.
-    fn signature(parameters: &'static [Parameter], returns: Type, version: &str) -> Vec<(Type, Holder)> {
+    fn signature(parameters: &'static [Parameter], returns: Type, version: &str) -> Vec<(Type, Container)> {
         let overload = Overload { parameters, returns, run: |_, _| Ok(()) };
         overload.signatures(Version::parse(version.as_bytes())).concat()
     }
@@ -225,7 +228,7 @@ mod tests {
             [Type::Varchar, Type::Integer],
             [Type::Varchar, Type::Double],
         ];
-        assert_eq!(overload.signatures(OLD), expected.map(|types| types.map(|kind| (kind, Holder::Plain))));
+        assert_eq!(overload.signatures(OLD), expected.map(|types| types.map(|kind| (kind, Container::Plain))));
         assert_eq!(Overload { parameters: &[], ..overload }.signatures(OLD), [[]]);
     }
 
@@ -238,15 +241,15 @@ mod tests {
         const SIDE: &[Parameter] = &[Parameter::new("side", &[Type::Bigint])];
         const MASK: &[Parameter] = &[Parameter::any("mask", &[FILE, Type::Varchar])];
         const PROMPTS: &[Parameter] = &[Parameter::any("prompts", &[FILE])];
-        let plain = |types: &[Type]| types.iter().map(|kind| (*kind, Holder::Plain)).collect::<Vec<_>>();
-        let held = |kind| (kind, Holder::Union);
+        let plain = |types: &[Type]| types.iter().map(|kind| (*kind, Container::Plain)).collect::<Vec<_>>();
+        let held = |kind| (kind, Container::Union);
         for version in ["v1.4.4", "v1.5.6"] {
-            let told = |parameters| signature(parameters, Type::Varchar, version);
-            assert_eq!(told(IMAGE), [vec![held(Type::Blob)], plain(&[FILE, Type::Varchar])].concat());
-            assert_eq!(told(FORMAT), [held(Type::Varchar)]);
-            assert_eq!(told(MASK), [(Type::Any, Holder::Plain), held(Type::Varchar)]);
-            assert_eq!(told(SIDE), plain(&[Type::Bigint]));
-            assert_eq!(told(PROMPTS), plain(&[Type::Any]));
+            let registered = |parameters| signature(parameters, Type::Varchar, version);
+            assert_eq!(registered(IMAGE), [vec![held(Type::Blob)], plain(&[FILE, Type::Varchar])].concat());
+            assert_eq!(registered(FORMAT), [held(Type::Varchar)]);
+            assert_eq!(registered(MASK), [(Type::Any, Container::Plain), held(Type::Varchar)]);
+            assert_eq!(registered(SIDE), plain(&[Type::Bigint]));
+            assert_eq!(registered(PROMPTS), plain(&[Type::Any]));
             assert_eq!(signature(IMAGE, FILE, version), plain(&[Type::Blob, FILE, Type::Varchar]));
         }
         for version in ["v1.3.2", "v2.0.0"] {

@@ -2,7 +2,7 @@
 
 use super::guard::callback;
 use super::types::text;
-use super::{Caller, Help, Output, Registry, Terms, Type, access, ffi};
+use super::{Caller, ConnectionSettings, Help, Output, Registry, Type, access, ffi};
 use crate::host::Database;
 use sam_runtime::{Failure, Result};
 use std::ffi::{CStr, c_void};
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Those that are given.
     pub named: Vec<(&'static CStr, Option<String>)>,
     /// What the caller may do.
-    pub terms: &'static Terms,
+    pub connection: &'static ConnectionSettings,
     /// The caller's database.
     pub database: Arc<Database>,
 }
@@ -41,7 +41,7 @@ pub struct Arguments {
 impl Arguments {
     /// Who calls.
     pub fn caller(&self) -> Caller<'_> {
-        Caller { function: self.function, terms: self.terms, database: &self.database }
+        Caller { function: self.function, connection: self.connection, database: &self.database }
     }
 }
 
@@ -154,8 +154,8 @@ unsafe fn arguments(
         (!value.is_null()).then(|| (*name, unsafe { take_text(value) }))
     });
     // SAFETY: the engine's handle.
-    let terms = unsafe { access::of_bind(info) }?;
-    Ok(Arguments { function: name, positional: positional.collect(), named: named.collect(), terms, database })
+    let connection = unsafe { access::of_bind(info) }?;
+    Ok(Arguments { function: name, positional: positional.collect(), named: named.collect(), connection, database })
 }
 
 /// The text of an argument, which is freed.

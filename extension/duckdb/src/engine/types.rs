@@ -153,7 +153,7 @@ impl Drop for LogicalType {
 
 /// How the engine holds an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
+pub(super) enum Container {
     /// As a vector of its type.
     Plain,
     /// As the only member of a union.

@@ -148,7 +148,7 @@ fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    if arguments.terms.locked && !arguments.named.is_empty() {
+    if arguments.connection.locked && !arguments.named.is_empty() {
         return Err(Failure::usage(
             "the configuration of this database is locked by lock_configuration; CALL sam_configure() without arguments \
              lists the settings",
@@ -160,7 +160,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             let missing = || Failure::usage(format!("{shown} is NULL; leave it out to keep it as it is"));
             let setting = SETTINGS.iter().find(|setting| setting.name == *name);
             let setting = setting.ok_or_else(|| Failure::internal(format!("there is no setting {shown}")))?;
-            if let Some(option) = setting.scope.option().filter(|option| arguments.terms.gives(option)) {
+            if let Some(option) = setting.scope.option().filter(|option| arguments.connection.gives(option)) {
                 let option = option.to_string_lossy();
                 return Err(Failure::usage(format!(
                     "{shown} was given by SET {option}, which has precedence here; RESET {option} first"

@@ -27,7 +27,7 @@ use group::{Group, Grouping};
 use spread::{Heavy, spread};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use work::{Payloads, Site, Work};
+use work::{Payloads, Shared, Work};
 
 /// What one row asks.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl<'a, Q: Query> Batch<'a, Q> {
         let mut payloads = Payloads::new(payloads);
         let mut answers: Vec<_> = std::iter::repeat_with(|| None).take(rows.len()).collect();
         let failures = FirstFailure::new(call.stops());
-        let site = Site::<Q>::new(call, &failures);
+        let shared = Shared::<Q>::new(call, &failures);
         let mut waiting = VecDeque::from(groups);
         while !waiting.is_empty() {
             let (mut work, mut later, mut obstacle) = (Vec::new(), Vec::new(), None);
@@ -138,7 +138,7 @@ impl<'a, Q: Query> Batch<'a, Q> {
                 call.check()?;
                 continue;
             }
-            let answer = |work, team| site.answer(work, team, &finish);
+            let answer = |work, team| shared.answer(work, team, &finish);
             for (row, answer) in pool.run(|| spread(work, threads, Q::IS_LARGE, answer))? {
                 answers[row] = Some(answer);
             }
@@ -146,7 +146,7 @@ impl<'a, Q: Query> Batch<'a, Q> {
             waiting.retain(|group| !failures.before(group.first_row()));
         }
         if failures.before(usize::MAX) {
-            Q::rescue(session.caches(), site.into_found().into_iter());
+            Q::rescue(session.caches(), shared.into_found().into_iter());
         }
         let passed = answers.into_iter().zip(rows).map(|(answer, row)| {
             let (model, image) = row.unzip();

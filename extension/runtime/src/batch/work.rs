@@ -160,14 +160,14 @@ impl<'a, Q: Query, P> Work<'a, Q, P> {
 }
 
 /// What all work of one batch shares.
-pub(super) struct Site<'a, Q: Query> {
+pub(super) struct Shared<'a, Q: Query> {
     call: &'a Call<'a>,
     failures: &'a FirstFailure,
     /// Answers to large queries, for [`Query::rescue`].
     found: Mutex<Vec<(QueryKey, Q::Answer)>>,
 }
 
-impl<'a, Q: Query> Site<'a, Q> {
+impl<'a, Q: Query> Shared<'a, Q> {
     pub(super) fn new(call: &'a Call<'a>, failures: &'a FirstFailure) -> Self {
         Self { call, failures, found: Mutex::default() }
     }
