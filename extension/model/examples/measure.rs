@@ -9,7 +9,8 @@
 //! - `STAGE WARMUPS RUNS`: raw seconds of each run after some that do not count. Stages: `image` (JPEG decode and
 //!   resize), `encode`, `decode` (one point, three masks), `prompts` (one point each, one after the other, on one
 //!   embedding), `mask` (upsampling to the picture's size, and COCO run lengths), `row` (a photograph's bytes to run
-//!   lengths, on all threads), `vector` (many photographs, one per thread);
+//!   lengths, on all threads), `vector` (many photographs, one per thread), `generate` (all objects in the image, the
+//!   embedding given);
 //! - `save PREFIX PHOTOS`: the embedding and the low-resolution logits as raw little-endian f32, the masks of that many
 //!   photographs as run lengths in the answer;
 //! - `memory IMAGES`: resident megabytes before and after that many photographs, one per thread.
@@ -194,6 +195,13 @@ impl Bench {
                 black_box(run_lengths(&self.prediction));
                 Ok(())
             }),
+            "generate" => {
+                let options = model.generate_options();
+                times(warmups, runs, || {
+                    black_box(model.generate(&self.embedding, None, &options, team, || true)?);
+                    Ok(())
+                })
+            }
             "row" => {
                 let bytes = first_photo()?;
                 times(warmups, runs, || {

@@ -43,6 +43,9 @@ pub enum ModelError {
     /// The instruction set asked for is not to be had.
     #[error("{0}")]
     Processor(String),
+    /// The device asked for is not to be had, or does not compute in the precision asked for.
+    #[error("{0}")]
+    Device(String),
     /// A tensor operation failed; this is a defect of this crate.
     #[error("internal error in the network: {}", first_line(.0))]
     Network(#[from] candle_core::Error),

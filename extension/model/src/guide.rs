@@ -12,8 +12,8 @@ use sam_imaging::RgbImage;
 use sam_kernels::{GuidedFilter, Isa, Upsample, filled};
 use serde::Deserialize;
 
-use crate::kept::Kept;
-use crate::prediction::Frame;
+use crate::frame::Frame;
+use crate::pool::Pool;
 
 /// How masks are brought to the picture's size, where a checkpoint says more than "bilinear".
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -79,7 +79,7 @@ impl Guide {
 #[derive(Debug)]
 pub(crate) struct Edges {
     filter: Guided,
-    free: Kept<Workspace>,
+    free: Pool<Workspace>,
 }
 
 struct Workspace {
@@ -92,7 +92,7 @@ struct Workspace {
 impl Edges {
     pub(crate) fn new(upsampling: Upsampling) -> Self {
         let Upsampling::Guided(filter) = upsampling;
-        Self { filter, free: Kept::default() }
+        Self { filter, free: Pool::default() }
     }
 
     /// Whether the picture is large enough: a side that is no longer than the radius cannot be mirrored at the border, and

@@ -1,33 +1,45 @@
 //! Segment Anything checkpoints and networks: a checkpoint becomes a [`Model`], a picture becomes an
 //! [`Embedding`], a [`Prompt`] on it becomes a [`Prediction`].
 
+mod backend;
 mod blob;
+mod built_in;
 mod checkpoint;
 mod config;
+mod decoder;
+mod embedding;
 mod error;
+mod family;
+mod frame;
 mod generate;
 mod graph;
 mod guide;
-mod kept;
 mod model;
 mod names;
+mod network;
+mod options;
 mod plan;
+mod pool;
 mod precision;
 mod prediction;
 mod prompt;
 mod shapes;
+mod sizes;
 mod team;
+mod thresholds;
 mod weights;
 
 pub use blob::{BlobType, is_embedding};
 pub use checkpoint::{is_model_folder, model_files};
+pub use embedding::Embedding;
 pub use error::{ModelError, Result};
 pub use generate::{GenerateOptions, Generated};
-pub use model::{Embedding, Engine, Model, ModelInfo};
+pub use model::{Model, ModelInfo};
+pub use options::{Device, Engine, Options};
 pub use precision::Precision;
 pub use prediction::Prediction;
 pub use prompt::Prompt;
-pub use sam_kernels::NoMemory;
+pub use sam_kernels::{Isa, NoMemory};
 pub use team::Team;
 
 /// Looks at the processor, which the first model otherwise does: for who has to know when it happens.

@@ -6,26 +6,29 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::Device;
 use once_cell::race::OnceBox;
 use sam_imaging::{RgbImage, resize_bilinear};
 use sam_kernels::Isa;
 use sha2::{Digest, Sha256};
 
+use crate::backend::{Backend, Features, Masks, is_finite};
+use crate::built_in;
 use crate::checkpoint::{Checkpoint, Part};
 use crate::config::Config;
+use crate::embedding::Embedding;
 use crate::error::{ModelError, Result};
-use crate::generate::Thresholds;
+use crate::frame::Frame;
 use crate::graph::Graph;
 use crate::guide::{Edges, Guide};
+use crate::network::{self, refuse_leftovers};
+use crate::options::Options;
 use crate::plan::Plan;
 use crate::precision::Precision;
-use crate::prediction::{Frame, Prediction};
+use crate::prediction::Prediction;
 use crate::prompt::Prompt;
 use crate::team::Team;
-use crate::weights::{Weights, refuse_leftovers};
-
-static NANO: &[u8] = include_bytes!("../assets/nano.safetensors");
+use crate::thresholds::Thresholds;
+use crate::weights::Weights;
 
 /// What a checkpoint says about itself.
 #[derive(Debug, Clone)]
@@ -53,10 +56,28 @@ pub struct ModelInfo {
 }
 
 /// A loaded model; immutable, shared by all threads.
+///
+/// ```
+/// use sam_imaging::{Rgb, RgbImage};
+/// use sam_model::{Model, Precision, Prompt, Team};
+///
+/// // A bright disc on a dark ground.
+/// let picture = RgbImage::from_fn(64, 64, |x, y| {
+///     let inside = x.abs_diff(32).pow(2) + y.abs_diff(32).pow(2) < 256;
+///     Rgb(if inside { [230, 200, 40] } else { [20, 30, 60] })
+/// });
+/// let model = Model::nano(Precision::F32)?;
+/// let embedding = model.embed(&picture, Team::ALONE)?;
+/// let prediction = model.predict(&embedding, &Prompt::point(0.5, 0.5)?, Team::ALONE)?;
+/// let (mask, _) = prediction.mask(prediction.best(), 1.0);
+/// // The disc has 797 pixels.
+/// assert!((600..1000).contains(&mask.area()));
+/// # Ok::<(), sam_model::ModelError>(())
+/// ```
 pub struct Model {
     info: ModelInfo,
     config: Config,
-    network: Network,
+    backend: Box<dyn Backend>,
     /// Of a model whose masks follow the edges of the picture.
     edges: Option<Arc<Edges>>,
     isa: Isa,
@@ -67,44 +88,13 @@ pub struct Model {
     sha256: OnceBox<String>,
 }
 
-/// What runs the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// The CPU path: weights packed at load for the processor at hand.
-    Plan(Precision),
-    /// The plain definition in candle's operations, `f32`: slow, and what the plan is compared with.
-    Graph,
-}
-
-impl From<Precision> for Engine {
-    fn from(precision: Precision) -> Self {
-        Self::Plan(precision)
-    }
-}
-
-enum Network {
-    Plan(Box<Plan>),
-    Graph(Box<Graph>),
-}
-
-/// A picture as the mask decoder sees it: what the image encoder made of it, its sizes, and what its masks are refined with.
-/// Shared: a clone copies nothing.
-#[derive(Debug, Clone)]
-pub struct Embedding {
-    /// (rows * columns, channels)
-    values: Arc<Vec<f32>>,
-    frame: Frame,
-    /// Of a model that wants one.
-    guide: Option<Guide>,
-}
-
 impl Model {
     /// The built-in model: rough masks, but no download.
     ///
     /// # Errors
     /// None in practice: the weights are part of the program and tested.
-    pub fn nano(engine: impl Into<Engine>) -> Result<Self> {
-        Self::build(&Checkpoint::from_static("nano", NANO)?, engine.into())
+    pub fn nano(options: impl Into<Options>) -> Result<Self> {
+        Self::build(&built_in::checkpoint()?, &options.into())
     }
 
     /// Opens a checkpoint of SAM (B, L, H), MobileSAM or TinySAM with the names of Meta's code or of Hugging Face's
@@ -112,26 +102,31 @@ impl Model {
     ///
     /// # Errors
     /// Unreadable, damaged and truncated files, and files that are no such model, each with what is wrong.
-    pub fn open(path: &Path, engine: impl Into<Engine>) -> Result<Self> {
-        Self::build(&Checkpoint::open(path)?, engine.into())
+    pub fn open(path: &Path, options: impl Into<Options>) -> Result<Self> {
+        Self::build(&Checkpoint::open(path)?, &options.into())
     }
 
-    fn build(checkpoint: &Checkpoint, engine: Engine) -> Result<Self> {
-        let built = Self::build_from(checkpoint, engine);
+    fn build(checkpoint: &Checkpoint, options: &Options) -> Result<Self> {
+        let built = Self::build_from(checkpoint, options);
         // What was read of two versions of a file is no model, whatever came of it.
         checkpoint.check_unchanged()?;
         built
     }
 
-    fn build_from(checkpoint: &Checkpoint, engine: Engine) -> Result<Self> {
-        let config = Config::of(checkpoint)?;
+    fn build_from(checkpoint: &Checkpoint, options: &Options) -> Result<Self> {
+        let device = options.device.open()?;
+        if options.reference && options.precision == Precision::Bf16 {
+            return Err(ModelError::Device("the reference computes in f32; ask for precision 'auto' or 'f32'".into()));
+        }
+        let isa = options.isa.map_or_else(Isa::get, Ok).map_err(|error| ModelError::Processor(error.to_string()))?;
+        let config = network::config(checkpoint)?;
         checkpoint.check_memory()?;
         let taken = RefCell::new(BTreeSet::new());
-        let weights = Weights::new(checkpoint, &Device::Cpu, &taken);
-        let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
-        let network = match engine {
-            Engine::Graph => Network::Graph(Box::new(Graph::new(&config, &weights)?)),
-            Engine::Plan(precision) => Network::Plan(Box::new(Plan::new(&config, &weights, precision, isa)?)),
+        let weights = Weights::new(checkpoint, &device, &taken);
+        let backend: Box<dyn Backend> = if options.reference || !device.is_cpu() {
+            Box::new(Graph::new(&config, &weights)?)
+        } else {
+            Box::new(Plan::new(&config, &weights, options.precision, isa)?)
         };
         let taken = taken.into_inner();
         refuse_leftovers(checkpoint, &taken)?;
@@ -145,9 +140,9 @@ impl Model {
                 .to_string_lossy()
                 .into_owned(),
             path: static_bytes.is_none().then(|| path.to_owned()),
-            architecture: config.image_encoder.name().to_owned(),
+            architecture: config.image_encoder.family().to_owned(),
             image_size: config.image_encoder.img_size(),
-            embedding_shape: [config.image_encoder.out_chans(), grid, grid],
+            embedding_shape: config.image_encoder.maps()[0],
             mask_size: 4 * grid,
             parameters: taken.iter().map(count).sum(),
             bytes: checkpoint.bytes(),
@@ -156,7 +151,7 @@ impl Model {
         };
         let parts = if static_bytes.is_some() { Vec::new() } else { checkpoint.parts()? };
         let edges = config.upsampling.map(|upsampling| Arc::new(Edges::new(upsampling)));
-        Ok(Self { info, config, network, edges, isa, static_bytes, parts, sha256: OnceBox::new() })
+        Ok(Self { info, config, backend, edges, isa, static_bytes, parts, sha256: OnceBox::new() })
     }
 
     /// What the checkpoint says about itself.
@@ -200,104 +195,149 @@ impl Model {
 
     /// What the encoder's matrix products are computed in.
     pub fn precision(&self) -> Precision {
-        match &self.network {
-            Network::Plan(plan) => plan.precision(),
-            Network::Graph(_) => Precision::F32,
-        }
+        self.backend.precision()
+    }
+
+    /// Sizes of a picture of this width and height on its way through the network.
+    pub(crate) fn frame(&self, width: usize, height: usize) -> Result<Frame> {
+        Frame::new(width, height, self.info.image_size, self.info.mask_size)
+    }
+
+    /// Channels, rows and columns of the maps of an embedding.
+    pub(crate) fn map_shapes(&self) -> Vec<[usize; 3]> {
+        self.config.image_encoder.maps()
+    }
+
+    /// How many prompts to give [`Model::predict_batch`] at once where there are many.
+    pub(crate) fn prompts_at_once(&self) -> usize {
+        self.backend.prompts_at_once()
     }
 
     /// Runs the image encoder: the picture is resized to the model's longest side as Pillow does, normalised, padded
     /// with zeros at the right and bottom, and encoded by the threads of `team`.
     ///
     /// # Errors
-    /// An empty picture, or a failure of the tensor library.
+    /// An empty picture, numbers beyond the range of `f32`, or a failure of the tensor library.
     pub fn embed(&self, image: &RgbImage, team: Team) -> Result<Embedding> {
-        let side = self.info.image_size;
-        let frame = Frame::new(image.width() as usize, image.height() as usize, side, self.info.mask_size)?;
-        let (width, height) = frame.input;
-        let resized = resize_bilinear(image, width as u32, height as u32);
-        let values = match &self.network {
-            Network::Plan(plan) => plan.encode(&resized, team),
-            Network::Graph(graph) => graph.encode(&self.planes(&resized), side)?,
-        };
-        self.check_finite(&values)?;
-        Ok(Embedding::new(values, frame, self.is_guided().then(|| Guide::of(&resized))))
+        only(self.embed_batch(std::slice::from_ref(image), team)?)
     }
 
-    /// The padded, normalised input as the graph takes it: (3, side, side).
-    fn planes(&self, resized: &RgbImage) -> Vec<f32> {
-        let side = self.info.image_size;
-        let width = resized.width() as usize;
-        let mut pixels = vec![0.0; 3 * side * side];
-        for (channel, plane) in pixels.chunks_exact_mut(side * side).enumerate() {
-            let (mean, std) = (self.config.pixel_mean[channel], self.config.pixel_std[channel]);
-            for (row, line) in plane.chunks_exact_mut(side).zip(resized.chunks_exact(3 * width)) {
-                for (value, pixel) in row.iter_mut().zip(line.chunks_exact(3)) {
-                    *value = (f32::from(pixel[channel]) - mean) / std;
-                }
-            }
-        }
-        pixels
+    /// Runs the image encoder on several pictures, as [`Model::embed`] does on one: on the CPU each is worked on by one
+    /// thread of `team`, and a single one by all. The embeddings are those of [`Model::embed`], bit for bit.
+    ///
+    /// ```
+    /// use sam_imaging::RgbImage;
+    /// use sam_model::{Model, Precision, Team};
+    ///
+    /// let model = Model::nano(Precision::F32)?;
+    /// let embeddings = model.embed_batch(&[RgbImage::new(40, 30), RgbImage::new(20, 50)], Team::ALONE)?;
+    /// assert_eq!(embeddings[1].original_size(), (20, 50));
+    /// # Ok::<(), sam_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::embed`], for the first picture that fails.
+    pub fn embed_batch(&self, images: &[RgbImage], team: Team) -> Result<Vec<Embedding>> {
+        let frame = |image: &RgbImage| self.frame(image.width() as usize, image.height() as usize);
+        let frames = images.iter().map(frame).collect::<Result<Vec<_>>>()?;
+        let inputs: Vec<_> = images.iter().zip(&frames).collect();
+        let resized = team.map(&inputs, |(image, frame), _| {
+            let (width, height) = frame.input;
+            resize_bilinear(image, width as u32, height as u32)
+        });
+        let features = self.backend.encode(&resized, team)?;
+        let parts = features.into_iter().zip(frames).zip(&resized);
+        let embedding = |((features, frame), resized): ((Features, Frame), &RgbImage)| {
+            self.check_finite(features.is_finite()?)?;
+            Ok(Embedding::new(features, frame, self.is_guided().then(|| Guide::of(resized))))
+        };
+        parts.map(embedding).collect()
     }
 
     /// Runs the prompt encoder and the mask decoder: three candidates for a single point, one mask for any other
     /// prompt, as SAM's authors recommend.
     ///
     /// # Errors
-    /// An embedding of another model, or a failure of the tensor library.
+    /// An embedding of another model, numbers beyond the range of `f32`, or a failure of the tensor library.
     pub fn predict(&self, embedding: &Embedding, prompt: &Prompt, team: Team) -> Result<Prediction> {
-        self.predict_above(embedding, prompt, None, team)
+        only(self.predict_batch(embedding, std::slice::from_ref(prompt), team)?)
     }
 
-    /// As [`Model::predict`], but for candidates whose predicted IoU is not above `least`: they are left out, and not
+    /// Answers several prompts on one picture, as [`Model::predict`] does one: on the CPU each is worked on by one thread
+    /// of `team`, and a single one by all. The predictions are those of [`Model::predict`], bit for bit.
+    ///
+    /// ```
+    /// use sam_imaging::RgbImage;
+    /// use sam_model::{Model, Precision, Prompt, Team};
+    ///
+    /// let model = Model::nano(Precision::F32)?;
+    /// let embedding = model.embed(&RgbImage::new(40, 30), Team::ALONE)?;
+    /// let prompts = [Prompt::point(0.5, 0.6)?, Prompt::new(vec![], None, Some([0.1, 0.1, 0.9, 0.8]))?];
+    /// let predictions = model.predict_batch(&embedding, &prompts, Team::ALONE)?;
+    /// // A point is ambiguous, a box is not.
+    /// assert_eq!(predictions[0].predicted_iou().len(), 3);
+    /// assert_eq!(predictions[1].predicted_iou().len(), 1);
+    /// # Ok::<(), sam_model::ModelError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::predict`], for the first prompt that fails.
+    pub fn predict_batch(&self, embedding: &Embedding, prompts: &[Prompt], team: Team) -> Result<Vec<Prediction>> {
+        self.predict_above(embedding, prompts, None, team)
+    }
+
+    /// As [`Model::predict_batch`], but for candidates whose predicted IoU is not above `least`: they are left out, and not
     /// computed.
     pub(crate) fn predict_above(
         &self,
         embedding: &Embedding,
-        prompt: &Prompt,
+        prompts: &[Prompt],
         least: Option<f32>,
         team: Team,
-    ) -> Result<Prediction> {
-        let [channels, rows, columns] = self.info.embedding_shape;
-        if embedding.values.len() != channels * rows * columns {
+    ) -> Result<Vec<Prediction>> {
+        self.check_embedding(embedding)?;
+        let (decoder, frame) = (self.config.image_encoder.decoder(), embedding.frame());
+        let query = |prompt| decoder.query(&self.config.mask_decoder, prompt, frame);
+        let queries: Vec<_> = prompts.iter().map(query).collect();
+        let answers = self.backend.decode(embedding.features(), &queries, least, team)?;
+        let prediction = |Masks { logits, iou }: Masks| {
+            self.check_finite(is_finite(&logits) && is_finite(&iou))?;
+            let prediction = Prediction::new(logits, iou, *frame, self.isa);
+            match (&self.edges, embedding.guide()) {
+                (Some(edges), Some(guide)) => Ok(prediction.guided(edges, guide)),
+                _ => Ok(prediction),
+            }
+        };
+        answers.into_iter().map(prediction).collect()
+    }
+
+    /// Fails where another model has made the embedding, as far as its sizes tell.
+    fn check_embedding(&self, embedding: &Embedding) -> Result<()> {
+        let (theirs, ours) = (embedding.features().shapes(), self.map_shapes());
+        if theirs != ours {
+            let values =
+                |shapes: &[[usize; 3]]| shapes.iter().map(|shape| shape.iter().product::<usize>()).sum::<usize>();
+            let sizes: Vec<_> =
+                ours.iter().map(|[channels, rows, columns]| format!("{channels} x {rows} x {columns}")).collect();
             return Err(ModelError::Embedding(format!(
-                "the embedding has {} values, model '{}' needs {channels} x {rows} x {columns}",
-                embedding.values.len(),
+                "the embedding has {} values, model '{}' needs {}",
+                values(&theirs),
+                self.info.name,
+                sizes.join(" and ")
+            )));
+        }
+        if self.is_guided() && embedding.guide().is_none() {
+            return Err(ModelError::Embedding(format!(
+                "the embedding has no guide, which the masks of model '{}' need; it was made by another",
                 self.info.name
             )));
         }
-        let (coords, labels) = prompt_tokens(prompt, &embedding.frame);
-        // The first output is the single mask, the others are the candidates for ambiguous prompts.
-        let candidates = self.config.mask_decoder.num_multimask_outputs;
-        let wanted = if prompt.is_ambiguous() { 1..candidates + 1 } else { 0..1 };
-        let (logits, iou) = match &self.network {
-            Network::Plan(plan) => plan.decoder.run(&embedding.values, &coords, &labels, wanted, least, team),
-            Network::Graph(graph) => {
-                let (logits, iou) = graph.decode(&embedding.values, &coords, &labels)?;
-                let pixels = self.info.mask_size * self.info.mask_size;
-                let kept: Vec<usize> = wanted.filter(|mask| least.is_none_or(|least| iou[*mask] > least)).collect();
-                let planes = kept.iter().flat_map(|mask| &logits[mask * pixels..(mask + 1) * pixels]);
-                (planes.copied().collect(), kept.iter().map(|mask| iou[*mask]).collect())
-            }
-        };
-        self.check_finite(&logits)?;
-        self.check_finite(&iou)?;
-        let prediction = Prediction::new(logits, iou, embedding.frame, self.isa);
-        match (&self.edges, &embedding.guide) {
-            (None, _) => Ok(prediction),
-            (Some(edges), Some(guide)) => Ok(prediction.guided(edges, guide)),
-            (Some(_), None) => Err(ModelError::Embedding(format!(
-                "the embedding has no guide, which the masks of model '{}' need; it was made by another",
-                self.info.name
-            ))),
-        }
+        Ok(())
     }
 
     /// Fails where numbers have left the range of `f32` on their way: a mask made of them would be nonsense.
-    fn check_finite(&self, values: &[f32]) -> Result<()> {
-        // The maximum of the bits is one instruction for many values.
-        let largest = values.iter().fold(0, |largest, value| largest.max(value.to_bits() & 0x7fff_ffff));
-        if largest < f32::INFINITY.to_bits() {
+    fn check_finite(&self, is_finite: bool) -> Result<()> {
+        if is_finite {
             return Ok(());
         }
         Err(ModelError::Range(format!(
@@ -308,10 +348,10 @@ impl Model {
     }
 }
 
-/// The configuration of the built-in model, as its file states it.
-pub(crate) fn built_in_config() -> Option<Config> {
-    let checkpoint = Checkpoint::from_static("nano", NANO).ok()?;
-    serde_json::from_str(checkpoint.metadata("config")?).ok()
+/// The one result of a batch of one.
+fn only<T>(batch: Vec<T>) -> Result<T> {
+    let missing = || candle_core::Error::Msg("a batch of one has no result".into()).into();
+    batch.into_iter().next().ok_or_else(missing)
 }
 
 fn hex(digest: impl AsRef<[u8]>) -> String {
@@ -326,55 +366,4 @@ fn part_digest(part: &Part) -> Result<String> {
     let read = std::io::copy(&mut part.open()?, &mut hasher);
     read.map_err(|error| ModelError::Read { path: part.name().into(), reason: error.to_string() })?;
     Ok(hex(hasher.finalize()))
-}
-
-impl Embedding {
-    pub(crate) fn new(values: Vec<f32>, frame: Frame, guide: Option<Guide>) -> Self {
-        Self { values: Arc::new(values), frame, guide }
-    }
-
-    pub(crate) fn frame(&self) -> &Frame {
-        &self.frame
-    }
-
-    pub(crate) fn guide(&self) -> Option<&Guide> {
-        self.guide.as_ref()
-    }
-
-    /// Bytes of memory held.
-    pub fn bytes(&self) -> usize {
-        let guide = self.guide.as_ref().map_or(0, |guide| guide.as_bytes().len());
-        size_of::<Self>() + self.values.capacity() * size_of::<f32>() + guide
-    }
-
-    /// Width and height of the picture, in pixels.
-    pub fn original_size(&self) -> (usize, usize) {
-        self.frame.original
-    }
-
-    /// The image encoder's output, (rows * columns, channels).
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-}
-
-/// Coordinates in 0..1 of the padded input, with the prompt encoder's labels. Pixel centres lie at + 0.5; a padding
-/// point follows the points where there is no box.
-fn prompt_tokens(prompt: &Prompt, frame: &Frame) -> (Vec<[f32; 2]>, Vec<i8>) {
-    let (width, height) = frame.input;
-    let place =
-        |fraction: f32, pixels: usize| ((f64::from(fraction) * pixels as f64) as f32 + 0.5) / frame.image_size as f32;
-    let mut coords: Vec<[f32; 2]> = prompt.points().iter().map(|&[x, y]| [place(x, width), place(y, height)]).collect();
-    let mut labels: Vec<i8> = prompt.labels().iter().map(|&label| label as i8).collect();
-    match prompt.bbox() {
-        Some([x0, y0, x1, y1]) => {
-            coords.extend([[place(x0, width), place(y0, height)], [place(x1, width), place(y1, height)]]);
-            labels.extend([2, 3]);
-        }
-        None => {
-            coords.push([0.0, 0.0]);
-            labels.push(-1);
-        }
-    }
-    (coords, labels)
 }

@@ -9,6 +9,19 @@ pub const BOX_OVERSHOOT: f32 = 0.05;
 pub const POINT_OVERSHOOT: f32 = 0.001;
 
 /// A validated prompt. Coordinates are fractions of width and height in 0..=1, x first.
+///
+/// ```
+/// use sam_model::Prompt;
+///
+/// let point = Prompt::point(0.5, 0.6)?;
+/// assert!(point.is_ambiguous());
+/// // What the box holds, but not what lies under the point.
+/// let prompt = Prompt::new(vec![[0.2, 0.3]], Some(&[0]), Some([0.1, 0.1, 0.9, 0.8]))?;
+/// assert_eq!(prompt.labels(), [0]);
+/// // Pixels are refused.
+/// assert!(Prompt::point(320.0, 240.0).is_err());
+/// # Ok::<(), sam_model::ModelError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
     points: Vec<[f32; 2]>,

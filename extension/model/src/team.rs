@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 /// Pieces per thread: enough that a thread which is late does not make the others wait for long.
 const PIECES: usize = 4;
 
@@ -26,6 +28,15 @@ impl Team {
     /// How many pieces to cut work into.
     pub(crate) fn pieces(self) -> usize {
         if self.threads == 1 { 1 } else { self.threads * PIECES }
+    }
+
+    /// What `work` makes of each of the items: several are worked on by one thread each, a single one by all.
+    pub(crate) fn map<T: Sync, R: Send>(self, items: &[T], work: impl Fn(&T, Self) -> R + Sync) -> Vec<R> {
+        match items {
+            [one] => vec![work(one, self)],
+            _ if self == Self::ALONE => items.iter().map(|item| work(item, self)).collect(),
+            _ => items.par_iter().with_max_len(1).map(|item| work(item, Self::ALONE)).collect(),
+        }
     }
 
     /// Calls `work` with each of the pieces.

@@ -8,17 +8,6 @@ use candle_core::{Device, Tensor};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 
-/// Tensors that published files carry but inference does not use: the classifier of TinyViT's pre-training, counters
-/// and index buffers of PyTorch modules, and normalisation constants (which [`crate::config`] reads).
-const UNUSED: &[&str] = &["image_encoder.norm_head.", "image_encoder.head.", "pixel_mean", "pixel_std"];
-const UNUSED_LEAVES: &[&str] = &["num_batches_tracked", "attention_bias_idxs", "ab", "n_averaged"];
-
-/// Whether a tensor is one that inference does not use.
-pub(crate) fn is_unused(name: &str) -> bool {
-    UNUSED.iter().any(|prefix| name.starts_with(prefix))
-        || UNUSED_LEAVES.iter().any(|leaf| name.rsplit('.').next() == Some(leaf))
-}
-
 /// Tensors of a checkpoint below a prefix, on a device.
 #[derive(Clone)]
 pub(crate) struct Weights<'a> {
@@ -87,19 +76,6 @@ impl<'a> Weights<'a> {
     /// Side `axis` of the tensor `name`, if there is such a tensor with so many sides.
     pub(crate) fn side(&self, name: &str, axis: usize) -> Option<usize> {
         self.checkpoint.shape(&format!("{}{name}", self.prefix))?.get(axis).copied()
-    }
-}
-
-/// Fails if the checkpoint has tensors that the network has no place for: running it without them would silently
-/// give other masks than its authors' code.
-pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>) -> Result<()> {
-    let left: Vec<&str> = checkpoint.names().filter(|name| !taken.contains(*name) && !is_unused(name)).collect();
-    match left.first() {
-        None => Ok(()),
-        Some(first) => Err(checkpoint.architecture_error(format!(
-            "it has {} tensors that this network has no place for (the first is '{first}')",
-            left.len()
-        ))),
     }
 }
 

@@ -9,6 +9,7 @@ mod pickle;
 mod safetensors;
 mod source;
 mod stated;
+mod stored;
 mod torch;
 mod values;
 
@@ -21,7 +22,8 @@ use std::time::SystemTime;
 pub use folder::{is_model_folder, model_files};
 use source::{Source, no_memory};
 pub(crate) use stated::{HuggingFace, Stated};
-use torch::{Archive, View};
+use stored::{Location, Stored};
+use torch::Archive;
 use values::{Decoder, Encoding, Kind};
 
 use crate::error::{ModelError, Result};
@@ -47,26 +49,6 @@ pub(crate) struct Checkpoint {
     /// The index of weights in several files.
     index: Option<PathBuf>,
     notes: Vec<String>,
-}
-
-/// A tensor as a file describes it.
-#[derive(Debug, Clone)]
-struct Stored {
-    name: String,
-    shape: Vec<usize>,
-    kind: Kind,
-    location: Location,
-}
-
-/// Where the values of a tensor lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Location {
-    /// One behind the other in a file, from this byte on.
-    At { file: usize, offset: u64 },
-    /// A view of a storage in an archive.
-    View(View),
-    /// In a form that is not read.
-    Nowhere,
 }
 
 /// A file that a model was made of, and which version of it.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use safetensors::tensor::{Dtype, Metadata};
 
 use super::source::Source;
+use super::stored::{Location, Stored};
 use super::values::Kind;
-use super::{Location, Stored};
 use crate::error::Result;
 
 /// Longest header that is read. That of SAM-H takes 70 kB.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::folder::{read_json, stated_path};
-use crate::config::{Config, unknown_key};
 use crate::error::{ModelError, Result};
 
 /// Facts about a network that a file beside its weights states.
@@ -17,8 +16,30 @@ pub(crate) struct Stated {
     pub(crate) image_size: Option<usize>,
     pub(crate) pixel_mean: Option<[f32; 3]>,
     pub(crate) pixel_std: Option<[f32; 3]>,
-    pub(crate) config: Option<Config>,
+    pub(crate) config: Option<StatedConfig>,
     pub(crate) hugging_face: Option<HuggingFace>,
+}
+
+/// The `config` of our own file, as it stands there.
+#[derive(Debug)]
+pub(crate) struct StatedConfig {
+    pub(crate) value: serde_json::Value,
+    path: PathBuf,
+}
+
+impl StatedConfig {
+    /// Says what is wrong with it.
+    pub(crate) fn refused(&self, reason: String) -> ModelError {
+        refused(&self.path, &reason)
+    }
+}
+
+/// Says what is wrong with our own file.
+fn refused(path: &Path, reason: &str) -> ModelError {
+    let remedy = "it is taken for the file that states what the shapes of the weights beside it do not tell, \
+                  {\"image_size\": 256, \"pixel_mean\": [...], \"pixel_std\": [...], \"config\": {...}}; if it is \
+                  another file, rename it";
+    ModelError::Format { path: path.to_owned(), reason: format!("{reason} ({remedy})") }
 }
 
 /// `NAME.json` beside `NAME.pt`, or `sam_config.json` in a folder.
@@ -94,25 +115,16 @@ impl Stated {
     }
 
     fn read_own(&mut self, path: &Path) -> Result<()> {
-        let remedy = "it is taken for the file that states what the shapes of the weights beside it do not tell, \
-                      {\"image_size\": 256, \"pixel_mean\": [...], \"pixel_std\": [...], \"config\": {...}}; if it is \
-                      another file, rename it";
-        let refused =
-            |reason: String| ModelError::Format { path: path.to_owned(), reason: format!("{reason} ({remedy})") };
         let own: Own = read_json(path).map_err(|error| match error {
-            ModelError::Format { reason, .. } => refused(reason),
+            ModelError::Format { reason, .. } => refused(path, &reason),
             other => other,
         })?;
-        if let Some(value) = own.config {
-            if let Some(key) = unknown_key(&value) {
-                return Err(refused(format!("the key '{key}' of 'config' is unknown")));
-            }
-            let config = serde_json::from_value(value).map_err(|error| refused(format!("its 'config': {error}")))?;
-            self.config = Some(config);
-        }
         let positive = |values: Option<[f32; 3]>| values.is_none_or(|values| values.iter().all(|value| *value > 0.0));
         if !positive(own.pixel_std) {
-            return Err(refused("pixel_std has a value that is not above 0".into()));
+            return Err(refused(path, "pixel_std has a value that is not above 0"));
+        }
+        if let Some(value) = own.config {
+            self.config = Some(StatedConfig { value, path: path.to_owned() });
         }
         self.image_size = own.image_size.or(self.image_size);
         self.pixel_mean = own.pixel_mean.or(self.pixel_mean);

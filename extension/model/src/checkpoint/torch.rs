@@ -12,8 +12,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{self, Id, Pickle, Value};
 use super::source::{Source, Stream, no_memory};
+use super::stored::{Location, Stored, View};
 use super::values::{Decoder, Encoding, Kind};
-use super::{Location, Stored};
 use crate::error::Result;
 
 /// Tensors that are none of the network's: below which name, and how many.
@@ -40,17 +40,6 @@ pub(super) struct Archive {
     /// The folder in the archive that everything lies in, with its slash.
     folder: String,
     big_endian: bool,
-}
-
-/// A view of a storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct View {
-    /// The storage's file in the archive.
-    pub(super) storage: String,
-    /// The first value.
-    first: usize,
-    /// Distance of neighbours along each axis, in values.
-    strides: Vec<usize>,
 }
 
 impl Archive {

@@ -11,13 +11,14 @@ mod nms;
 
 use rayon::prelude::*;
 use sam_imaging::{RgbImage, Rle};
-use serde::Deserialize;
 
+use crate::embedding::Embedding;
 use crate::error::{ModelError, Result};
-use crate::model::{Embedding, Model};
+use crate::model::Model;
 use crate::prediction::Prediction;
 use crate::prompt::Prompt;
 use crate::team::Team;
+use crate::thresholds::Thresholds;
 use crops::Crop;
 use nms::Corners;
 
@@ -48,22 +49,6 @@ pub struct GenerateOptions {
     pub crop_n_points_downscale_factor: usize,
     /// Holes and islands with fewer pixels are removed; 0 for none.
     pub min_mask_region_area: u64,
-}
-
-/// The thresholds that go with a checkpoint; SAM's where it states none.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(default)]
-pub(crate) struct Thresholds {
-    pub(crate) pred_iou_thresh: f32,
-    pub(crate) stability_score_thresh: f32,
-    pub(crate) box_nms_thresh: f32,
-}
-
-impl Default for Thresholds {
-    /// Those of SAM.
-    fn default() -> Self {
-        Self { pred_iou_thresh: 0.88, stability_score_thresh: 0.95, box_nms_thresh: 0.7 }
-    }
 }
 
 impl From<Thresholds> for GenerateOptions {
@@ -111,7 +96,21 @@ impl Model {
     }
 
     /// All masks in the picture that `whole` is the embedding of; the picture itself is needed where there are crops.
-    /// `proceed` is asked before every prompt; where it says no, the result is `None`.
+    /// `proceed` is asked before every prompt on the CPU, and before every chunk of prompts on another device; where it says
+    /// no, the result is `None`.
+    ///
+    /// ```
+    /// use sam_imaging::{Rgb, RgbImage};
+    /// use sam_model::{GenerateOptions, Model, Precision, Team};
+    ///
+    /// let picture = RgbImage::from_fn(64, 48, |x, y| Rgb(if x > 20 && y > 10 { [230, 200, 40] } else { [20, 30, 60] }));
+    /// let model = Model::nano(Precision::F32)?;
+    /// let embedding = model.embed(&picture, Team::ALONE)?;
+    /// let options = GenerateOptions { points_per_side: 2, pred_iou_thresh: 0.0, ..model.generate_options() };
+    /// let found = model.generate(&embedding, None, &options, Team::ALONE, || true)?.unwrap_or_default();
+    /// assert!(found.iter().all(|found| found.stability_score >= options.stability_score_thresh));
+    /// # Ok::<(), sam_model::ModelError>(())
+    /// ```
     ///
     /// # Errors
     /// Options out of range, crops without the picture, an embedding of another model, or a failure of the tensor
@@ -186,11 +185,12 @@ impl Scene<'_> {
     fn proposals(&self, team: Team, proceed: &(impl Fn() -> bool + Sync)) -> Result<Option<Vec<Proposal>>> {
         let scale = self.options.crop_n_points_downscale_factor.pow(self.crop.layer as u32);
         let points: Vec<_> = crops::points(self.options.points_per_side / scale).collect();
-        // Each point is worked on by one thread, which needs no waiting for each other.
-        let of_point = |point: &[f32; 2]| proceed().then(|| self.of_point(*point)).transpose();
+        let of_points = |points: &[[f32; 2]]| proceed().then(|| self.of_points(points)).transpose();
+        let chunk = self.model.prompts_at_once();
+        // Each chunk is worked on by one thread, which needs no waiting for each other.
         let found: Result<Option<Vec<Vec<Proposal>>>> = match team {
-            Team::ALONE => points.iter().map(of_point).collect(),
-            _ => points.par_iter().with_max_len(1).map(of_point).collect(),
+            Team::ALONE => points.chunks(chunk).map(of_points).collect(),
+            _ => points.par_chunks(chunk).with_max_len(1).map(of_points).collect(),
         };
         let Some(found) = found? else { return Ok(None) };
         let mut proposals: Vec<_> = found.into_iter().flatten().collect();
@@ -199,14 +199,17 @@ impl Scene<'_> {
         Ok(Some(proposals))
     }
 
-    /// The proposals of one point that pass all thresholds.
-    fn of_point(&self, point: [f32; 2]) -> Result<Vec<Proposal>> {
+    /// The proposals of some points that pass all thresholds.
+    fn of_points(&self, points: &[[f32; 2]]) -> Result<Vec<Proposal>> {
         let threshold = self.options.pred_iou_thresh;
         let least = (threshold > 0.0).then_some(threshold);
-        let prompt = Prompt::point(point[0], point[1])?;
-        let prediction = self.model.predict_above(&self.embedding, &prompt, least, Team::ALONE)?;
-        let candidates = 0..prediction.predicted_iou().len();
-        Ok(candidates.filter_map(|index| self.proposal(&prediction, index, point)).collect())
+        let prompts = points.iter().map(|[x, y]| Prompt::point(*x, *y)).collect::<Result<Vec<_>>>()?;
+        let predictions = self.model.predict_above(&self.embedding, &prompts, least, Team::ALONE)?;
+        let proposals = predictions.iter().zip(points).flat_map(|(prediction, point)| {
+            let candidates = 0..prediction.predicted_iou().len();
+            candidates.filter_map(|index| self.proposal(prediction, index, *point))
+        });
+        Ok(proposals.collect())
     }
 
     fn proposal(&self, prediction: &Prediction, index: usize, point: [f32; 2]) -> Option<Proposal> {

@@ -6,13 +6,13 @@ use crate::error::Result;
 use crate::weights::Weights;
 
 /// `y = x W^T + b` over the last dimension.
-pub(super) struct Linear {
+pub(crate) struct Linear {
     weight: Tensor,
     bias: Tensor,
 }
 
 impl Linear {
-    pub(super) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
+    pub(crate) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
         Ok(Self {
             weight: weights.tensor("weight", &[outputs, inputs])?.t()?,
             bias: weights.tensor("bias", &[outputs])?,
@@ -20,7 +20,7 @@ impl Linear {
     }
 
     /// (..., inputs) -> (..., outputs)
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut shape = x.dims().to_vec();
         let inputs = shape.pop().unwrap_or(0);
         let rows = x.reshape(((), inputs))?.matmul(&self.weight)?.broadcast_add(&self.bias)?;
@@ -31,31 +31,31 @@ impl Linear {
 
 /// Layer norm over the last dimension. The variance is computed in two passes: candle's own, of squares minus squared
 /// mean, cancels where the mean is large.
-pub(super) struct LayerNorm {
+pub(crate) struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
     eps: f64,
 }
 
 impl LayerNorm {
-    pub(super) fn new(weights: &Weights, width: usize, eps: f64) -> Result<Self> {
+    pub(crate) fn new(weights: &Weights, width: usize, eps: f64) -> Result<Self> {
         Ok(Self { weight: weights.tensor("weight", &[width])?, bias: weights.tensor("bias", &[width])?, eps })
     }
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
         Ok(centred.broadcast_div(&deviation)?.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)?)
     }
 
     /// The same over the channels of an NCHW tensor (Meta's `LayerNorm2d`).
-    pub(super) fn forward_nchw(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward_nchw(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.forward(&x.permute((0, 2, 3, 1))?.contiguous()?)?.permute((0, 3, 1, 2))?.contiguous()?)
     }
 }
 
 /// A convolution over NCHW with "same" padding (half the kernel), dense or depthwise, with or without bias.
-pub(super) struct Conv {
+pub(crate) struct Conv {
     weight: Tensor,
     bias: Option<Tensor>,
     stride: usize,
@@ -64,13 +64,13 @@ pub(super) struct Conv {
 
 impl Conv {
     /// A dense convolution without bias.
-    pub(super) fn dense(weights: &Weights, inputs: usize, outputs: usize, kernel: usize) -> Result<Self> {
+    pub(crate) fn dense(weights: &Weights, inputs: usize, outputs: usize, kernel: usize) -> Result<Self> {
         let weight = weights.tensor("weight", &[outputs, inputs, kernel, kernel])?;
         Ok(Self { weight, bias: None, stride: 1, depthwise: false })
     }
 
     /// A convolution followed by a batch norm, folded into one.
-    pub(super) fn with_norm(
+    pub(crate) fn with_norm(
         weights: &Weights,
         inputs: usize,
         outputs: usize,
@@ -83,7 +83,7 @@ impl Conv {
         Ok(Self { weight, bias: Some(bias), stride, depthwise })
     }
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let padding = self.weight.dim(2)? / 2;
         let y = if self.depthwise {
             self.forward_depthwise(x, padding)?
@@ -128,19 +128,19 @@ impl Conv {
 }
 
 /// GELU by the error function, as PyTorch's default (candle's `gelu` is the tanh approximation).
-pub(super) fn gelu(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn gelu(x: &Tensor) -> Result<Tensor> {
     Ok(x.gelu_erf()?)
 }
 
 /// Softmax over the last dimension.
-pub(super) fn softmax(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
     let e = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
     Ok(e.broadcast_div(&e.sum_keepdim(D::Minus1)?)?)
 }
 
 /// Splits a map of tokens (1, height, width, channels), padded with zeros at the right and bottom, into square windows
 /// (windows, side * side, channels).
-pub(super) fn partition_windows(x: &Tensor, side: usize) -> Result<Tensor> {
+pub(crate) fn partition_windows(x: &Tensor, side: usize) -> Result<Tensor> {
     let (_, height, width, channels) = x.dims4()?;
     let (rows, columns) = (height.div_ceil(side), width.div_ceil(side));
     let padded = x.pad_with_zeros(1, 0, rows * side - height)?.pad_with_zeros(2, 0, columns * side - width)?;
@@ -149,7 +149,7 @@ pub(super) fn partition_windows(x: &Tensor, side: usize) -> Result<Tensor> {
 }
 
 /// The inverse of [`partition_windows`]; padding is dropped.
-pub(super) fn merge_windows(x: &Tensor, side: usize, height: usize, width: usize) -> Result<Tensor> {
+pub(crate) fn merge_windows(x: &Tensor, side: usize, height: usize, width: usize) -> Result<Tensor> {
     let channels = x.dim(2)?;
     let (rows, columns) = (height.div_ceil(side), width.div_ceil(side));
     let map = x.reshape((rows, columns, side, side, channels))?.transpose(1, 2)?.contiguous()?;
@@ -158,7 +158,7 @@ pub(super) fn merge_windows(x: &Tensor, side: usize, height: usize, width: usize
 }
 
 /// The encoders' last step (Meta's `neck`): 1x1 and 3x3 convolutions, each followed by a layer norm over channels.
-pub(super) struct Neck {
+pub(crate) struct Neck {
     conv1: Conv,
     norm1: LayerNorm,
     conv2: Conv,
@@ -166,7 +166,7 @@ pub(super) struct Neck {
 }
 
 impl Neck {
-    pub(super) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
+    pub(crate) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
         Ok(Self {
             conv1: Conv::dense(&weights.at("0"), inputs, outputs, 1)?,
             norm1: LayerNorm::new(&weights.at("1"), outputs, 1e-6)?,
@@ -176,7 +176,7 @@ impl Neck {
     }
 
     /// (1, inputs, height, width) -> (1, outputs, height, width)
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = self.norm1.forward_nchw(&self.conv1.forward(x)?)?;
         self.norm2.forward_nchw(&self.conv2.forward(&x)?)
     }

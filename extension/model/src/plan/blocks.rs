@@ -6,20 +6,20 @@ use sam_kernels::{
     filled, gemm, good_stride,
 };
 
-use super::arena::Tiles;
 use super::element::Element;
+use super::workspace::Tiles;
 use crate::error::Result;
 use crate::team::Team;
 use crate::weights::Weights;
 
 /// Rows that go through several steps while they are in the second-level cache; a multiple of every register tile.
-pub(super) const TILE_ROWS: usize = 96;
+pub(crate) const TILE_ROWS: usize = 96;
 
 /// Rows by which work is cut: a multiple of every register tile's height.
-pub(super) const GRAIN: usize = 12;
+pub(crate) const GRAIN: usize = 12;
 
 /// Writes the padded, normalised picture into `out`: `side` pixels square, with a border of `border` zero pixels.
-pub(super) fn write_input<E: Element>(
+pub(crate) fn write_input<E: Element>(
     normalise: &Normalise,
     picture: &RgbImage,
     side: usize,
@@ -34,43 +34,43 @@ pub(super) fn write_input<E: Element>(
 }
 
 /// A linear layer with bias.
-pub(super) fn linear<E: Element>(weights: &Weights, inputs: usize, outputs: usize) -> Result<Packed<E>> {
+pub(crate) fn linear<E: Element>(weights: &Weights, inputs: usize, outputs: usize) -> Result<Packed<E>> {
     let weight = weights.values("weight", &[outputs, inputs])?;
     let bias = weights.values("bias", &[outputs])?;
     Ok(Packed::linear(&weight, outputs, inputs, Some(&bias)))
 }
 
-pub(super) fn layer_norm(weights: &Weights, width: usize, eps: f32) -> Result<LayerNorm> {
+pub(crate) fn layer_norm(weights: &Weights, width: usize, eps: f32) -> Result<LayerNorm> {
     Ok(LayerNorm::new(&weights.values("weight", &[width])?, &weights.values("bias", &[width])?, eps))
 }
 
 /// A convolution and its folded batch norm: weight (outputs, inputs, kernel, kernel) and bias, flat.
-pub(super) fn folded(weights: &Weights, shape: [usize; 4]) -> Result<(Vec<f32>, Vec<f32>)> {
+pub(crate) fn folded(weights: &Weights, shape: [usize; 4]) -> Result<(Vec<f32>, Vec<f32>)> {
     let (weight, bias) = weights.folded_convolution(shape)?;
     Ok((weight.flatten_all()?.to_vec1()?, bias.to_vec1()?))
 }
 
 /// A 1x1 convolution and its folded batch norm.
-pub(super) fn folded_linear<E: Element>(weights: &Weights, inputs: usize, outputs: usize) -> Result<Packed<E>> {
+pub(crate) fn folded_linear<E: Element>(weights: &Weights, inputs: usize, outputs: usize) -> Result<Packed<E>> {
     let (weight, bias) = folded(weights, [outputs, inputs, 1, 1])?;
     Ok(Packed::linear(&weight, outputs, inputs, Some(&bias)))
 }
 
 /// A depthwise 3x3 convolution and its folded batch norm.
-pub(super) fn folded_depthwise(weights: &Weights, channels: usize) -> Result<Depthwise> {
+pub(crate) fn folded_depthwise(weights: &Weights, channels: usize) -> Result<Depthwise> {
     let (weight, bias) = folded(weights, [channels, 1, 3, 3])?;
     Ok(Depthwise::new(&weight, &bias))
 }
 
 /// Layer norm and a linear layer, as before an attention.
-pub(super) struct NormLinear<E> {
-    pub(super) norm: LayerNorm,
-    pub(super) linear: Packed<E>,
+pub(crate) struct NormLinear<E> {
+    pub(crate) norm: LayerNorm,
+    pub(crate) linear: Packed<E>,
 }
 
 impl<E: Element> NormLinear<E> {
     /// `out` (rows, outputs) of `x` (rows, width).
-    pub(super) fn run(&self, isa: Isa, x: &[f32], out: &mut [E], tiles: &Tiles<E>, team: Team) {
+    pub(crate) fn run(&self, isa: Isa, x: &[f32], out: &mut [E], tiles: &Tiles<E>, team: Team) {
         let (width, outputs) = (self.norm.channels(), self.linear.n());
         let stride = good_stride::<E>(width);
         team.rows(out, outputs, GRAIN, |rows, out| {
@@ -88,15 +88,15 @@ impl<E: Element> NormLinear<E> {
 }
 
 /// Layer norm, linear layer, GELU, linear layer, added to its input.
-pub(super) struct Mlp<E> {
-    pub(super) norm: LayerNorm,
-    pub(super) expand: Packed<E>,
-    pub(super) project: Packed<E>,
+pub(crate) struct Mlp<E> {
+    pub(crate) norm: LayerNorm,
+    pub(crate) expand: Packed<E>,
+    pub(crate) project: Packed<E>,
 }
 
 impl<E: Element> Mlp<E> {
     /// `x` (rows, width) in place.
-    pub(super) fn run(&self, isa: Isa, x: &mut [f32], tiles: &Tiles<E>, team: Team) {
+    pub(crate) fn run(&self, isa: Isa, x: &mut [f32], tiles: &Tiles<E>, team: Team) {
         let (width, hidden) = (self.norm.channels(), self.expand.n());
         let (stride, hidden_stride) = (good_stride::<E>(width), good_stride::<E>(hidden));
         team.rows(x, width, GRAIN, |_, x| {
@@ -116,13 +116,13 @@ impl<E: Element> Mlp<E> {
     }
 
     /// Values that a tile needs.
-    pub(super) fn tile(&self) -> [usize; 2] {
+    pub(crate) fn tile(&self) -> [usize; 2] {
         [self.norm.channels(), self.expand.n()].map(|width| TILE_ROWS * good_stride::<E>(width))
     }
 }
 
 /// Adds a linear layer of `operand` (rows, inputs) to `x` (rows, outputs).
-pub(super) fn add_linear<E: Element>(isa: Isa, linear: &Packed<E>, operand: &[E], x: &mut [f32], team: Team) {
+pub(crate) fn add_linear<E: Element>(isa: Isa, linear: &Packed<E>, operand: &[E], x: &mut [f32], team: Team) {
     let width = linear.n();
     let operand = Rows::dense(operand, linear.k());
     team.rows(x, width, GRAIN, |rows, x| gemm(isa, &operand, rows, linear, &Epilogue::ADD, Out::f32(x, width)));
@@ -130,17 +130,17 @@ pub(super) fn add_linear<E: Element>(isa: Isa, linear: &Packed<E>, operand: &[E]
 
 /// Expansion to hidden channels, depthwise 3x3, projection: TinyViT's inverted bottleneck and its merges. The hidden
 /// rows exist only as long as a depthwise row needs them.
-pub(super) struct Bottleneck<E> {
-    pub(super) expand: Packed<E>,
-    pub(super) depthwise: Depthwise,
-    pub(super) project: Packed<E>,
-    pub(super) stride: usize,
+pub(crate) struct Bottleneck<E> {
+    pub(crate) expand: Packed<E>,
+    pub(crate) depthwise: Depthwise,
+    pub(crate) project: Packed<E>,
+    pub(crate) stride: usize,
     /// Whether the input is added to the result, followed by a GELU.
-    pub(super) residual: bool,
+    pub(crate) residual: bool,
 }
 
 impl<E: Element> Bottleneck<E> {
-    pub(super) fn new(
+    pub(crate) fn new(
         weights: &Weights,
         inputs: usize,
         hidden: usize,
@@ -158,12 +158,12 @@ impl<E: Element> Bottleneck<E> {
     }
 
     /// Values that a tile needs for rows of `width` pixels: an input row; three hidden rows and a depthwise one.
-    pub(super) fn tile(&self, width: usize) -> [usize; 2] {
+    pub(crate) fn tile(&self, width: usize) -> [usize; 2] {
         [width * self.expand.k(), 4 * width * self.expand.n()]
     }
 
     /// `x` is (height, width, inputs), `out` (height / stride, width / stride, outputs), rounded up.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         isa: Isa,
         x: &[f32],
@@ -207,7 +207,7 @@ impl<E: Element> Bottleneck<E> {
 }
 
 /// The encoders' last step: 1x1 and 3x3 convolutions, each followed by a layer norm.
-pub(super) struct Neck<E> {
+pub(crate) struct Neck<E> {
     conv1: Packed<E>,
     norm1: LayerNorm,
     conv2: Packed<E>,
@@ -216,7 +216,7 @@ pub(super) struct Neck<E> {
 }
 
 impl<E: Element> Neck<E> {
-    pub(super) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
+    pub(crate) fn new(weights: &Weights, inputs: usize, outputs: usize) -> Result<Self> {
         let conv1 = weights.at("0").values("weight", &[outputs, inputs, 1, 1])?;
         let conv2 = weights.at("2").values("weight", &[outputs, outputs, 3, 3])?;
         Ok(Self {
@@ -229,22 +229,22 @@ impl<E: Element> Neck<E> {
     }
 
     /// Channels of the input.
-    pub(super) fn inputs(&self) -> usize {
+    pub(crate) fn inputs(&self) -> usize {
         self.conv1.k()
     }
 
     /// Channels of the embedding.
-    pub(super) fn outputs(&self) -> usize {
+    pub(crate) fn outputs(&self) -> usize {
         self.conv1.n()
     }
 
     /// Values that a tile needs.
-    pub(super) fn tile(&self) -> [usize; 2] {
+    pub(crate) fn tile(&self) -> [usize; 2] {
         [TILE_ROWS * self.conv1.k(), 0]
     }
 
     /// The embedding (grid * grid, outputs) of `x` (grid * grid, inputs); `between` has room for as much.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         isa: Isa,
         x: &[f32],

@@ -3,7 +3,7 @@
 use sam_kernels::{AlignedVec, Bf16, Elem, Out};
 
 /// `f32` or bf16.
-pub(super) trait Element: Elem + Send + Sync + 'static {
+pub(crate) trait Element: Elem + Send + Sync + 'static {
     /// An output of this type alone.
     fn out(data: &mut [Self], stride: usize) -> Out<'_>;
 

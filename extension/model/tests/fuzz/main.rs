@@ -251,6 +251,20 @@ fn embeddings() {
     let embedding = model.embed(&image, Team::ALONE).unwrap();
     let mut seeds = files(&["test/fuzz/embeddings"]);
     seeds.extend([BlobType::F16, BlobType::F32].map(|kind| embedding.to_bytes(&model, kind).unwrap()));
+    // The same in version 2: the number of maps, then the shape of each, for one map and for two.
+    for count in [1, 2_u32] {
+        let first = &seeds[seeds.len() - 2].clone();
+        let (header, rest) = first[..first.len() - 16].split_at(96);
+        let mut bytes = [&header[..8], &[2, 0], &header[10..80], &count.to_le_bytes(), &[0; 8], &header[92..]].concat();
+        (0..count).for_each(|_| bytes.extend_from_slice(&header[80..92]));
+        let guide = u32::from_le_bytes(header[92..].try_into().unwrap()) as usize;
+        let (values, guide) = rest.split_at(rest.len() - guide);
+        (0..count).for_each(|_| bytes.extend_from_slice(values));
+        bytes.extend_from_slice(guide);
+        bytes.extend_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
+        assert_eq!(model.read_blob(&bytes).is_ok(), count == 1);
+        seeds.push(bytes);
+    }
     fuzz("embeddings", &seeds, 1000, |bytes| match model.read_blob(bytes) {
         Ok(embedding) => {
             assert_eq!(model.check_blob(bytes).unwrap(), embedding.original_size());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sam_imaging::{Limits, RgbImage, decode};
-use sam_model::{Engine, Model, Precision, Prediction, Prompt, Team};
+use sam_model::{Device, Engine, Isa, Model, Options, Precision, Prediction, Prompt, Team};
 
 use crate::{records, seeded};
 
@@ -32,6 +32,65 @@ fn logits(model: &Model, image: &RgbImage, team: Team) -> Vec<u32> {
         all.extend(prediction.predicted_iou().iter().map(|value| value.to_bits()));
     }
     all
+}
+
+/// A batch gives the bits that its pictures and prompts give one by one.
+#[test]
+fn batches_do_not_change_a_bit() {
+    let pictures = ["coffee_600x400", "chelsea_portrait_300x451", "astronaut_512x512"].map(picture);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for engine in [Engine::Plan(Precision::F32), Engine::Graph] {
+        let model = Model::nano(engine).unwrap();
+        let alone = pictures.each_ref().map(|picture| model.embed(picture, Team::ALONE).unwrap());
+        for team in [Team::ALONE, Team::new(3)] {
+            let together = pool.install(|| model.embed_batch(&pictures, team)).unwrap();
+            assert!(alone.iter().zip(&together).all(|(a, b)| a.values() == b.values()), "{engine:?} {team:?}");
+            let predictions = pool.install(|| model.predict_batch(&together[0], &prompts(), team)).unwrap();
+            for (prediction, prompt) in predictions.iter().zip(prompts()) {
+                let expected = model.predict(&alone[0], &prompt, Team::ALONE).unwrap();
+                assert_eq!(prediction.predicted_iou(), expected.predicted_iou());
+                assert!(foreground(prediction) == foreground(&expected), "{engine:?} {team:?}");
+            }
+        }
+        assert!(model.embed_batch(&[], Team::ALONE).unwrap().is_empty());
+        assert!(model.predict_batch(&alone[0], &[], Team::ALONE).unwrap().is_empty());
+        let Err(error) = model.embed_batch(&[RgbImage::new(2, 2), RgbImage::new(0, 5)], Team::ALONE) else { panic!() };
+        assert!(error.to_string().contains("the picture is empty: 0 x 5 pixels"), "{error}");
+    }
+}
+
+/// An embedding of one engine can be used by the other: its features find their way from where they are.
+#[test]
+fn embeddings_pass_between_engines() {
+    let [plan, graph] = [Engine::Plan(Precision::F32), Engine::Graph].map(|engine| Model::nano(engine).unwrap());
+    let image = picture("chelsea_451x300");
+    for (from, to) in [(&plan, &graph), (&graph, &plan)] {
+        let embedding = from.embed(&image, Team::ALONE).unwrap();
+        let [own, other] = [from, to].map(|model| model.predict(&embedding, &prompts()[1], Team::ALONE).unwrap());
+        let difference = (own.predicted_iou()[0] - other.predicted_iou()[0]).abs();
+        assert!(difference < 1e-3, "{difference}");
+    }
+}
+
+/// Device and instruction set are settings of a model.
+#[test]
+fn options_are_followed_or_refused() {
+    let image = picture("chelsea_451x300");
+    for isa in Isa::available() {
+        let options = Options { isa: Some(isa), ..Precision::F32.into() };
+        let model = Model::nano(options).unwrap();
+        assert!(!logits(&model, &image, Team::ALONE).is_empty());
+    }
+    let portable = Isa::named("portable").unwrap();
+    let auto = Model::nano(Options { isa: Some(portable), ..Options::default() }).unwrap();
+    assert_eq!(auto.precision(), Precision::F32);
+    for (device, name) in [(Device::Cuda(0), "cuda:0"), (Device::Metal(1), "metal:1")] {
+        let Err(error) = Model::nano(Options { device, ..Options::default() }) else { panic!("{name} was found") };
+        assert_eq!(error.to_string(), format!("this build has no device '{name}'; it runs on 'cpu' only"));
+    }
+    let wrong = Options { precision: Precision::Bf16, reference: true, ..Options::default() };
+    let Err(error) = Model::nano(wrong) else { panic!("bf16 was promised") };
+    assert!(error.to_string().contains("the reference computes in f32"), "{error}");
 }
 
 /// Any number of threads gives the same bits, for both encoder families and precisions.

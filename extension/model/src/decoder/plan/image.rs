@@ -10,7 +10,7 @@ use sam_kernels::{
     softmax_tokens, weighted_sums,
 };
 
-use crate::kept::Kept;
+use crate::pool::Pool;
 use crate::team::Team;
 
 /// Most rows of a segment: with all that is computed of them they stay in the second-level cache.
@@ -56,7 +56,7 @@ pub(super) struct Passes<'a> {
     pub(super) grid: usize,
     /// (rows, width)
     pub(super) positions: &'a [f32],
-    pub(super) segments: &'a Kept<Segment>,
+    pub(super) segments: &'a Pool<Segment>,
     pub(super) team: Team,
 }
 

@@ -5,9 +5,11 @@ use std::f64::consts::TAU;
 
 use candle_core::{Device, Tensor};
 
-use super::layers::{LayerNorm, Linear, gelu, softmax};
-use crate::config::DecoderConfig;
+use super::config::DecoderConfig;
+use crate::backend::Query;
 use crate::error::Result;
+use crate::graph::MaskDecoder;
+use crate::graph::layers::{LayerNorm, Linear, gelu, softmax};
 use crate::weights::{Weights, take_mask_downscaling};
 
 /// Prompt encoder and mask decoder.
@@ -26,7 +28,6 @@ pub(super) struct Decoder {
     hypernetworks: Vec<Perceptron>,
     iou_head: Perceptron,
     grid: usize,
-    width: usize,
 }
 
 struct PromptEncoder {
@@ -115,16 +116,17 @@ impl Decoder {
             },
             prompts,
             grid,
-            width,
         })
     }
+}
 
-    /// Mask logits (masks, 4 grid, 4 grid) and predicted IoUs (masks); see `Graph::decode`.
-    pub(super) fn forward(&self, embedding: &[f32], coords: &[[f32; 2]], labels: &[i8]) -> Result<(Tensor, Tensor)> {
-        let (grid, width) = (self.grid, self.width);
-        let embedding = Tensor::from_slice(embedding, (grid * grid, width), self.output_tokens.device())?;
+impl MaskDecoder for Decoder {
+    /// Of `maps` the image embedding alone is used; the single mask comes first, then the multimask outputs.
+    fn forward(&self, maps: &[Tensor], query: &Query) -> Result<(Tensor, Tensor)> {
+        let (grid, embedding) = (self.grid, &maps[0]);
         let mut image = embedding.broadcast_add(&self.prompts.no_mask)?;
-        let prompt_tokens = Tensor::cat(&[&self.output_tokens, &self.prompts.encode(coords, labels)?], 0)?;
+        let prompt_tokens =
+            Tensor::cat(&[&self.output_tokens, &self.prompts.encode(&query.coords, &query.labels)?], 0)?;
         let mut tokens = prompt_tokens.clone();
         for (index, layer) in self.layers.iter().enumerate() {
             (tokens, image) = layer.forward(&tokens, &image, &prompt_tokens, &self.image_positions, index == 0)?;

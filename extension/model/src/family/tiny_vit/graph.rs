@@ -3,9 +3,10 @@
 
 use candle_core::Tensor;
 
-use super::layers::{Conv, LayerNorm, Linear, Neck, gelu, merge_windows, partition_windows, softmax};
-use crate::config::TinyVitConfig;
+use super::config::TinyVitConfig;
 use crate::error::Result;
+use crate::graph::ImageEncoder;
+use crate::graph::layers::{Conv, LayerNorm, Linear, Neck, gelu, merge_windows, partition_windows, softmax};
 use crate::weights::Weights;
 
 /// The encoder: (1, 3, side, side) -> (1, channels, grid, grid).
@@ -79,8 +80,10 @@ impl TinyVit {
         let neck = Neck::new(&weights.at("neck"), widths[widths.len() - 1], config.out_chans)?;
         Ok(Self { stem, bottlenecks, stages, merges, neck })
     }
+}
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl ImageEncoder for TinyVit {
+    fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
         let mut x = self.stem[1].forward(&gelu(&self.stem[0].forward(x)?)?)?;
         for [expand, depthwise, project] in &self.bottlenecks {
             let hidden = gelu(&depthwise.forward(&gelu(&expand.forward(&x)?)?)?)?;
@@ -93,7 +96,7 @@ impl TinyVit {
                 x = block.forward(&x)?;
             }
         }
-        self.neck.forward(&x)
+        Ok(vec![self.neck.forward(&x)?])
     }
 }
 

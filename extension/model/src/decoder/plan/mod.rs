@@ -1,4 +1,4 @@
-//! The prompt encoder's and mask decoder's steps on the CPU, in `f32`; `graph::decoder` defines what they compute.
+//! The prompt encoder's and mask decoder's steps on the CPU, in `f32`; `graph.rs` defines what they compute.
 //!
 //! The image is 4,096 tokens and a prompt a handful. Each attention between them is one pass over the image, with the
 //! update of the image by the layer before in the same pass (`image.rs`); what remains is the upscaling (`masks.rs`).
@@ -10,10 +10,12 @@ mod tokens;
 
 use sam_kernels::{Act, Isa, LayerNorm, MatMut, add};
 
-use super::blocks::layer_norm;
-use crate::config::DecoderConfig;
+use crate::backend::{Masks, Query};
+use crate::decoder::config::DecoderConfig;
 use crate::error::Result;
-use crate::kept::Kept;
+use crate::plan::MaskDecoder;
+use crate::plan::blocks::layer_norm;
+use crate::pool::Pool;
 use crate::team::Team;
 use crate::weights::Weights;
 use image::{Image, Passes, Segment};
@@ -22,7 +24,7 @@ use prompt::PromptEncoder;
 use tokens::{Layer, Perceptron, TokenToImage, with};
 
 /// Prompt encoder and mask decoder, ready to run.
-pub(crate) struct Decoder {
+pub(super) struct Decoder {
     isa: Isa,
     grid: usize,
     width: usize,
@@ -40,13 +42,13 @@ pub(crate) struct Decoder {
     upscaling: Upscaling,
     hypernetworks: Vec<Perceptron>,
     iou_head: Perceptron,
-    images: Kept<Image>,
-    segments: Kept<Segment>,
+    images: Pool<Image>,
+    segments: Pool<Segment>,
 }
 
 impl Decoder {
     /// `weights` are those of the whole model; `grid` is the image embedding's side in tokens.
-    pub(crate) fn new(config: &DecoderConfig, grid: usize, weights: &Weights, isa: Isa) -> Result<Self> {
+    pub(super) fn new(config: &DecoderConfig, grid: usize, weights: &Weights, isa: Isa) -> Result<Self> {
         let width = config.transformer_dim;
         let masks = config.num_multimask_outputs + 1;
         let inner = width / config.attention_downsample_rate;
@@ -83,51 +85,17 @@ impl Decoder {
                 sizes[config.iou_head_depth] = masks;
                 Perceptron::new(&weights.at("iou_prediction_head"), &sizes)?
             },
-            images: Kept::default(),
-            segments: Kept::default(),
-        })
-    }
-
-    /// Mask logits (kept, 4 grid, 4 grid) and predicted IoUs of those of the mask tokens `wanted` whose predicted IoU is
-    /// above `least`, for the image embedding (grid * grid, width); see `Graph::decode`.
-    pub(crate) fn run(
-        &self,
-        embedding: &[f32],
-        coords: &[[f32; 2]],
-        labels: &[i8],
-        wanted: std::ops::Range<usize>,
-        least: Option<f32>,
-        team: Team,
-    ) -> (Vec<f32>, Vec<f32>) {
-        let make = || Image::new(embedding.len());
-        self.images.with(make, |image| {
-            let tokens = self.transform(embedding, coords, labels, image, team);
-            let token = |index: usize| &tokens[index * self.width..(index + 1) * self.width];
-            let iou = self.iou_head.run(self.isa, token(0));
-            let kept: Vec<usize> = wanted.filter(|mask| least.is_none_or(|least| iou[*mask] > least)).collect();
-            if kept.is_empty() {
-                return (Vec::new(), Vec::new());
-            }
-            let filter = |mask: &usize| self.hypernetworks[*mask].run(self.isa, token(1 + mask));
-            let filters: Vec<f32> = kept.iter().flat_map(filter).collect();
-            let logits = self.upscaling.run(self.isa, &image.values, self.grid, &filters, team);
-            (logits, kept.iter().map(|mask| iou[*mask]).collect())
+            images: Pool::default(),
+            segments: Pool::default(),
         })
     }
 
     /// The two-way transformer: what becomes of the output and prompt tokens (count, width) and, in `image`, of the
     /// embedding.
-    fn transform(
-        &self,
-        embedding: &[f32],
-        coords: &[[f32; 2]],
-        labels: &[i8],
-        image: &mut Image,
-        team: Team,
-    ) -> Vec<f32> {
+    fn transform(&self, embedding: &[f32], query: &Query, image: &mut Image, team: Team) -> Vec<f32> {
         let (isa, width) = (self.isa, self.width);
         let mut positions = self.output_tokens.clone();
-        positions.extend(self.prompts.encode(coords, labels));
+        positions.extend(self.prompts.encode(&query.coords, &query.labels));
         let mut tokens = positions.clone();
         let passes = Passes {
             isa,
@@ -162,5 +130,27 @@ impl Decoder {
         let count = tokens.len() / width;
         self.final_norm.apply_in_place(isa, MatMut::new(&mut tokens, width), count, Act::None);
         tokens
+    }
+}
+
+impl MaskDecoder for Decoder {
+    /// Of `maps` the image embedding alone is used.
+    fn run(&self, maps: &[&[f32]], query: &Query, least: Option<f32>, team: Team) -> Masks {
+        let embedding = maps[0];
+        let make = || Image::new(embedding.len());
+        self.images.with(make, |image| {
+            let tokens = self.transform(embedding, query, image, team);
+            let token = |index: usize| &tokens[index * self.width..(index + 1) * self.width];
+            let iou = self.iou_head.run(self.isa, token(0));
+            let is_above = |mask: &usize| least.is_none_or(|least| iou[*mask] > least);
+            let chosen: Vec<usize> = query.wanted.clone().filter(is_above).collect();
+            if chosen.is_empty() {
+                return Masks { logits: Vec::new(), iou: Vec::new() };
+            }
+            let filter = |mask: &usize| self.hypernetworks[*mask].run(self.isa, token(1 + mask));
+            let filters: Vec<f32> = chosen.iter().flat_map(filter).collect();
+            let logits = self.upscaling.run(self.isa, &image.values, self.grid, &filters, team);
+            Masks { logits, iou: chosen.iter().map(|mask| iou[*mask]).collect() }
+        })
     }
 }

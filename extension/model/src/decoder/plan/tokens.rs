@@ -2,10 +2,10 @@
 
 use sam_kernels::{Act, Epilogue, Heads, Isa, KeyValues, LayerNorm, MatMut, Out, Packed, Rows, Scratch, attend, gemm};
 
-use super::super::blocks::{layer_norm, linear};
 use super::image::{Queries, Update};
-use crate::config::DecoderConfig;
+use crate::decoder::config::DecoderConfig;
 use crate::error::Result;
+use crate::plan::blocks::{layer_norm, linear};
 use crate::weights::Weights;
 
 /// A layer of the two-way transformer.

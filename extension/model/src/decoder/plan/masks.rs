@@ -2,9 +2,9 @@
 
 use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, filled, gemm, mask_logits};
 
-use super::super::blocks::layer_norm;
 use crate::error::Result;
-use crate::kept::Kept;
+use crate::plan::blocks::layer_norm;
+use crate::pool::Pool;
 use crate::team::Team;
 use crate::weights::Weights;
 
@@ -13,7 +13,7 @@ pub(super) struct Upscaling {
     first: Packed<f32>,
     norm: LayerNorm,
     second: Packed<f32>,
-    lines: Kept<Line>,
+    lines: Pool<Line>,
 }
 
 /// A line of the image on its way.
@@ -30,7 +30,7 @@ impl Upscaling {
             first: transposed_convolution(&weights.at("0"), width, width / 4)?,
             norm: layer_norm(&weights.at("1"), width / 4, 1e-6)?,
             second: transposed_convolution(&weights.at("3"), width / 4, width / 8)?,
-            lines: Kept::default(),
+            lines: Pool::default(),
         })
     }
 

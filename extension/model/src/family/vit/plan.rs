@@ -1,16 +1,16 @@
-//! ViT's steps on the CPU; `graph::vit` defines what they compute.
+//! ViT's steps on the CPU; `graph.rs` defines what they compute.
 
-use sam_imaging::RgbImage;
 use sam_kernels::{
-    Bias, Epilogue, Heads, Isa, KeyValues, Mat, Normalise, Out, Packed, Patches, RelativePositions, Residual, Windows,
-    attend, gemm,
+    Bias, Epilogue, Heads, Isa, KeyValues, Mat, Out, Packed, Patches, RelativePositions, Residual, Windows, attend,
+    gemm,
 };
 
-use super::arena::{Arena, Tiles};
-use super::blocks::{GRAIN, Mlp, Neck, NormLinear, add_linear, layer_norm, linear, write_input};
-use super::element::Element;
-use crate::config::VitConfig;
+use super::config::VitConfig;
 use crate::error::Result;
+use crate::plan::blocks::{GRAIN, Mlp, Neck, NormLinear, add_linear, layer_norm, linear, write_input};
+use crate::plan::element::Element;
+use crate::plan::workspace::{Tiles, Workspace};
+use crate::plan::{Input, Steps};
 use crate::team::Team;
 use crate::weights::Weights;
 
@@ -32,7 +32,7 @@ pub(super) struct Vit<E> {
 
 struct Block<E> {
     qkv: NormLinear<E>,
-    reach: Reach<E>,
+    span: Span<E>,
     /// Queries, keys and values of a padded token: it is zero after the norm, so they are the bias.
     padding: Vec<E>,
     heads: usize,
@@ -41,7 +41,7 @@ struct Block<E> {
 }
 
 /// What a token attends to.
-enum Reach<E> {
+enum Span<E> {
     Window(usize, Bias<E>),
     Image(RelativePositions<E>),
 }
@@ -70,8 +70,16 @@ impl<E: Element> Vit<E> {
         })
     }
 
+    fn heads(&self) -> usize {
+        self.blocks.first().map_or(1, |block| block.heads)
+    }
+}
+
+impl<E: Element> Steps for Vit<E> {
+    type Workspace = Workspace<E>;
+
     /// Working memory for one picture.
-    pub(super) fn arena(&self) -> Arena<E> {
+    fn workspace(&self) -> Workspace<E> {
         let (tokens, width) = (self.grid * self.grid, self.embed.n());
         let mut tile = self.neck.tile();
         for block in &self.blocks {
@@ -81,23 +89,12 @@ impl<E: Element> Vit<E> {
         let packed = KeyValues::new(tokens, width / self.heads(), self.grid).packed_len::<E>() * self.heads();
         let wide = (self.side * self.side * 3).max(3 * tokens * width);
         // Beside the attention's output, its packed keys and values.
-        Arena::new(wide, tokens * width.max(self.neck.outputs()) + packed, tokens * width, tile)
+        Workspace::new(wide, tokens * width.max(self.neck.outputs()) + packed, tokens * width, tile)
     }
 
-    fn heads(&self) -> usize {
-        self.blocks.first().map_or(1, |block| block.heads)
-    }
-
-    /// The image embedding (grid * grid, channels).
-    pub(super) fn run(
-        &self,
-        isa: Isa,
-        normalise: &Normalise,
-        picture: &RgbImage,
-        arena: &mut Arena<E>,
-        team: Team,
-    ) -> Vec<f32> {
-        let Arena { wide, narrow, stream: [x, _], tiles } = arena;
+    fn run(&self, input: Input<'_>, workspace: &mut Workspace<E>) -> Vec<Vec<f32>> {
+        let Input { isa, normalise, picture, team } = input;
+        let Workspace { wide, narrow, stream: [x, _], tiles } = workspace;
         let input = &mut wide[..self.side * self.side * 3];
         write_input(normalise, picture, self.side, 0, input, team);
         let patches = Patches::new(input, self.side, self.side, 3, self.patch);
@@ -112,7 +109,7 @@ impl<E: Element> Vit<E> {
             block.run(isa, self.grid, x, wide, narrow, tiles, team);
         }
         let between = &mut narrow[..self.grid * self.grid * self.neck.outputs()];
-        self.neck.run(isa, x, self.grid, between, tiles, team)
+        vec![self.neck.run(isa, x, self.grid, between, tiles, team)]
     }
 }
 
@@ -133,9 +130,9 @@ impl<E: Element> Block<E> {
                 norm: layer_norm(&weights.at("norm1"), width, 1e-6)?,
                 linear: linear(&qkv, width, 3 * width)?,
             },
-            reach: match window {
-                Some(side) => Reach::Window(side, Bias::Relative(relative)),
-                None => Reach::Image(relative),
+            span: match window {
+                Some(side) => Span::Window(side, Bias::Relative(relative)),
+                None => Span::Image(relative),
             },
             heads,
             proj: linear(&attention.at("proj"), width, width)?,
@@ -148,7 +145,7 @@ impl<E: Element> Block<E> {
     }
 
     /// The block on `x` (grid * grid, width), in place.
-    #[allow(clippy::too_many_arguments)] // the parts of the arena are borrowed one by one
+    #[allow(clippy::too_many_arguments)] // the parts of the workspace are borrowed one by one
     fn run(
         &self,
         isa: Isa,
@@ -174,15 +171,15 @@ impl<E: Element> Block<E> {
         let (tokens, width, heads) = (grid * grid, self.proj.n(), self.heads);
         let head = width / heads;
         let scale = (head as f32).powf(-0.5);
-        match &self.reach {
-            Reach::Window(side, bias) => {
+        match &self.span {
+            Span::Window(side, bias) => {
                 let windows = Windows { height: grid, width: grid, window: *side, heads, d: head };
                 let parts = Heads::per_part(qkv, 3 * width, heads, head);
                 team.each(windows.pieces(out, width, team.pieces()), |piece| {
                     tiles.with(|tile| piece.run(isa, &parts, &self.padding, bias, scale, &mut tile.scratch));
                 });
             }
-            Reach::Image(relative) => {
+            Span::Image(relative) => {
                 let layout = KeyValues::new(tokens, head, grid);
                 let [q, k, v] = Heads::per_part(qkv, 3 * width, heads, head);
                 let length = layout.packed_len::<E>();

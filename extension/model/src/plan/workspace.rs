@@ -1,24 +1,24 @@
-//! Memory that is kept from picture to picture: fresh pages cost more than most steps that fill them.
+//! Memory that is reused from picture to picture: fresh pages cost more than most steps that fill them.
 
 use sam_kernels::{AlignedVec, Scratch};
 
 use super::element::Element;
-use crate::kept::Kept;
+use crate::pool::Pool;
 
 /// The working memory of one picture in the encoder.
-pub(super) struct Arena<E> {
+pub(crate) struct Workspace<E> {
     /// Operands: the padded input, later queries, keys and values.
-    pub(super) wide: AlignedVec<E>,
+    pub(crate) wide: AlignedVec<E>,
     /// Operands: the stem's first output, later the attention's output.
-    pub(super) narrow: AlignedVec<E>,
+    pub(crate) narrow: AlignedVec<E>,
     /// The residual stream, and where its next state is put.
-    pub(super) stream: [AlignedVec<f32>; 2],
-    pub(super) tiles: Tiles<E>,
+    pub(crate) stream: [AlignedVec<f32>; 2],
+    pub(crate) tiles: Tiles<E>,
 }
 
-impl<E: Element> Arena<E> {
+impl<E: Element> Workspace<E> {
     /// Room for the given numbers of values; see [`Tiles::new`] for the last.
-    pub(super) fn new(wide: usize, narrow: usize, stream: usize, tile: [usize; 2]) -> Self {
+    pub(crate) fn new(wide: usize, narrow: usize, stream: usize, tile: [usize; 2]) -> Self {
         Self {
             wide: AlignedVec::zeroed(wide),
             narrow: AlignedVec::zeroed(narrow),
@@ -29,26 +29,26 @@ impl<E: Element> Arena<E> {
 }
 
 /// Small buffers for the rows that a thread is working on, meant to stay in its second-level cache.
-pub(super) struct Tile<E> {
-    pub(super) operand: AlignedVec<E>,
-    pub(super) hidden: AlignedVec<E>,
-    pub(super) scratch: Scratch,
+pub(crate) struct Tile<E> {
+    pub(crate) operand: AlignedVec<E>,
+    pub(crate) hidden: AlignedVec<E>,
+    pub(crate) scratch: Scratch,
 }
 
 /// As many tiles as threads have needed at the same time.
-pub(super) struct Tiles<E> {
+pub(crate) struct Tiles<E> {
     sizes: [usize; 2],
-    free: Kept<Tile<E>>,
+    free: Pool<Tile<E>>,
 }
 
 impl<E: Element> Tiles<E> {
     /// Tiles with room for `sizes` values in `operand` and `hidden`.
-    pub(super) fn new(sizes: [usize; 2]) -> Self {
-        Self { sizes, free: Kept::default() }
+    pub(crate) fn new(sizes: [usize; 2]) -> Self {
+        Self { sizes, free: Pool::default() }
     }
 
     /// Lends a tile to `work`.
-    pub(super) fn with(&self, work: impl FnOnce(&mut Tile<E>)) {
+    pub(crate) fn with(&self, work: impl FnOnce(&mut Tile<E>)) {
         let make = || {
             let [operand, hidden] = self.sizes.map(AlignedVec::zeroed);
             Tile { operand, hidden, scratch: Scratch::new() }

@@ -3,9 +3,10 @@
 
 use candle_core::Tensor;
 
-use super::layers::{LayerNorm, Linear, Neck, gelu, merge_windows, partition_windows, softmax};
-use crate::config::VitConfig;
+use super::config::VitConfig;
 use crate::error::Result;
+use crate::graph::ImageEncoder;
+use crate::graph::layers::{LayerNorm, Linear, Neck, gelu, merge_windows, partition_windows, softmax};
 use crate::weights::Weights;
 
 /// The encoder: (1, 3, side, side) -> (1, channels, grid, grid).
@@ -58,15 +59,17 @@ impl Vit {
             neck: Neck::new(&weights.at("neck"), width, config.out_chans)?,
         })
     }
+}
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl ImageEncoder for Vit {
+    fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
         let patches = x.conv2d(&self.patch_weight, 0, self.patch_weight.dim(3)?, 1, 1)?;
         let tokens = patches.permute((0, 2, 3, 1))?.contiguous()?.broadcast_add(&self.patch_bias)?;
         let mut tokens = (tokens + &self.positions)?;
         for block in &self.blocks {
             tokens = block.forward(&tokens)?;
         }
-        self.neck.forward(&tokens.permute((0, 3, 1, 2))?.contiguous()?)
+        Ok(vec![self.neck.forward(&tokens.permute((0, 3, 1, 2))?.contiguous()?)?])
     }
 }
 

@@ -1,17 +1,15 @@
-//! TinyViT's steps on the CPU; `graph::tiny_vit` defines what they compute.
+//! TinyViT's steps on the CPU; `graph.rs` defines what they compute.
 
-use sam_imaging::RgbImage;
-use sam_kernels::{
-    Act, AlignedVec, Bias, Conv3x3, Depthwise, Epilogue, Heads, Isa, Normalise, Out, Packed, Windows, gemm,
-};
+use sam_kernels::{Act, AlignedVec, Bias, Conv3x3, Depthwise, Epilogue, Heads, Isa, Out, Packed, Windows, gemm};
 
-use super::arena::{Arena, Tiles};
-use super::blocks::{
+use super::config::TinyVitConfig;
+use crate::error::Result;
+use crate::plan::blocks::{
     Bottleneck, GRAIN, Mlp, Neck, NormLinear, add_linear, folded, folded_depthwise, layer_norm, linear, write_input,
 };
-use super::element::Element;
-use crate::config::TinyVitConfig;
-use crate::error::Result;
+use crate::plan::element::Element;
+use crate::plan::workspace::{Tiles, Workspace};
+use crate::plan::{Input, Steps};
 use crate::team::Team;
 use crate::weights::Weights;
 
@@ -79,9 +77,13 @@ impl<E: Element> TinyVit<E> {
             neck: Neck::new(&weights.at("neck"), widths[widths.len() - 1], config.out_chans)?,
         })
     }
+}
+
+impl<E: Element> Steps for TinyVit<E> {
+    type Workspace = Workspace<E>;
 
     /// Working memory for one picture.
-    pub(super) fn arena(&self) -> Arena<E> {
+    fn workspace(&self) -> Workspace<E> {
         let half = self.side.div_ceil(2);
         let mut side = half.div_ceil(2);
         let (mut wide, mut narrow) = ((self.side + 2) * (self.side + 2) * 3, half * half * self.stem[0].n());
@@ -102,19 +104,12 @@ impl<E: Element> TinyVit<E> {
             }
         }
         narrow = narrow.max(side * side * self.zeros.len().max(self.neck.outputs()));
-        Arena::new(wide, narrow, stream, tile)
+        Workspace::new(wide, narrow, stream, tile)
     }
 
-    /// The image embedding (grid * grid, channels).
-    pub(super) fn run(
-        &self,
-        isa: Isa,
-        normalise: &Normalise,
-        picture: &RgbImage,
-        arena: &mut Arena<E>,
-        team: Team,
-    ) -> Vec<f32> {
-        let Arena { wide, narrow, stream: [x, y], tiles } = arena;
+    fn run(&self, input: Input<'_>, workspace: &mut Workspace<E>) -> Vec<Vec<f32>> {
+        let Input { isa, normalise, picture, team } = input;
+        let Workspace { wide, narrow, stream: [x, y], tiles } = workspace;
         let input = &mut wide[..(self.side + 2) * (self.side + 2) * 3];
         write_input(normalise, picture, self.side, 1, input, team);
 
@@ -148,7 +143,7 @@ impl<E: Element> TinyVit<E> {
         }
         let values = side * side * self.neck.inputs();
         let between = &mut narrow[..side * side * self.neck.outputs()];
-        self.neck.run(isa, &x[..values], side, between, tiles, team)
+        vec![self.neck.run(isa, &x[..values], side, between, tiles, team)]
     }
 }
 
@@ -183,7 +178,7 @@ impl<E: Element> Block<E> {
     }
 
     /// The block on `x` (side * side, width), which is used up; the result is left in `y`.
-    #[allow(clippy::too_many_arguments)] // the parts of the arena are borrowed one by one
+    #[allow(clippy::too_many_arguments)] // the parts of the workspace are borrowed one by one
     fn run(
         &self,
         isa: Isa,
