@@ -5,12 +5,13 @@ use std::io::Cursor;
 use image::codecs::{bmp::BmpDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{ColorType, ImageDecoder};
 
-use crate::convert::Colours;
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, Numbers, SampleType};
+use crate::memory::NoMemory;
 use crate::metadata::{self, png_chunks, webp_chunks};
 use crate::orient;
-use crate::samples::{self, Pixels, Raw, Stored};
+use crate::pixels::{Colours, Pixels, Stored};
+use crate::samples::Raw;
 
 /// Memory for tables, text chunks and rows that a decoder may take beside its pixels.
 const TABLES: u64 = 64 << 20;
@@ -57,7 +58,7 @@ pub(crate) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<(R
     let beside = beside(format, bytes, &pixels);
     limits.check_work(format.name(), bytes.len(), pixels.work(1) + beside)?;
     limits.check_work(format.name(), bytes.len(), pixels.work(orientation))?;
-    samples::expect_memory(beside)?;
+    NoMemory::expect(beside)?;
     // A damaged profile is no reason to lose the picture.
     let profile = decoder.icc_profile().ok().flatten();
     let mut allowed = image::Limits::no_limits();

@@ -3,77 +3,14 @@
 //! Of 8 bits, as Pillow's `Image.convert("RGB")`: alpha is dropped, not blended; grey is replicated. What has more is
 //! first brought to 8 bits, by [`Range`].
 
+use crate::pixels::{Colours, Pixels, RGB, Range, Stored, times};
 use crate::range::{Level, Number, extremes, full};
-use crate::samples::{Pixels, RGB, Range, Stored};
 
 /// Pixels that are worked on at a time: what they become is written over where they were.
 const BLOCK: usize = 1024;
 
 /// Channels of a pixel: four inks and alpha.
 const MOST_CHANNELS: usize = 5;
-
-/// What the channels of a pixel mean.
-#[derive(Clone, Debug)]
-pub(crate) enum Colours {
-    Grey,
-    Rgb,
-    /// How much of each ink.
-    Cmyk,
-    /// Luma and two differences of colour, of 8 bits.
-    YCbCr(Box<YCbCr>),
-    /// A number of a colour.
-    Palette(Box<[[u8; 3]; 256]>),
-}
-
-impl Colours {
-    /// Channels without alpha.
-    pub(crate) fn channels(&self) -> usize {
-        match self {
-            Colours::Grey | Colours::Palette(_) => 1,
-            Colours::Rgb | Colours::YCbCr(_) => 3,
-            Colours::Cmyk => 4,
-        }
-    }
-}
-
-/// How luma and differences of colour make red, green and blue.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct YCbCr {
-    /// The parts of red, green and blue in luma.
-    luma: [f32; 3],
-    /// What each level adds: luma to all, the differences to blue and to red.
-    light: [f32; 256],
-    blue: [f32; 256],
-    red: [f32; 256],
-}
-
-impl YCbCr {
-    /// `reference` are the values of black and white in each channel, of the differences those of none and most.
-    pub(crate) fn new(luma: [f32; 3], reference: [f32; 6]) -> Self {
-        let [black, white, no_cb, most_cb, no_cr, most_cr] = reference;
-        let scaled = |least: f32, most: f32, range: f32| {
-            let scale = if most == least { 1.0 } else { range / (most - least) };
-            std::array::from_fn(|level| (level as f32 - least) * scale)
-        };
-        let part = |levels: [f32; 256], share: f32| levels.map(|level| level * (2.0 - 2.0 * share));
-        let [r, _, b] = luma;
-        Self {
-            luma,
-            light: scaled(black, white, 255.0),
-            blue: part(scaled(no_cb, most_cb, 127.0), b),
-            red: part(scaled(no_cr, most_cr, 127.0), r),
-        }
-    }
-
-    fn rgb(&self, [y, cb, cr]: [u8; 3]) -> [u8; 3] {
-        let [r, g, b] = self.luma;
-        let y = self.light[usize::from(y)];
-        let (red, blue) = (y + self.red[usize::from(cr)], y + self.blue[usize::from(cb)]);
-        let green = (y - r * red - b * blue) / g;
-        // The conversion ends at 0 and 255.
-        [red, green, blue].map(|value| (value + 0.5) as u8)
-    }
-}
 
 /// Turns the samples at `start` of `buffer` into RGB at its beginning.
 pub(crate) fn to_rgb(pixels: &Pixels, range: Range, buffer: &mut [u8], start: usize) {
@@ -191,7 +128,7 @@ fn divided(rgb: [u8; 3], alpha: u8) -> [u8; 3] {
 /// Inks on white, as Pillow: without a profile.
 fn cmyk([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     let light = 255 - k;
-    [c, m, y].map(|ink| light - crate::picture::times(ink, light))
+    [c, m, y].map(|ink| light - times(ink, light))
 }
 
 /// Runs `work` on blocks of pixels and on where they are to become RGB.
@@ -277,15 +214,5 @@ mod tests {
                 assert_eq!(divided([value; 3], alpha), [exact; 3], "{value} {alpha}");
             }
         }
-    }
-
-    #[test]
-    fn video_range_is_widened() {
-        let luma = [0.299, 0.587, 0.114];
-        let video = YCbCr::new(luma, [16.0, 235.0, 128.0, 240.0, 128.0, 240.0]);
-        assert_eq!(video.rgb([16, 128, 128]), [0; 3]);
-        assert_eq!(video.rgb([235, 128, 128]), [255; 3]);
-        let whole = YCbCr::new(luma, [0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
-        assert_eq!(whole.rgb([76, 85, 255]), [254, 0, 0]);
     }
 }

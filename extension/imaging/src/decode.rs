@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{GrayImage, RgbImage};
 
-use crate::convert::Colours;
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo};
+use crate::pixels::{Colours, Range};
 use crate::recognise::recognise;
-use crate::samples::{Range, Raw};
+use crate::samples::Raw;
 use crate::{coded, gif, jpeg, orient, tiff};
 
 /// Decodes a picture to RGB pixels of 8 bits, upright: the EXIF orientation is applied, once.

@@ -1,6 +1,6 @@
 //! What is refused, and how it is said.
 
-use crate::mask::NoMemory;
+use crate::memory::NoMemory;
 use crate::recognise::Recognised;
 
 /// Limits on untrusted pictures, checked on the header before any pixel is allocated.

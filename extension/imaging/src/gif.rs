@@ -7,10 +7,11 @@ use std::ops::Range;
 use gif::{ColorOutput, DecodeOptions, DisposalMethod, MemoryLimit};
 use image::{GrayImage, RgbImage};
 
-use crate::convert::Colours;
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, SampleType};
-use crate::samples::{self, Pixels, Raw, Stored, zeroed};
+use crate::memory::{joined, zeroed};
+use crate::pixels::{Colours, Pixels, Stored};
+use crate::samples::Raw;
 
 type Decoder<'a> = gif::Decoder<Cursor<&'a [u8]>>;
 
@@ -107,7 +108,7 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
         let mut own = zeroed(frame.pixels() as usize)?;
         decoder.read_into_buffer(&mut own).map_err(translate)?;
         let before = match back {
-            true => Some((samples::joined(&[&rgb])?, samples::joined(&[&alpha])?)),
+            true => Some((joined(&[&rgb])?, joined(&[&alpha])?)),
             false => None,
         };
         let (columns, rows) = frame.inside(width, height);
@@ -178,7 +179,7 @@ fn with_palette(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
     match bytes.split_at_checked(13) {
         Some((head, rest)) if head[10] & 0x80 == 0 => {
             let levels: Vec<u8> = (0..=255u8).flat_map(|level| [level; 3]).collect();
-            let mut whole = samples::joined(&[head, &levels, rest])?;
+            let mut whole = joined(&[head, &levels, rest])?;
             whole[10] |= 0x87;
             Ok(Cow::Owned(whole))
         }

@@ -11,19 +11,17 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::convert::Colours;
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, SampleType};
+use crate::memory::{NoMemory, joined};
 use crate::metadata;
 use crate::orient;
-use crate::samples::{self, Pixels, Raw, Stored};
-use structure::Structure;
+use crate::pixels::{Colours, Pixels, Stored};
+use crate::samples::Raw;
+use structure::{Structure, unsupported};
 
 /// Progressive files have about ten scans; thousands of them are a way to burn time with a small file.
 const MAX_SCANS: usize = 100;
-
-/// What to do about a JPEG that is not decoded.
-const REMEDY: &str = "save it as an ordinary JPEG (8 bits, baseline or progressive) or as PNG";
 
 type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 
@@ -72,7 +70,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageEr
     let coefficients = structure.coefficient_bytes();
     let work = (pixels.work(1) + coefficients).max(pixels.work(orientation)).max(structure.scan_work());
     limits.check_work("JPEG", bytes.len(), work)?;
-    samples::expect_memory(coefficients)?;
+    NoMemory::expect(coefficients)?;
     let mut raw = Raw::new(pixels)?;
     decoder.decode_into(raw.samples_mut()).map_err(translate)?;
     if !structure.has_end {
@@ -92,13 +90,13 @@ fn adapted<'a>(bytes: &'a [u8], structure: &Structure<'_>) -> Result<Cow<'a, [u8
     Ok(match structure.colours() {
         None => Cow::Borrowed(bytes),
         Some((Some(at), transform)) => {
-            let mut bytes = samples::joined(&[bytes])?;
+            let mut bytes = joined(&[bytes])?;
             bytes[at] = transform;
             Cow::Owned(bytes)
         }
         Some((None, transform)) => {
             let segment = [&b"\xff\xee\0\x0eAdobe\0d\0\0\0\0"[..], &[transform]].concat();
-            Cow::Owned(samples::joined(&[&bytes[..2], &segment, &bytes[2..]])?)
+            Cow::Owned(joined(&[&bytes[..2], &segment, &bytes[2..]])?)
         }
     })
 }
@@ -137,10 +135,6 @@ fn color(decoder: &mut Decoder<'_>) -> Result<ColorSpace, ImageError> {
 
 fn damaged(reason: &str) -> ImageError {
     ImageError::Damaged { format: "JPEG", reason: reason.to_string() }
-}
-
-fn unsupported(reason: String) -> ImageError {
-    ImageError::Unsupported { format: "JPEG", reason, remedy: REMEDY }
 }
 
 fn translate(error: DecodeErrors) -> ImageError {

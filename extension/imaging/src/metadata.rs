@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use crate::tiff;
+use crate::tiff::directory::{File, ORIENTATION};
 
 /// Most bytes of a text in a PNG that are looked at when they are unpacked, as in Pillow.
 const MAX_TEXT: u64 = 1 << 20;
@@ -18,7 +18,7 @@ fn of_exif(mut exif: &[u8]) -> Option<u64> {
     while let Some(rest) = exif.strip_prefix(b"Exif\0\0") {
         exif = rest;
     }
-    tiff::orientation_of_exif(exif)
+    File::new(exif)?.first()?.values(ORIENTATION)?.orientation()
 }
 
 /// `tiff:Orientation="6"` or `<tiff:Orientation>6`.

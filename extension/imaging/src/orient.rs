@@ -2,8 +2,7 @@
 
 use image::RgbImage;
 
-use crate::error::ImageError;
-use crate::samples::zeroed;
+use crate::memory::{NoMemory, zeroed};
 
 /// Side of the square tiles in which quarter turns are done, so that reads and writes both stay in cache.
 const TILE: usize = 32;
@@ -16,8 +15,8 @@ pub(crate) fn swaps_sides(orientation: u8) -> bool {
 /// The picture as it is to be displayed. Orientations outside 2..=8 change nothing.
 ///
 /// # Errors
-/// [`ImageError::NoMemory`].
-pub(crate) fn upright(picture: RgbImage, orientation: u8) -> Result<RgbImage, ImageError> {
+/// There is no memory for a second picture.
+pub(crate) fn upright(picture: RgbImage, orientation: u8) -> Result<RgbImage, NoMemory> {
     let (width, height) = picture.dimensions();
     let turned = turned::<3>(picture.into_raw(), [width, height], orientation)?;
     let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
@@ -27,12 +26,12 @@ pub(crate) fn upright(picture: RgbImage, orientation: u8) -> Result<RgbImage, Im
 /// The same for pixels of `N` bytes, of the width and height given. Half turns and reflections need no second picture.
 ///
 /// # Errors
-/// [`ImageError::NoMemory`].
+/// There is no memory for a second picture.
 pub(crate) fn turned<const N: usize>(
     mut pixels: Vec<u8>,
     [width, height]: [u32; 2],
     orientation: u8,
-) -> Result<Vec<u8>, ImageError> {
+) -> Result<Vec<u8>, NoMemory> {
     let (w, h) = (width as usize, height as usize);
     let rows = |pixels: &mut [u8], change: fn(&mut [[u8; N]])| {
         pixels.as_chunks_mut::<N>().0.chunks_exact_mut(w.max(1)).for_each(change);
@@ -50,7 +49,7 @@ pub(crate) fn turned<const N: usize>(
     Ok(pixels)
 }
 
-fn quarter<const N: usize>(pixels: &[u8], [w, h]: [usize; 2], orientation: u8) -> Result<Vec<u8>, ImageError> {
+fn quarter<const N: usize>(pixels: &[u8], [w, h]: [usize; 2], orientation: u8) -> Result<Vec<u8>, NoMemory> {
     // Displayed pixel (x, y) is stored pixel `origin + x * across + y * down`, wrapping.
     let back = usize::wrapping_neg;
     let (right_end, bottom) = (w.wrapping_sub(1), w.wrapping_mul(h.wrapping_sub(1)));

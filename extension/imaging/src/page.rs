@@ -3,12 +3,13 @@
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-use crate::convert::Colours;
 use crate::decode::{self, guarded};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
+use crate::memory::NoMemory;
 use crate::picture::{Picture, Sink, unwritten};
-use crate::samples::{self, Raw, Stored};
+use crate::pixels::{Colours, Stored};
+use crate::samples::Raw;
 use crate::{coded, gif, orient, range, tiff};
 
 /// Page `number` of a picture, counted from 1, upright, as a PNG: samples of 8 bits, and grey and colours of 16, as they
@@ -74,7 +75,7 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
     };
     let [width, height] = if orient::swaps_sides(orientation) { [size[1], size[0]] } else { size };
     // The encoder copies them, in the byte order of PNG.
-    samples::expect_memory(levels.len() as u64)?;
+    NoMemory::expect(levels.len() as u64)?;
     let mut bytes = Sink::default();
     PngEncoder::new(&mut bytes).write_image(&levels, width, height, color).map_err(|error| unwritten("PNG", error))?;
     Ok(bytes.into_inner())

@@ -1,8 +1,7 @@
 //! The range of samples: how numbers of any type become levels.
 
-use crate::convert::Colours;
-use crate::error::ImageError;
-use crate::samples::{Pixels, Stored, zeroed};
+use crate::memory::{NoMemory, zeroed};
+use crate::pixels::{Colours, Pixels, Stored};
 
 /// A number that samples are.
 pub(crate) trait Number: Copy {
@@ -130,13 +129,13 @@ pub(crate) fn full(pixels: &Pixels, sample: &[u8]) -> u8 {
 /// others from the lowest to the highest.
 ///
 /// # Errors
-/// [`ImageError::NoMemory`].
-pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, ImageError> {
+/// There is no memory for them.
+pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, NoMemory> {
     fn levels<T: Number, const N: usize>(
         pixels: &Pixels,
         samples: &[u8],
         read: impl Fn(&[u8; N]) -> T,
-    ) -> Result<Vec<u8>, ImageError> {
+    ) -> Result<Vec<u8>, NoMemory> {
         let (least, most) = match pixels.stored {
             Stored::U16 => (0.0, 65535.0),
             _ => extremes(pixels, samples, &read),

@@ -4,10 +4,11 @@
 //! multiplied by zero. Four output pixels are computed at a time; the bits do not depend on that or on the row range.
 
 use crate::Isa;
+use crate::bf16::Bf16;
 use crate::buffer::AlignedVec;
-use crate::elem::Elem;
 use crate::gemm::Act;
 use crate::norm::activate;
+use crate::scalar::Scalar;
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
@@ -44,7 +45,7 @@ impl Depthwise {
     /// Output rows `rows` (of `height.div_ceil(stride)`) of the image `[height][width][channels]`; `out` holds those
     /// rows only, `width.div_ceil(stride)` pixels each.
     #[allow(clippy::too_many_arguments)]
-    pub fn rows<I: Elem, O: Elem>(
+    pub fn rows<I: DepthwiseElem, O: DepthwiseElem>(
         &self,
         isa: Isa,
         image: &[I],
@@ -72,7 +73,7 @@ impl Depthwise {
 
     /// One output row from the three input rows around it (`None` outside the image): for callers that keep only a few
     /// input rows.
-    pub fn row<I: Elem, O: Elem>(
+    pub fn row<I: DepthwiseElem, O: DepthwiseElem>(
         &self,
         isa: Isa,
         input: [Option<&[I]>; 3],
@@ -86,7 +87,7 @@ impl Depthwise {
         for row in input.iter().flatten() {
             assert_eq!(row.len(), width * self.channels, "input row");
         }
-        I::depthwise(isa, Row { conv: self, input, width, stride, act, out });
+        I::convolve(isa, Row { conv: self, input, width, stride, act, out });
     }
 }
 
@@ -99,7 +100,40 @@ pub struct Row<'a, I, O> {
     out: &'a mut [O],
 }
 
-impl<I: Elem, O: Elem> Kernel for Row<'_, I, O> {
+/// An element type that the convolution reads and writes. The methods that run it are not generic, so that it is compiled
+/// here, once for each pair of types.
+pub trait DepthwiseElem: Scalar {
+    /// Picks the method of the output's type.
+    fn convolve<O: DepthwiseElem>(isa: Isa, row: Row<'_, Self, O>);
+    fn convolve_f32(isa: Isa, row: Row<'_, f32, Self>);
+    fn convolve_bf16(isa: Isa, row: Row<'_, Bf16, Self>);
+}
+
+impl DepthwiseElem for f32 {
+    fn convolve<O: DepthwiseElem>(isa: Isa, row: Row<'_, f32, O>) {
+        O::convolve_f32(isa, row);
+    }
+    fn convolve_f32(isa: Isa, row: Row<'_, f32, f32>) {
+        isa.run(row);
+    }
+    fn convolve_bf16(isa: Isa, row: Row<'_, Bf16, f32>) {
+        isa.run(row);
+    }
+}
+
+impl DepthwiseElem for Bf16 {
+    fn convolve<O: DepthwiseElem>(isa: Isa, row: Row<'_, Bf16, O>) {
+        O::convolve_bf16(isa, row);
+    }
+    fn convolve_f32(isa: Isa, row: Row<'_, f32, Bf16>) {
+        isa.run(row);
+    }
+    fn convolve_bf16(isa: Isa, row: Row<'_, Bf16, Bf16>) {
+        isa.run(row);
+    }
+}
+
+impl<I: Scalar, O: Scalar> Kernel for Row<'_, I, O> {
     type Out = ();
 
     #[inline(always)]
@@ -119,7 +153,7 @@ impl<I: Elem, O: Elem> Kernel for Row<'_, I, O> {
     }
 }
 
-impl<I: Elem, O: Elem> Row<'_, I, O> {
+impl<I: Scalar, O: Scalar> Row<'_, I, O> {
     #[inline(always)]
     unsafe fn line<S: Simd, const FULL: bool, const STRIDE: usize>(&mut self, s: S) {
         let out_width = self.width.div_ceil(STRIDE);
@@ -211,7 +245,7 @@ impl<I: Elem, O: Elem> Row<'_, I, O> {
 
 /// A whole vector or its first `n` values.
 #[inline(always)]
-unsafe fn some<S: Simd, E: Elem, const WHOLE: bool>(s: S, p: *const E, n: usize) -> S::F {
+unsafe fn some<S: Simd, E: Scalar, const WHOLE: bool>(s: S, p: *const E, n: usize) -> S::F {
     // SAFETY: the caller's contract.
     unsafe { if WHOLE { E::load(s, p) } else { E::load_n(s, p, n) } }
 }

@@ -1,7 +1,7 @@
 //! Arithmetic on slices for Segment Anything networks.
 //!
 //! - **Layout**: images and token grids are NHWC, row-major; a row is the channels of a pixel or token. The residual
-//!   stream is f32, operands of matrix products are f32 or [`Bf16`] ([`Elem`]), sums are f32.
+//!   stream is f32, operands of matrix products are f32 or [`Bf16`] ([`Elem`], [`Scalar`]), sums are f32.
 //! - **Division of work**: no threads here. Kernels take a range of rows, windows or queries and write only theirs; the
 //!   order of every sum is fixed by the shapes alone, so any division gives the same bits.
 //! - **Instruction sets**: [`Isa`] picks one form at run time (`SAM_ISA` forces one). Each kernel is written once, over
@@ -20,15 +20,15 @@ mod bf16;
 mod buffer;
 mod depthwise;
 mod elem;
+mod functions;
 mod gemm;
 mod guided;
 mod isa;
 mod masks;
-pub mod math;
 mod memory;
 mod norm;
 mod pixels;
-mod sigmoid;
+mod scalar;
 mod simd;
 mod upsample;
 
@@ -40,6 +40,7 @@ pub use bf16::Bf16;
 pub use buffer::{AlignedVec, Plain, Scratch};
 pub use depthwise::Depthwise;
 pub use elem::Elem;
+pub use functions::sigmoid;
 pub use gemm::{
     Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride,
 };
@@ -49,5 +50,5 @@ pub use masks::mask_logits;
 pub use memory::{NoMemory, filled};
 pub use norm::LayerNorm;
 pub use pixels::Normalise;
-pub use sigmoid::sigmoid;
+pub use scalar::Scalar;
 pub use upsample::Upsample;

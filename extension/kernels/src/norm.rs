@@ -4,9 +4,10 @@
 //! that depends only on the number of channels.
 
 use crate::Isa;
+use crate::bf16::Bf16;
 use crate::buffer::AlignedVec;
-use crate::elem::{Elem, Ops};
 use crate::gemm::{Act, Mat, MatMut};
+use crate::scalar::Scalar;
 use crate::simd::{Kernel, Simd};
 
 /// Scale and shift of a layer norm.
@@ -30,18 +31,21 @@ impl LayerNorm {
     }
 
     /// The first `rows` rows of `x`, normalised and activated, into `out`.
-    pub fn apply<O: Elem>(&self, isa: Isa, x: Mat<'_, f32>, rows: usize, act: Act, out: MatMut<'_, O>) {
+    pub fn apply<O: NormElem>(&self, isa: Isa, x: Mat<'_, f32>, rows: usize, act: Act, out: MatMut<'_, O>) {
         self.check(x.data.len(), x.stride, rows);
         self.check(out.data.len(), out.stride, rows);
         let (to, to_stride) = (out.data.as_mut_ptr(), out.stride);
-        O::norm(isa, NormRun { norm: self, from: x.data.as_ptr(), from_stride: x.stride, to, to_stride, rows, act });
+        O::normalise(
+            isa,
+            NormRun { norm: self, from: x.data.as_ptr(), from_stride: x.stride, to, to_stride, rows, act },
+        );
     }
 
     /// As [`LayerNorm::apply`], in place.
     pub fn apply_in_place(&self, isa: Isa, x: MatMut<'_, f32>, rows: usize, act: Act) {
         self.check(x.data.len(), x.stride, rows);
         let (to, to_stride) = (x.data.as_mut_ptr(), x.stride);
-        f32::norm(isa, NormRun { norm: self, from: to, from_stride: to_stride, to, to_stride, rows, act });
+        f32::normalise(isa, NormRun { norm: self, from: to, from_stride: to_stride, to, to_stride, rows, act });
     }
 
     fn check(&self, len: usize, stride: usize, rows: usize) {
@@ -61,7 +65,24 @@ pub struct NormRun<'a, O> {
     act: Act,
 }
 
-impl<O: Elem> Kernel for NormRun<'_, O> {
+/// An element type that a layer norm writes. Its method is not generic, so that the kernel is compiled here, once.
+pub trait NormElem: Scalar {
+    fn normalise(isa: Isa, run: NormRun<'_, Self>);
+}
+
+impl NormElem for f32 {
+    fn normalise(isa: Isa, run: NormRun<'_, Self>) {
+        isa.run(run);
+    }
+}
+
+impl NormElem for Bf16 {
+    fn normalise(isa: Isa, run: NormRun<'_, Self>) {
+        isa.run(run);
+    }
+}
+
+impl<O: Scalar> Kernel for NormRun<'_, O> {
     type Out = ();
 
     #[inline(always)]
@@ -74,7 +95,7 @@ impl<O: Elem> Kernel for NormRun<'_, O> {
 }
 
 #[inline(always)]
-unsafe fn row<S: Simd, O: Elem>(s: S, norm: &LayerNorm, x: *const f32, y: *mut O, act: Act) {
+unsafe fn row<S: Simd, O: Scalar>(s: S, norm: &LayerNorm, x: *const f32, y: *mut O, act: Act) {
     let n = norm.channels();
     let whole = n / S::LANES * S::LANES;
     let inverse = 1.0 / n as f32;
@@ -120,7 +141,7 @@ unsafe fn row<S: Simd, O: Elem>(s: S, norm: &LayerNorm, x: *const f32, y: *mut O
 
 /// The activation in the precision that a result stored as `O` needs.
 #[inline(always)]
-pub(crate) fn activate<S: Simd, O: Elem>(s: S, x: S::F, act: Act) -> S::F {
+pub(crate) fn activate<S: Simd, O: Scalar>(s: S, x: S::F, act: Act) -> S::F {
     match act {
         Act::None => x,
         Act::Relu => s.max(x, s.splat(0.0)),

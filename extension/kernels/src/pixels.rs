@@ -1,6 +1,6 @@
 //! RGB bytes to the network's input: `(x - mean) / std` per channel, zero outside the picture.
 
-use crate::elem::Elem;
+use crate::scalar::Scalar;
 use std::ops::Range;
 
 /// Channel means and standard deviations in units of bytes (0..255).
@@ -18,7 +18,7 @@ impl Normalise {
     /// The input is `[side + 2 * border][side + 2 * border][stored]`: the picture `rgb`, `height` x `width` x 3, at
     /// (`border`, `border`), zeros elsewhere. `stored` is 3, or 4 with a fourth channel of zeros.
     #[allow(clippy::too_many_arguments)]
-    pub fn rows<E: Elem>(
+    pub fn rows<E: Scalar>(
         &self,
         rgb: &[u8],
         (height, width): (usize, usize),

@@ -1,7 +1,9 @@
 //! The segments of a JPEG: what decoding it takes, and its metadata, before a decoder sees it.
 
-use super::unsupported;
 use crate::error::ImageError;
+
+/// What to do about a JPEG that is not decoded.
+const REMEDY: &str = "save it as an ordinary JPEG (8 bits, baseline or progressive) or as PNG";
 
 /// What one visit of a block of 64 coefficients costs, as bytes: it takes as long as to write so many.
 const BYTES_PER_VISIT: u64 = 16;
@@ -172,6 +174,11 @@ impl Frame {
         };
         Some(Self { marker, precision: *precision, components: components.iter().map(component).collect() })
     }
+}
+
+/// A JPEG that is sound, and not decoded.
+pub(super) fn unsupported(reason: String) -> ImageError {
+    ImageError::Unsupported { format: "JPEG", reason, remedy: REMEDY }
 }
 
 /// Where the next marker begins: 0xff, and a byte that is neither a stuffed 0 nor one more 0xff.

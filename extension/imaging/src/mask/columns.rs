@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{NoMemory, Rle, push};
+use super::rle::Rle;
+use crate::memory::{NoMemory, push};
 
 /// Rows `top..bottom` of one column, all foreground; above and below is background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

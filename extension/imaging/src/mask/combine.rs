@@ -1,6 +1,7 @@
 //! Union, intersection and difference of masks, run by run: nothing is decoded.
 
-use super::{Rle, push};
+use super::rle::Rle;
+use crate::memory::push;
 
 impl Rle {
     /// The pixels set in either mask, as pycocotools' `merge`. `None` where the masks differ in size.

@@ -1,6 +1,7 @@
 //! Polygons as well-known text and binary (OGC Simple Features, 06-103r4).
 
-use super::{NoMemory, Polygon, Ring};
+use super::ring::{Polygon, Ring};
+use crate::memory::NoMemory;
 
 const POLYGON: u32 = 3;
 const MULTI_POLYGON: u32 = 6;

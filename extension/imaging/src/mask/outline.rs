@@ -11,27 +11,14 @@
 //! rings and polygons touch in single points at most, and the inside of each polygon is connected.
 
 use super::columns::Columns;
+use super::ring::{Point, Polygon, Ring};
+use super::rle::Rle;
 use super::simplify::simplify;
-use super::{NoMemory, Rle};
+use crate::memory::NoMemory;
 
 /// Bytes that a run takes while outlines are traced, at most, and while they are simplified.
 const TRACED: usize = 100;
 const SIMPLIFIED: usize = 300;
-
-/// A corner of pixels: x to the right, y down, (0, 0) being the upper left corner of the first pixel.
-pub type Point = [i32; 2];
-
-/// A closed line; the first point is not repeated at the end.
-pub type Ring = Vec<Point>;
-
-/// One connected part of a mask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Polygon {
-    /// The outer line. Its area by the usual formula is positive: counterclockwise where y points up.
-    pub exterior: Ring,
-    /// The holes, in the other direction.
-    pub holes: Vec<Ring>,
-}
 
 impl Rle {
     /// The outlines of the mask's parts, from left to right: together they cover exactly its pixels.
@@ -89,24 +76,8 @@ impl Rle {
     }
 }
 
-impl Polygon {
-    /// Adds a ring, which has the foreground on one side: whether it is the exterior is seen from its direction.
-    fn add(&mut self, ring: &[Point]) {
-        match doubled_area(ring) > 0 {
-            true => self.exterior = ring.to_vec(),
-            false => self.holes.push(ring.to_vec()),
-        }
-    }
-}
-
 /// No index.
 const NONE: u32 = u32::MAX;
-
-/// Twice the area of a ring: positive for exteriors, negative for holes.
-pub(super) fn doubled_area(ring: &[Point]) -> i64 {
-    let next = ring.iter().cycle().skip(1);
-    ring.iter().zip(next).map(|(a, b)| i64::from(a[0]) * i64::from(b[1]) - i64::from(b[0]) * i64::from(a[1])).sum()
-}
 
 /// The ends of an [`Edge`].
 const TOP: usize = 0;

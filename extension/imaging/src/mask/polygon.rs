@@ -10,7 +10,8 @@
 //! with the same operations in the same order, so that the rounding is the same: the cost is that of the columns passed,
 //! however far outside the corners are.
 
-use super::{NoMemory, Rle, RleError};
+use super::rle::{Rle, RleError, pixels};
+use crate::memory::NoMemory;
 
 /// Grid lines in a pixel.
 const GRID: i64 = 5;
@@ -78,7 +79,7 @@ impl Rle {
     /// A polygon is `x, y, x, y, ...` in pixels, (0, 0) being the upper left corner of the first pixel; the last corner is
     /// joined to the first. What lies outside the picture is left out. No polygons are a mask without pixels.
     pub fn from_polygons<P: AsRef<[f64]>>(height: u32, width: u32, polygons: &[P]) -> Result<Rle, PolygonError> {
-        super::rle::pixels(height, width)?;
+        pixels(height, width)?;
         let mut parts = Vec::with_capacity(polygons.len());
         for (index, polygon) in polygons.iter().enumerate() {
             parts.push(one(height, width, index + 1, polygon.as_ref())?);

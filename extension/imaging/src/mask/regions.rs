@@ -1,7 +1,7 @@
 //! Removing specks: small islands and small holes.
 
-use super::Rle;
 use super::columns::Columns;
+use super::rle::Rle;
 
 impl Rle {
     /// Fills the holes of fewer than `min_area` pixels, then removes the islands of fewer; of islands that are all

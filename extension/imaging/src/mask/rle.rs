@@ -5,7 +5,8 @@
 //! difference to the one two before, in groups of five bits, the lowest first, with a sixth bit for "more
 //! follow" and an offset of 48 that makes the characters printable.
 
-use super::{Mask, NoMemory, push, zeros};
+use super::bits::Mask;
+use crate::memory::{NoMemory, push, zeroed};
 
 /// A mask of `height` x `width` pixels as runs down its columns.
 ///
@@ -110,7 +111,7 @@ impl Rle {
         let mut mask = Mask::try_new(self.width, self.height)?;
         let (width, height) = (self.width as usize, self.height as usize);
         let words = height.div_ceil(64);
-        let mut columns: Vec<u64> = zeros(mask.words_per_row() * 64 * words)?;
+        let mut columns: Vec<u64> = zeroed(mask.words_per_row() * 64 * words)?;
         for (start, end) in self.foreground() {
             let (mut at, end) = (start as usize, end.min((width * height) as u64) as usize);
             while at < end {

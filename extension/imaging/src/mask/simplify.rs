@@ -19,7 +19,7 @@
 
 use std::collections::VecDeque;
 
-use super::outline::{Point, Polygon, Ring, doubled_area};
+use super::ring::{Point, Polygon, Ring, doubled_area};
 
 /// Takes out corners, such that each that is left out lies within `tolerance` pixels of the line that replaces it.
 /// Tolerances that are not above 0 change nothing.

@@ -2,11 +2,12 @@
 
 use image::{GrayImage, Luma};
 
-use super::{Picture, times};
+use super::edit::Picture;
 use crate::error::ImageError;
 use crate::format::Format;
-use crate::mask::{Mask, NoMemory, Rle};
-use crate::samples::zeroed;
+use crate::mask::{Mask, Rle};
+use crate::memory::{NoMemory, zeroed};
+use crate::pixels::times;
 
 /// How much of the colour of a mask covers the picture inside it, of 255.
 const FILL: u8 = 115;

@@ -5,11 +5,11 @@ use std::io::{self, Seek, SeekFrom, Write};
 use image::codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
 
-use super::Picture;
+use super::edit::Picture;
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::mask::Rle;
-use crate::samples;
+use crate::memory::{NoMemory, zeroed};
 
 /// Quality of JPEGs, of 100: no visible loss.
 const JPEG_QUALITY: u8 = 90;
@@ -51,18 +51,18 @@ impl Picture {
         Ok(match &self.alpha {
             Some(alpha) if transparency => {
                 let pixels = interleave(&self.rgb, alpha)?;
-                samples::expect_memory(area * 4)?;
+                NoMemory::expect(area * 4)?;
                 encoder.write_image(&pixels, width, height, ExtendedColorType::Rgba8)
             }
             None if single => {
-                let mut pixels = samples::zeroed(area as usize)?;
+                let mut pixels = zeroed(area as usize)?;
                 pixels.iter_mut().zip(self.rgb.as_chunks::<3>().0).for_each(|(grey, rgb)| *grey = rgb[0]);
-                samples::expect_memory(area * 4)?;
+                NoMemory::expect(area * 4)?;
                 encoder.write_image(&pixels, width, height, ExtendedColorType::L8)
             }
             _ => {
                 let pixels = self.flat()?;
-                samples::expect_memory(area * 4)?;
+                NoMemory::expect(area * 4)?;
                 encoder.write_image(pixels.as_raw(), width, height, ExtendedColorType::Rgb8)
             }
         })
@@ -70,7 +70,7 @@ impl Picture {
 }
 
 fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Result<Vec<u8>, ImageError> {
-    let mut pixels = samples::zeroed(alpha.len() * 4)?;
+    let mut pixels = zeroed(alpha.len() * 4)?;
     let channels = rgb.as_chunks::<3>().0.iter().zip(alpha.iter());
     for (pixel, (&[red, green, blue], &alpha)) in pixels.as_chunks_mut::<4>().0.iter_mut().zip(channels) {
         *pixel = [red, green, blue, alpha];

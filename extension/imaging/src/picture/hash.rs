@@ -1,6 +1,6 @@
 //! A fingerprint of what a picture shows.
 
-use super::Picture;
+use super::edit::Picture;
 use crate::error::ImageError;
 use crate::resize::try_resize_bilinear;
 

@@ -1,6 +1,6 @@
 //! Pictures larger than what a model sees, cut into tiles.
 
-use super::Picture;
+use super::edit::Picture;
 
 /// Most tiles of one picture.
 const MAX_TILES: u64 = 10_000;

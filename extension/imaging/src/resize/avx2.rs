@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{CHANNELS, Filter, HALF, PRECISION_BITS};
+use super::filter::{CHANNELS, Filter, HALF, PRECISION_BITS};
 
 /// Taps handled together: 12 bytes of a row.
 const GROUP: usize = 4;

@@ -10,7 +10,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::fax::{Lines, Scheme};
-use crate::samples::{joined, zeroed};
+use crate::error::ImageError;
+use crate::memory::{self, NoMemory};
 
 /// JPEGs in a TIFF have one scan, or one for each component; progressive ones have about ten.
 const MAX_SCANS: usize = 16;
@@ -155,6 +156,11 @@ impl Read for PackBits<'_> {
     }
 }
 
+/// No memory, in the words for pictures.
+fn refused(error: NoMemory) -> io::Error {
+    io::Error::other(ImageError::from(error))
+}
+
 /// A JPEG, its components as they are: what colours they are is said by the TIFF.
 fn jpeg(bytes: &[u8], tables: Option<&[u8]>, shape: Shape) -> io::Result<Vec<u8>> {
     // The tables come first, as one JPEG: begin of image, tables, and the image without its begin.
@@ -162,7 +168,7 @@ fn jpeg(bytes: &[u8], tables: Option<&[u8]>, shape: Shape) -> io::Result<Vec<u8>
     let whole = match tables {
         Some(tables) if bytes.starts_with(&[0xff, 0xd8]) => {
             let tables = tables.strip_suffix(&[0xff, 0xd9]).unwrap_or(tables);
-            merged = joined(&[tables, &bytes[2..]]).map_err(io::Error::other)?;
+            merged = memory::joined(&[tables, &bytes[2..]]).map_err(refused)?;
             &merged
         }
         _ => bytes,
@@ -185,7 +191,7 @@ fn jpeg(bytes: &[u8], tables: Option<&[u8]>, shape: Shape) -> io::Result<Vec<u8>
         return Err(io::Error::other("a JPEG in it is higher than its strip or tile"));
     }
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(colours));
-    let mut pixels = zeroed(width * height * components).map_err(io::Error::other)?;
+    let mut pixels = memory::zeroed(width * height * components).map_err(refused)?;
     decoder.decode_into(&mut pixels).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(pixels)
 }
@@ -197,7 +203,7 @@ fn webp(bytes: &[u8], shape: Shape) -> io::Result<Vec<u8>> {
     if width != shape.width || height < shape.rows || height > shape.full_rows {
         return Err(io::Error::other(format!("a WebP in it has {width} x {height} pixels")));
     }
-    let mut pixels = zeroed(width as usize * height as usize * samples).map_err(io::Error::other)?;
+    let mut pixels = memory::zeroed(width as usize * height as usize * samples).map_err(refused)?;
     decoder.read_image(&mut pixels).map_err(io::Error::other)?;
     // The alpha of a chunk that is opaque is left out.
     match (samples, shape.samples) {

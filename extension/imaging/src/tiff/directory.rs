@@ -5,6 +5,9 @@
 
 use std::collections::HashSet;
 
+/// The tag of the orientation.
+pub(crate) const ORIENTATION: u16 = 274;
+
 /// Most directories that are counted.
 const MAX_DIRECTORIES: usize = 65_535;
 

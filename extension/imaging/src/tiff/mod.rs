@@ -6,22 +6,26 @@
 //! to the picture, and only what is shown is kept.
 
 mod chunk;
-mod directory;
+mod colours;
+pub(crate) mod directory;
 mod fax;
 mod layout;
 mod rows;
-
-pub(crate) use directory::File;
+mod tags;
 
 use chunk::{Chunk, Compression};
-use layout::{Layout, damaged};
+use directory::{Directory, File};
+use layout::Layout;
 use rows::Rows;
+use tags::damaged;
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo};
 use crate::jpeg;
+use crate::memory::joined;
 use crate::orient;
-use crate::samples::{self, Pixels, Raw, Stored};
+use crate::pixels::{Pixels, Stored};
+use crate::samples::Raw;
 
 /// The work of decompression beside what comes out of it, as bytes: for each strip or tile, and for each byte of it. A
 /// file may give one and the same bytes for all of them, and bytes need not stand for samples: tables, empty blocks, codes
@@ -34,11 +38,6 @@ fn cost(compression: Compression) -> (u64, u64) {
         Compression::None => (2 << 10, 1),
         Compression::Lzw | Compression::PackBits | Compression::Zstd => (2 << 10, 4),
     }
-}
-
-/// The orientation in a block of EXIF, if it has one.
-pub(crate) fn orientation_of_exif(bytes: &[u8]) -> Option<u64> {
-    File::new(bytes)?.first()?.values(layout::ORIENTATION)?.orientation()
 }
 
 /// Pages.
@@ -96,7 +95,7 @@ pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(File::new(bytes)?.first()?.values(PROFILE)?.bytes().to_vec())
 }
 
-fn open(bytes: &[u8], page: usize) -> Result<(File<'_>, directory::Directory<'_>), ImageError> {
+fn open(bytes: &[u8], page: usize) -> Result<(File<'_>, Directory<'_>), ImageError> {
     let file = File::new(bytes).ok_or_else(|| damaged("its beginning is wrong"))?;
     let directory = file.directories().nth(page - 1).ok_or_else(|| damaged("it has no directory"))?;
     Ok((file, directory))
@@ -151,7 +150,7 @@ fn read(layout: &Layout<'_>, raw: &mut Raw) -> Result<(), ImageError> {
                 let mut reversed: Vec<u8>;
                 let bytes = match layout.reversed_bits {
                     true => {
-                        reversed = samples::joined(&[bytes])?;
+                        reversed = joined(&[bytes])?;
                         reversed.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
                         &reversed
                     }

@@ -4,9 +4,8 @@ use std::io;
 
 use super::chunk::{Chunk, Shape};
 use super::layout::{Layout, Predictor};
-use crate::convert::Colours;
 use crate::format::{Numbers, SampleType};
-use crate::samples::{Pixels, Stored};
+use crate::pixels::{Colours, Pixels, Stored};
 
 /// Bytes behind a row that may be read.
 const WORD: usize = size_of::<u64>();

@@ -202,10 +202,8 @@ fn absorbed(r: &Report, isa: Isa, peak: f64) {
 }
 
 fn rest(r: &Report, isa: Isa) {
-    let mut x = noise(8192);
-    r.elements("function gelu", x.len(), || math::gelu(isa, &mut x));
-    r.elements("function gelu for bf16", x.len(), || math::gelu_fast(isa, &mut x));
-    r.elements("function exp", x.len(), || math::exp(isa, &mut x));
+    let (x, mut y) = (noise(8192), noise(8192));
+    r.elements("function sigmoid", x.len(), || sigmoid(&x, &mut y));
     let rgb: Vec<u8> = (0..768 * 1024 * 3).map(|i| ((i * 7919) >> 8) as u8).collect();
     let mut input = AlignedVec::<f32>::zeroed(1026 * 1026 * 4);
     let n = Normalise { mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375] };

@@ -3,8 +3,8 @@
 use super::core::BiasRows;
 use super::relative::{RelativePositions, close_row};
 use crate::buffer::AlignedVec;
-use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
+use crate::scalar::Scalar;
 use crate::simd::Simd;
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ pub(super) struct Position {
     pub index: u32,
 }
 
-impl<E: Elem> Bias<E> {
+impl<E: Scalar> Bias<E> {
     /// TinyViT's biases: `biases` is `[heads][window * window]`, one value per (|dy|, |dx|).
     pub fn by_distance(biases: &[f32], heads: usize, window: usize) -> Self {
         assert!(heads > 0 && window > 0 && biases.len() == heads * window * window, "attention biases");
@@ -105,7 +105,7 @@ pub(super) struct Expansion {
     pub products: *mut f32,
 }
 
-impl<E: Elem> Bias<E> {
+impl<E: Scalar> Bias<E> {
     /// Whether it is one of windows of this size.
     pub(super) fn fits(&self, heads: usize, window: usize, d: usize) -> bool {
         match self {

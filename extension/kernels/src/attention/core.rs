@@ -4,22 +4,22 @@
 //! `[d / 32][keys][32]` (steps of two along d, or along the keys, for bf16). Scores and probabilities of the step live in
 //! two small buffers of `width` columns per query.
 
-use crate::elem::Elem;
 use crate::gemm::tile::{Acc, MAX_MR, PANEL, accumulate, zeros};
+use crate::scalar::Scalar;
 use crate::simd::Simd;
 
 /// Elements of the packed keys of a tile.
-pub(super) fn keys_len<E: Elem>(keys: usize, d: usize) -> usize {
+pub(super) fn keys_len<E: Scalar>(keys: usize, d: usize) -> usize {
     keys.next_multiple_of(PANEL) * d.next_multiple_of(E::STEP)
 }
 
 /// Elements of one panel (up to 32 dimensions) of the packed values of a tile.
-pub(super) fn value_panel_len<E: Elem>(keys: usize) -> usize {
+pub(super) fn value_panel_len<E: Scalar>(keys: usize) -> usize {
     keys.next_multiple_of(E::STEP) * PANEL
 }
 
 /// Elements of the packed values of a tile.
-pub(super) fn values_len<E: Elem>(keys: usize, d: usize) -> usize {
+pub(super) fn values_len<E: Scalar>(keys: usize, d: usize) -> usize {
     value_panel_len::<E>(keys) * d.div_ceil(PANEL)
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Step<'a, E> {
     pub out: &'a [*mut E; MAX_MR],
 }
 
-impl<E: Elem> Step<'_, E> {
+impl<E: Scalar> Step<'_, E> {
     /// # Safety
     /// All pointers are valid for what their comments say.
     #[inline(always)]

@@ -1,13 +1,14 @@
 //! Attention over all keys, tile by tile with a running softmax: no matrix of scores is stored.
 
-use super::Heads;
 use super::core::{BiasRows, State, Step, keys_len, values_len};
+use super::heads::Heads;
 use super::pack::{Tokens, pack_keys, pack_values};
 use super::relative::{RelativePositions, close_row};
 use crate::Isa;
+use crate::bf16::Bf16;
 use crate::buffer::Scratch;
-use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
+use crate::scalar::Scalar;
 use crate::simd::{Kernel, Simd, portable::Portable};
 use std::ops::Range;
 
@@ -31,17 +32,17 @@ impl KeyValues {
         Self { keys, d, tile: (TILE / row).max(1) * row }
     }
 
-    fn tile_len<E: Elem>(&self) -> usize {
+    fn tile_len<E: Scalar>(&self) -> usize {
         keys_len::<E>(self.tile, self.d) + values_len::<E>(self.tile, self.d)
     }
 
     /// Elements that the packed form of a head takes.
-    pub fn packed_len<E: Elem>(&self) -> usize {
+    pub fn packed_len<E: Scalar>(&self) -> usize {
         self.keys.div_ceil(self.tile) * self.tile_len::<E>()
     }
 
     /// Packs a head of `k` and `v`.
-    pub fn pack<E: Elem>(&self, k: &Heads<'_, E>, v: &Heads<'_, E>, head: usize, packed: &mut [E]) {
+    pub fn pack<E: Scalar>(&self, k: &Heads<'_, E>, v: &Heads<'_, E>, head: usize, packed: &mut [E]) {
         assert_eq!(packed.len(), self.packed_len::<E>(), "packed keys and values");
         k.check(self.keys, head + 1, self.d);
         v.check(self.keys, head + 1, self.d);
@@ -64,7 +65,7 @@ impl KeyValues {
 ///
 /// With `relative`, queries and keys are the tokens of its grid. Panics where sizes do not fit.
 #[allow(clippy::too_many_arguments)]
-pub fn attend<E: Elem>(
+pub fn attend<E: AttendElem>(
     isa: Isa,
     layout: &KeyValues,
     q: &Heads<'_, E>,
@@ -89,7 +90,7 @@ pub fn attend<E: Elem>(
         assert!(layout.keys == height * width && r.d() == d && queries.end <= layout.keys, "relative positions");
         assert!(layout.tile.is_multiple_of(width), "a key tile is made of grid rows");
     }
-    E::attend(isa, AttendRun { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch });
+    E::attend_all(isa, AttendRun { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch });
 }
 
 pub struct AttendRun<'a, 'b, E> {
@@ -105,7 +106,24 @@ pub struct AttendRun<'a, 'b, E> {
     scratch: &'a mut Scratch,
 }
 
-impl<E: Elem> Kernel for AttendRun<'_, '_, E> {
+/// An element type that attention over all keys takes. Its method is not generic, so that the kernel is compiled here, once.
+pub trait AttendElem: Scalar {
+    fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>);
+}
+
+impl AttendElem for f32 {
+    fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>) {
+        isa.run(run);
+    }
+}
+
+impl AttendElem for Bf16 {
+    fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>) {
+        isa.run(run);
+    }
+}
+
+impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
     type Out = ();
 
     #[inline(always)]

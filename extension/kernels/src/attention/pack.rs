@@ -1,8 +1,8 @@
 //! Keys and values in panel order; see `core.rs` for the layout.
 
 use super::core::value_panel_len;
-use crate::elem::Elem;
 use crate::gemm::tile::PANEL;
+use crate::scalar::Scalar;
 use crate::simd::Simd;
 
 /// Tokens that are turned at a time; half a panel.
@@ -34,7 +34,7 @@ impl<E> Tokens<E> {
 /// # Safety
 /// Tokens exist and have `d` values; `to` has room for `keys_len(tokens.len(), d)`.
 #[inline(always)]
-pub(super) unsafe fn pack_keys<S: Simd, E: Elem>(s: S, from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
+pub(super) unsafe fn pack_keys<S: Simd, E: Scalar>(s: S, from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
     // f32 and pairs of bf16 alike are words of 32 bits
     let (words, panel) = (d / E::STEP, d.next_multiple_of(E::STEP) * PANEL);
     // SAFETY: the caller's contract.
@@ -81,7 +81,7 @@ pub(super) unsafe fn pack_keys<S: Simd, E: Elem>(s: S, from: Tokens<E>, tokens: 
 /// # Safety
 /// As [`pack_keys`], with `values_len`.
 #[inline(always)]
-pub(super) unsafe fn pack_values<E: Elem>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
+pub(super) unsafe fn pack_values<E: Scalar>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
     let panel = value_panel_len::<E>(tokens.len());
     // SAFETY: the caller's contract.
     unsafe {
@@ -99,7 +99,7 @@ pub(super) unsafe fn pack_values<E: Elem>(from: Tokens<E>, tokens: &[u32], d: us
 
 /// `n` columns of values, `N` if that is not zero.
 #[inline(always)]
-unsafe fn values<E: Elem, const N: usize>(from: Tokens<E>, tokens: &[u32], n: usize, to: *mut E) {
+unsafe fn values<E: Scalar, const N: usize>(from: Tokens<E>, tokens: &[u32], n: usize, to: *mut E) {
     let pair = |a: u16, b: u16| {
         let (low, high) = if cfg!(target_endian = "big") { (b, a) } else { (a, b) };
         u32::from(high) << 16 | u32::from(low)

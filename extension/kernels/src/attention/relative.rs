@@ -1,8 +1,8 @@
 //! ViT's decomposed relative positions: bias(query, key) = q . Rh[qy - ky] + q . Rw[qx - kx], q unscaled.
 
-use crate::elem::Elem;
 use crate::gemm::Packed;
 use crate::gemm::tile::{Acc, MAX_MR, PANEL, accumulate, zeros};
+use crate::scalar::Scalar;
 use crate::simd::Simd;
 
 /// Both tables of a block, packed for the product with the queries.
@@ -14,7 +14,7 @@ pub struct RelativePositions<E> {
     width: usize,
 }
 
-impl<E: Elem> RelativePositions<E> {
+impl<E: Scalar> RelativePositions<E> {
     /// `rel_h` is `[2 * height - 1][d]` and `rel_w` is `[2 * width - 1][d]`, already interpolated to the grid (or window)
     /// of `height` x `width` tokens.
     pub fn new(rel_h: &[f32], rel_w: &[f32], height: usize, width: usize, d: usize) -> Self {

@@ -6,14 +6,15 @@
 //! The keys of a small window are one tile; those of a larger one are several, of whole rows of the window, over which
 //! a block of queries goes with a running softmax, so that neither scores nor biases of a window are ever stored.
 
-use super::Heads;
 use super::bias::{Bias, Expansion, Position};
 use super::core::{State, Step, keys_len, values_len};
+use super::heads::Heads;
 use super::pack::{PAD, Tokens, pack_keys, pack_values};
 use crate::Isa;
+use crate::bf16::Bf16;
 use crate::buffer::{Scratch, Shared};
-use crate::elem::Elem;
 use crate::gemm::tile::{MAX_MR, PANEL};
+use crate::scalar::Scalar;
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
@@ -59,7 +60,7 @@ impl Windows {
     /// to `out[i * out_stride..]`, head after head.
     ///
     /// Panics where `out` is too short.
-    pub fn pieces<'a, E: Elem>(&self, out: &'a mut [E], out_stride: usize, pieces: usize) -> Vec<WindowPiece<'a, E>> {
+    pub fn pieces<'a, E: Scalar>(&self, out: &'a mut [E], out_stride: usize, pieces: usize) -> Vec<WindowPiece<'a, E>> {
         let Windows { height, width, heads, d, .. } = *self;
         assert!(out_stride >= heads * d && out.len() + out_stride >= height * width * out_stride + heads * d, "output");
         let units = (0..self.count()).map(|window| self.blocks(window)).sum::<usize>() * heads;
@@ -102,7 +103,7 @@ impl Windows {
     }
 }
 
-impl<E: Elem> WindowPiece<'_, E> {
+impl<E: WindowElem> WindowPiece<'_, E> {
     /// `softmax(scale * q k^T + bias) v`. `qkv` are the image's tokens in image order, `pad` the qkv row of a padding
     /// token, needed where [`Windows::padded`].
     ///
@@ -116,7 +117,7 @@ impl<E: Elem> WindowPiece<'_, E> {
             }
         }
         assert!(bias.fits(heads, window, d), "bias of another window");
-        E::window(isa, WindowRun { piece: self, qkv, pad, bias, scale, scratch });
+        E::attend_windows(isa, WindowRun { piece: self, qkv, pad, bias, scale, scratch });
     }
 }
 
@@ -127,6 +128,23 @@ pub struct WindowRun<'a, 'b, E> {
     bias: &'a Bias<E>,
     scale: f32,
     scratch: &'a mut Scratch,
+}
+
+/// An element type that attention in windows takes. Its method is not generic, so that the kernel is compiled here, once.
+pub trait WindowElem: Scalar {
+    fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>);
+}
+
+impl WindowElem for f32 {
+    fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>) {
+        isa.run(run);
+    }
+}
+
+impl WindowElem for Bf16 {
+    fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>) {
+        isa.run(run);
+    }
 }
 
 /// What is computed at a time.
@@ -179,7 +197,7 @@ struct Buffers<E> {
     partial: *mut f32,
 }
 
-impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
+impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
     type Out = ();
 
     #[inline(always)]
@@ -242,7 +260,7 @@ impl<E: Elem> Kernel for WindowRun<'_, '_, E> {
     }
 }
 
-impl<E: Elem> WindowRun<'_, '_, E> {
+impl<E: Scalar> WindowRun<'_, '_, E> {
     /// The unit that comes in the place `index`. The order depends on nothing but the bias and the sizes: pieces of the
     /// same output do not overlap.
     #[inline(always)]

@@ -11,7 +11,7 @@ pub enum Act {
     /// The value itself.
     #[default]
     None,
-    /// erf-GELU: 7.5e-7 exact where an f32 output is written, 7.5e-5 where only bf16 is (see [`crate::math`]).
+    /// erf-GELU, with an error of at most 7.5e-7 * max(1, |x|) where an f32 output is written, 7.5e-5 where only bf16 is.
     Gelu,
     /// max(x, 0).
     Relu,

@@ -14,7 +14,8 @@ pub use pack::Packed;
 pub use source::{Conv3x3, Gather, Mat, MatMut, Patches, Rows, Source};
 
 use crate::Isa;
-use crate::elem::Elem;
+use crate::bf16::Bf16;
+use crate::scalar::Scalar;
 use crate::simd::{Kernel, Simd};
 use epilogue::Finish;
 use std::ops::Range;
@@ -31,7 +32,7 @@ const GROUPS: usize = 160;
 ///
 /// Rows of A whose stride is a multiple of 4096 bytes all fall into the same lines of the first-level cache and cost a
 /// quarter of the speed: see [`good_stride`]. Panics where the shapes do not fit.
-pub fn gemm<E: Elem, A: Source<E>>(
+pub fn gemm<E: GemmElem, A: Source<E>>(
     isa: Isa,
     a: &A,
     rows: Range<usize>,
@@ -55,13 +56,13 @@ pub fn gemm<E: Elem, A: Source<E>>(
             }
         }
         let (first, count) = (start - rows.start, end - start);
-        E::gemm(isa, Block { pointers: &pointers, first, rows: count, w, finish: &finish, ahead: a.ahead(mr) });
+        E::multiply(isa, Block { pointers: &pointers, first, rows: count, w, finish: &finish, ahead: a.ahead(mr) });
         start = end;
     }
 }
 
 /// The stride, in elements, to give rows of `k` elements that are to be multiplied.
-pub fn good_stride<E: Elem>(k: usize) -> usize {
+pub fn good_stride<E: Scalar>(k: usize) -> usize {
     if (k * size_of::<E>()).is_multiple_of(4096) { k + 64 / size_of::<E>() } else { k }
 }
 
@@ -77,7 +78,24 @@ pub struct Block<'a, E> {
     ahead: usize,
 }
 
-impl<E: Elem> Kernel for Block<'_, E> {
+/// An element type that matrices can have. Its method is not generic, so that the kernel is compiled here, once.
+pub trait GemmElem: Scalar {
+    fn multiply(isa: Isa, block: Block<'_, Self>);
+}
+
+impl GemmElem for f32 {
+    fn multiply(isa: Isa, block: Block<'_, Self>) {
+        isa.run(block);
+    }
+}
+
+impl GemmElem for Bf16 {
+    fn multiply(isa: Isa, block: Block<'_, Self>) {
+        isa.run(block);
+    }
+}
+
+impl<E: Scalar> Kernel for Block<'_, E> {
     type Out = ();
 
     #[inline(always)]
@@ -96,7 +114,7 @@ impl<E: Elem> Kernel for Block<'_, E> {
     }
 }
 
-impl<E: Elem> Block<'_, E> {
+impl<E: Scalar> Block<'_, E> {
     #[inline(always)]
     fn tile<S: Simd>(&self, s: S, t: usize, column: usize) {
         let (w, first, col) = (self.w, t * S::MR, column * 2 * S::LANES);
@@ -129,7 +147,7 @@ struct Tile<'a, E> {
     ahead: usize,
 }
 
-impl<E: Elem> Tile<'_, E> {
+impl<E: Scalar> Tile<'_, E> {
     /// Picks the smallest compiled tile height for `rows`; the sums are the same in each.
     #[inline(always)]
     unsafe fn dispatch<S: Simd>(&self, s: S, row: usize, rows: usize) {

@@ -2,7 +2,7 @@
 
 use super::tile::PANEL;
 use crate::buffer::AlignedVec;
-use crate::elem::Elem;
+use crate::scalar::Scalar;
 
 /// The right operand of `C = A * W^T + bias`, packed once: panels of 32 output columns, within a panel
 /// `[k / STEP][32][STEP]` with zeros beyond the edges, the same for every instruction set.
@@ -19,7 +19,7 @@ pub struct Packed<E> {
     pub(crate) panel_len: usize,
 }
 
-impl<E: Elem> Packed<E> {
+impl<E: Scalar> Packed<E> {
     /// `weight` is `[n][k]` row-major, as a linear layer or a 1x1 convolution stores it; `bias` has `n` values.
     pub fn linear(weight: &[f32], n: usize, k: usize, bias: Option<&[f32]>) -> Self {
         Self::segmented(weight, n, 1, k, bias)

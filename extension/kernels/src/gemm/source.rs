@@ -1,6 +1,6 @@
 //! Where the rows of the left operand come from.
 
-use crate::elem::Elem;
+use crate::scalar::Scalar;
 
 /// Row-major matrix: row `i` starts at `i * stride`; the last row may end with the slice.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl<'a, T> MatMut<'a, T> {
 /// # Safety
 /// For `row < rows()`, `segment_pointers` hands out exactly `segments()` pointers, each valid for `segment()` reads
 /// while `self` lives.
-pub unsafe trait Source<E: Elem> {
+pub unsafe trait Source<E: Scalar> {
     /// Rows there are.
     fn rows(&self) -> usize;
     /// Segments of a row.
@@ -63,7 +63,7 @@ pub struct Rows<'a, E> {
     rows: usize,
 }
 
-impl<'a, E: Elem> Rows<'a, E> {
+impl<'a, E: Scalar> Rows<'a, E> {
     /// Rows `stride` apart, of which `k` values are used.
     pub fn new(data: &'a [E], stride: usize, k: usize) -> Self {
         assert!(k > 0 && stride >= k, "row of {k} at stride {stride}");
@@ -78,7 +78,7 @@ impl<'a, E: Elem> Rows<'a, E> {
 }
 
 // SAFETY: rows() was computed so that each row's k values are within the slice.
-unsafe impl<E: Elem> Source<E> for Rows<'_, E> {
+unsafe impl<E: Scalar> Source<E> for Rows<'_, E> {
     fn rows(&self) -> usize {
         self.rows
     }
@@ -106,7 +106,7 @@ pub struct Gather<'a, E> {
     index: &'a [u32],
 }
 
-impl<'a, E: Elem> Gather<'a, E> {
+impl<'a, E: Scalar> Gather<'a, E> {
     /// Row `i` is `rows[index[i]]`.
     pub fn new(rows: Rows<'a, E>, index: &'a [u32]) -> Self {
         Self { rows, index }
@@ -114,7 +114,7 @@ impl<'a, E: Elem> Gather<'a, E> {
 }
 
 // SAFETY: forwards to `Rows`, which checks the row.
-unsafe impl<E: Elem> Source<E> for Gather<'_, E> {
+unsafe impl<E: Scalar> Source<E> for Gather<'_, E> {
     fn rows(&self) -> usize {
         self.index.len()
     }
@@ -147,7 +147,7 @@ pub struct Conv3x3<'a, E> {
     out_height: usize,
 }
 
-impl<'a, E: Elem> Conv3x3<'a, E> {
+impl<'a, E: Scalar> Conv3x3<'a, E> {
     /// `image` is `[height][width][channels]`; `zeros` holds at least `channels` zeros.
     pub fn padded(image: &'a [E], zeros: &'a [E], height: usize, width: usize, channels: usize, stride: usize) -> Self {
         assert_eq!(image.len(), height * width * channels, "image of {height} x {width} x {channels}");
@@ -171,7 +171,7 @@ impl<'a, E: Elem> Conv3x3<'a, E> {
 }
 
 // SAFETY: every pointer is to a pixel (or three, bordered) inside the image, or to `zeros`; sizes checked at the start.
-unsafe impl<E: Elem> Source<E> for Conv3x3<'_, E> {
+unsafe impl<E: Scalar> Source<E> for Conv3x3<'_, E> {
     fn rows(&self) -> usize {
         self.out_height * self.out_width
     }
@@ -225,7 +225,7 @@ pub struct Patches<'a, E> {
     rows: usize,
 }
 
-impl<'a, E: Elem> Patches<'a, E> {
+impl<'a, E: Scalar> Patches<'a, E> {
     /// `image` is `[height][width][channels]`, both sides multiples of `size`, `size` at most 16.
     pub fn new(image: &'a [E], height: usize, width: usize, channels: usize, size: usize) -> Self {
         assert_eq!(image.len(), height * width * channels, "image of {height} x {width} x {channels}");
@@ -236,7 +236,7 @@ impl<'a, E: Elem> Patches<'a, E> {
 }
 
 // SAFETY: rows() counts whole patches, so each segment is inside the image.
-unsafe impl<E: Elem> Source<E> for Patches<'_, E> {
+unsafe impl<E: Scalar> Source<E> for Patches<'_, E> {
     fn rows(&self) -> usize {
         self.rows
     }

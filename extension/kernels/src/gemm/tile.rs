@@ -1,6 +1,6 @@
 //! The register tile: `MR` rows of A times `NV` vectors of packed columns of W, summed over k in ascending order.
 
-use crate::elem::Elem;
+use crate::scalar::Scalar;
 use crate::simd::Simd;
 
 /// Columns of a packed panel, on every instruction set.
@@ -21,7 +21,7 @@ pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]
 /// to a whole number of steps, for `NV` vectors of columns.
 #[inline(always)]
 // Plain loops, no closures: a closure would be compiled on its own, without the vector features.
-pub(crate) unsafe fn accumulate<S: Simd, E: Elem, const MR: usize, const NV: usize, const AHEAD: bool>(
+pub(crate) unsafe fn accumulate<S: Simd, E: Scalar, const MR: usize, const NV: usize, const AHEAD: bool>(
     s: S,
     acc: &mut Acc<S, MR, NV>,
     segments: &[[*const E; MAX_MR]],

@@ -1,6 +1,6 @@
 //! AVX2 with FMA, 8 lanes; bf16 is emulated exactly in f32.
 
-use super::Simd;
+use super::{Simd, polynomial};
 use crate::bf16::Bf16;
 use std::arch::x86_64::*;
 
@@ -175,6 +175,15 @@ impl Simd for Avx2 {
             let h = _mm_max_ps(h, _mm_movehl_ps(h, h));
             _mm_cvtss_f32(_mm_max_ss(h, _mm_movehdup_ps(h)))
         })
+    }
+
+    #[inline(always)]
+    fn exp2(self, x: __m256) -> __m256 {
+        polynomial::exp2(self, x)
+    }
+    #[inline(always)]
+    fn gelu<const FAST: bool>(self, x: __m256) -> __m256 {
+        polynomial::gelu::<Self, FAST>(self, x)
     }
 
     #[inline(always)]

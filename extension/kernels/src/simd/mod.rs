@@ -12,6 +12,7 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod gelu_table;
+pub(crate) mod polynomial;
 pub(crate) mod portable;
 
 /// Vectors of `LANES` f32 and the operations the kernels need. `LANES` divides 16.
@@ -83,16 +84,9 @@ pub trait Simd: Copy {
     }
 
     /// 2^x for x <= 0: relative error at most 2.5e-7 where the result is normal, 0 far below.
-    #[inline(always)]
-    fn exp2(self, x: Self::F) -> Self::F {
-        crate::math::exp2_polynomial(self, x)
-    }
-
-    /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `math.rs`.
-    #[inline(always)]
-    fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F {
-        crate::math::gelu_polynomial::<Self, FAST>(self, x)
-    }
+    fn exp2(self, x: Self::F) -> Self::F;
+    /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `polynomial.rs`.
+    fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F;
 
     /// `2 * LANES` consecutive bf16.
     unsafe fn load_pairs(self, p: *const Bf16) -> Self::P;

@@ -1,6 +1,6 @@
 //! Plain Rust over small arrays that the compiler vectorises for whatever the target has; 4 lanes.
 
-use super::Simd;
+use super::{Simd, polynomial};
 use crate::bf16::Bf16;
 
 /// Works on every processor.
@@ -128,6 +128,15 @@ impl Simd for Portable {
     #[inline(always)]
     fn top(self, x: V) -> f32 {
         x[0].max(x[1]).max(x[2].max(x[3]))
+    }
+
+    #[inline(always)]
+    fn exp2(self, x: V) -> V {
+        polynomial::exp2(self, x)
+    }
+    #[inline(always)]
+    fn gelu<const FAST: bool>(self, x: V) -> V {
+        polynomial::gelu::<Self, FAST>(self, x)
     }
 
     #[inline(always)]

@@ -1,0 +1,107 @@
+//! f32 and bf16 as the kernels read and write them: the bottom of all kernels, which know nothing of each other here.
+
+use crate::bf16::Bf16;
+use crate::buffer::Plain;
+use crate::simd::Simd;
+
+/// A number that can be an element of a matrix: f32 or [`Bf16`]. Sealed.
+pub trait Scalar: Plain + Default + sealed::Vectors {
+    /// Values of k that one multiply step takes: 1, or 2 for a pair of bf16.
+    const STEP: usize;
+    /// Rounded to nearest, ties to even.
+    fn from_f32(x: f32) -> Self;
+    /// Exact.
+    fn to_f32(self) -> f32;
+}
+
+mod sealed {
+    use super::*;
+
+    /// Vector access to an element type. Pointer contracts are those of [`Simd`].
+    pub trait Vectors: Copy {
+        type Operand<S: Simd>: Copy;
+        unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::F;
+        unsafe fn load_n<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
+        unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::F);
+        unsafe fn store_n<S: Simd>(s: S, p: *mut Self, n: usize, v: S::F);
+        /// `STEP * LANES` packed weights.
+        unsafe fn load_b<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
+        /// `STEP` values in every lane.
+        unsafe fn splat_a<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
+        /// One value, and zero for the rest of the step, in every lane.
+        unsafe fn splat_last<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
+        fn mac<S: Simd>(s: S, a: Self::Operand<S>, b: Self::Operand<S>, acc: S::F) -> S::F;
+    }
+}
+pub use sealed::Vectors;
+
+impl Scalar for f32 {
+    const STEP: usize = 1;
+    fn from_f32(x: f32) -> f32 {
+        x
+    }
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Scalar for Bf16 {
+    const STEP: usize = 2;
+    fn from_f32(x: f32) -> Bf16 {
+        Bf16::from_f32(x)
+    }
+    fn to_f32(self) -> f32 {
+        Bf16::to_f32(self)
+    }
+}
+
+/// Forwards to methods of the vector type.
+macro_rules! forward {
+    ($item:ty, $operand:ident, $load:ident, $load_n:ident, $store:ident, $store_n:ident, $b:ident, $a:ident, $last:ident, $mac:ident) => {
+        impl Vectors for $item {
+            type Operand<S: Simd> = S::$operand;
+            #[inline(always)]
+            unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::F {
+                // SAFETY: the caller's contract, here and below.
+                unsafe { s.$load(p) }
+            }
+            #[inline(always)]
+            unsafe fn load_n<S: Simd>(s: S, p: *const Self, n: usize) -> S::F {
+                // SAFETY: as above.
+                unsafe { s.$load_n(p, n) }
+            }
+            #[inline(always)]
+            unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::F) {
+                // SAFETY: as above.
+                unsafe { s.$store(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn store_n<S: Simd>(s: S, p: *mut Self, n: usize, v: S::F) {
+                // SAFETY: as above.
+                unsafe { s.$store_n(p, n, v) }
+            }
+            #[inline(always)]
+            unsafe fn load_b<S: Simd>(s: S, p: *const Self) -> S::$operand {
+                // SAFETY: as above.
+                unsafe { s.$b(p) }
+            }
+            #[inline(always)]
+            unsafe fn splat_a<S: Simd>(s: S, p: *const Self) -> S::$operand {
+                // SAFETY: as above.
+                unsafe { s.$a(p) }
+            }
+            #[inline(always)]
+            unsafe fn splat_last<S: Simd>(s: S, p: *const Self) -> S::$operand {
+                // SAFETY: as above.
+                unsafe { s.$last(p) }
+            }
+            #[inline(always)]
+            fn mac<S: Simd>(s: S, a: S::$operand, b: S::$operand, acc: S::F) -> S::F {
+                s.$mac(a, b, acc)
+            }
+        }
+    };
+}
+
+forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma);
+forward!(Bf16, P, load_bf16, load_bf16_n, store_bf16, store_bf16_n, load_pairs, splat_pair, splat_half, dot);
