@@ -37,8 +37,8 @@ An `IMAGE` is a `BLOB` with a JPEG, PNG, WebP, GIF, BMP or TIFF, or `STRUCT(byte
 datasets have it. Its EXIF orientation is applied: see [images.md](images.md). Functions that take a model accept what
 `sam_embed` returns as well.
 
-A `MASK` is COCO's compressed run-length encoding, as pycocotools reads it: `STRUCT(size INTEGER[], counts VARCHAR)`, where
-`size` is height and width.
+A `MASK` is COCO's compressed run-length encoding, as pycocotools reads it: `STRUCT(size INTEGER[], counts VARCHAR)`,
+where `size` is height and width.
 
 A `SEG` is the record of SAM's own mask generator: `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou
 FLOAT, stability_score FLOAT)`. A `FOUND` has `point_coords FLOAT[][], crop_box FLOAT[]` in addition.
