@@ -19,27 +19,38 @@ ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {
     "segmentation": "Segmentation",
     "masks": "Masks",
-    "images": "Pictures",
+    "images": "Images",
     "extension": "The extension itself",
 }
 
 HEAD = """\
 # Functions
 
-Written by `make docs` from what the extension says about itself, `FROM sam_functions()`. Arguments have no names in
-SQL: they are given in this order.
+Written by `make docs` from what the extension says about itself, `FROM sam_functions()`. In SQL, arguments have no
+names: they are given in this order.
+"""
 
-An `image` is a `BLOB` with a JPEG, PNG, WebP, GIF, BMP or TIFF, or `STRUCT(bytes BLOB, path VARCHAR)` as Hugging Face's
-datasets have it; its EXIF orientation is applied. Functions that take a model accept what `sam_embed` returns as well.
-A `MASK` is COCO's compressed run-length encoding, `STRUCT(size
-INTEGER[], counts VARCHAR)` with `size` height and width, as pycocotools reads it. A `SEG` is the record of SAM's own
-mask generator, `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT)`;
-a `FOUND` has `point_coords FLOAT[][], crop_box FLOAT[]` in addition.
+TYPES = """\
+## Types
 
-Where a function takes a `MASK`, it takes COCO's other forms as well: `counts` as a list of run lengths or as the bytes
-that pycocotools returns, the same as JSON or as text, and any record with a mask as its `segmentation`, such as a
-`SEG`, a `FOUND` or an annotation. Fields may stand in any order, among others. Polygons say no size: they become
-masks by `mask_from_polygons` or `mask_from_coco`.
+An `IMAGE` is a `BLOB` with a JPEG, PNG, WebP, GIF, BMP or TIFF, or `STRUCT(bytes BLOB, path VARCHAR)` as Hugging Face's
+datasets have it. Its EXIF orientation is applied: see [images.md](images.md). Functions that take a model accept what
+`sam_embed` returns as well.
+
+A `MASK` is COCO's compressed run-length encoding, as pycocotools reads it: `STRUCT(size INTEGER[], counts VARCHAR)`,
+where `size` is height and width.
+
+A `SEG` is the record of SAM's own mask generator: `STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou
+FLOAT, stability_score FLOAT)`. A `FOUND` has `point_coords FLOAT[][], crop_box FLOAT[]` in addition.
+
+Where a function takes a `MASK`, it takes COCO's other forms as well:
+
+- `counts` as a list of run lengths, or as the bytes that pycocotools returns;
+- the same as JSON or as text;
+- any record with a mask as its `segmentation`, such as a `SEG`, a `FOUND` or an annotation.
+
+Fields may stand in any order, among others. Polygons do not tell the size of their image: they become masks by
+`mask_from_polygons` or `mask_from_coco`.
 """
 
 # What the types of this project are called in the reference; later ones may be made of earlier ones.
@@ -53,7 +64,7 @@ NAMED_TYPES = [
         "STRUCT(segmentation MASK, bbox FLOAT[], area BIGINT, predicted_iou FLOAT, stability_score FLOAT, "
         "point_coords FLOAT[][], crop_box FLOAT[])",
     ),
-    # The head says it once.
+    # TYPES says it once.
     ("RUNS", "STRUCT(size BIGINT[], counts BIGINT[])"),
     ("BYTES", "STRUCT(size BIGINT[], counts BLOB)"),
     ("MASK[]", "MASK[] | SEG[] | FOUND[] | RUNS[] | BYTES[] | VARCHAR[]"),
@@ -75,13 +86,29 @@ def reference(rows: list[dict]) -> str:
     unknown = {row["category"] for row in rows} - CHAPTERS.keys()
     if unknown:
         raise SystemExit(f"docs/generate.py: give the categories {sorted(unknown)} a chapter")
-    parts = [HEAD]
+    parts = [HEAD, index(rows), TYPES]
     for category, title in CHAPTERS.items():
         parts.append(f"## {title}\n")
         names = dict.fromkeys(row["function_name"] for row in rows if row["category"] == category)
         for name in names:
             parts.append(entry(name, [row for row in rows if row["function_name"] == name]))
     return "\n".join(parts)
+
+
+def index(rows: list[dict]) -> str:
+    """Return one line for each function: a link to its paragraph, and what it is in few words."""
+    lines = []
+    for category, title in CHAPTERS.items():
+        lines.append(f"**{title}**\n")
+        described = {row["function_name"]: row["description"] for row in rows if row["category"] == category}
+        lines += [f"- [`{name}`](#{name}): {opening(text)}" for name, text in described.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def opening(description: str) -> str:
+    """Return the first sentence of a description, up to its first colon or semicolon outside code."""
+    return re.match(r"(?:`[^`]*`|[^`])*?(?=[.:;](?:\s|$))", description)[0] + "."
 
 
 def entry(name: str, rows: list[dict]) -> str:

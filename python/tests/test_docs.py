@@ -1,4 +1,4 @@
-"""The pages in docs/ run as they stand, in the command line of DuckDB, and leave what other software reads."""
+"""The walk and the recipes run as they stand, in the command line of DuckDB, and leave what other software reads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import io
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import duckdb_cli
 import numpy as np
 import pytest
 import shapely
@@ -21,16 +19,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 import duckdb_sam
-from conftest import PHOTOS, ROOT
-
-CLI = Path(duckdb_cli.__file__).with_name("duckdb")
-
-
-def code(page: str) -> str:
-    """Return the indented lines of a page."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    ")) + "\n"
-
+from conftest import PHOTOS
+from pages import PATH, code, run_sql
 
 # A picture without masks, and with a name that has to be quoted.
 UNMASKED = "INSERT INTO photos SELECT 99, 'nobody''s', image, info FROM photos LIMIT 1;"
@@ -45,14 +35,9 @@ def folder(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("coins", "coffee", "chelsea"):
         shutil.copy(PHOTOS / f"{name}.jpg", folder / "photos")
     (folder / "photos" / "broken.jpg").write_bytes(b"no picture")
-    walk = code("walk.md").replace("/path/to/sam.duckdb_extension", str(extension))
-    (folder / "walk.sql").write_text(walk)
-    (folder / "recipes.sql").write_text(f"LOAD '{extension}';\n{UNMASKED}\n" + code("recipes.md"))
-    for page in ("walk", "recipes"):
-        command = [CLI, "-unsigned", "-bail", "-csv", "masks.db", "-f", f"{page}.sql"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-        assert done.returncode == 0, f"{page}: {done.stderr}\n{done.stdout}"
-        (folder / f"{page}.csv").write_text(done.stdout)
+    recipes = f"LOAD '{PATH}';\n{UNMASKED}\n" + code("docs/recipes.md", "sql")
+    for page, statements in (("walk", code("docs/walk.md", "sql")), ("recipes", recipes)):
+        (folder / f"{page}.csv").write_text(run_sql(statements, extension, folder, "masks.db"))
     return folder
 
 
