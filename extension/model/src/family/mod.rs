@@ -77,8 +77,10 @@ impl<'de> Visitor<'de> for Tagged {
         while let Some(key) = map.next_key::<String>()? {
             if key != TYPE {
                 fields.push((key, map.next_value()?));
-            } else if family.replace(map.next_value_seed(Name)?).is_some() {
+            } else if family.is_some() {
                 return Err(A::Error::duplicate_field(TYPE));
+            } else {
+                family = Some(map.next_value_seed(Name)?);
             }
         }
         Ok((family.ok_or_else(|| A::Error::missing_field(TYPE))?, fields))
