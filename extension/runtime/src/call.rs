@@ -5,9 +5,9 @@ use crate::client::{Client, Running};
 use crate::errors::Entry;
 use crate::failure::Result;
 use crate::models::Loaded;
+use crate::pool::map_in_parallel;
 use crate::session::Session;
 use crate::settings::{ClientSettings, OnError};
-use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -95,19 +95,19 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// The failure of the first row that fails, or a cancellation.
-    pub fn rows<A: Sync, T: Send>(
+    pub fn rows<A: Sync, T: Send + Sync>(
         &self,
         arguments: &[Option<A>],
         together: usize,
         work: impl Fn(&A) -> Result<Option<T>> + Sync,
     ) -> Result<Vec<Option<T>>> {
-        let row = |row: &Option<A>| match row {
+        let row = |row: usize| match &arguments[row] {
             Some(arguments) => self.check().and_then(|()| work(arguments)),
             None => Ok(None),
         };
         let results: Vec<_> = match arguments.len() <= together {
-            true => arguments.iter().map(row).collect(),
-            false => self.session.pool().run(|| arguments.par_iter().with_min_len(together).map(row).collect())?,
+            true => (0..arguments.len()).map(row).collect(),
+            false => self.session.pool().run(|| map_in_parallel(arguments.len(), together, row))?,
         };
         results.into_iter().map(|result| Ok(self.pass(result, None, None)?.flatten())).collect()
     }

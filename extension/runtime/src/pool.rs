@@ -2,9 +2,10 @@
 //! queries of a session share it: they never oversubscribe the machine.
 
 use crate::failure::{Failure, Kind, Result};
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::cell::OnceCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A pool whose threads start with the first work.
 pub struct Pool {
@@ -49,6 +50,30 @@ impl Pool {
     }
 }
 
+/// Calls `work` with every number below `count`, on the threads of the pool that this runs on, at least `together` in a row on one.
+///
+/// All parallel work of this crate comes through here. A parallel iterator takes tens of kilobytes of code for each type of
+/// closure, and a call through a pointer takes nothing beside what is called.
+pub(crate) fn in_parallel(count: usize, together: usize, work: &(dyn Fn(usize) + Sync)) {
+    match count <= together {
+        true => (0..count).for_each(work),
+        false => (0..count).into_par_iter().with_min_len(together).for_each(work),
+    }
+}
+
+/// What `make` makes of every number below `count`, see [`in_parallel`].
+pub(crate) fn map_in_parallel<T: Send + Sync>(
+    count: usize,
+    together: usize,
+    make: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let results: Vec<OnceLock<T>> = std::iter::repeat_with(OnceLock::new).take(count).collect();
+    in_parallel(count, together, &|index| {
+        results[index].get_or_init(|| make(index));
+    });
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
 /// Runs `work` on this thread, and nothing of it on rayon's global pool, which belongs to the whole process.
 fn alone<T: Send>(work: impl FnOnce() -> T + Send, refusal: &ThreadPoolBuildError) -> Result<T> {
     ALONE.with(|alone| {
@@ -67,7 +92,15 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send, refusal: &ThreadPoolBuildErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rayon::prelude::*;
+
+    #[test]
+    fn every_number_has_its_turn() {
+        let pool = Pool::new(3);
+        for (count, together) in [(0, 1), (1, 1), (100, 7), (5, 100)] {
+            let squares = pool.run(|| map_in_parallel(count, together, |number| number * number)).unwrap();
+            assert!(squares.into_iter().eq((0..count).map(|number| number * number)));
+        }
+    }
 
     #[test]
     fn works_with_threads_and_without() {

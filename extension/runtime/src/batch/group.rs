@@ -4,8 +4,7 @@ use super::query::Query;
 use crate::cache::{Digest, ImageKey, QueryKey};
 use crate::failure::{Failure, Result};
 use crate::models::Loaded;
-use crate::pool::Pool;
-use rayon::prelude::*;
+use crate::pool::{Pool, map_in_parallel};
 use sam_imaging::Limits;
 use sam_model::is_embedding;
 use std::collections::HashMap;
@@ -42,10 +41,17 @@ impl<Q> Group<'_, Q> {
     }
 }
 
+/// Where the bytes of an image are, and how many. Not a pointer, so that it can be sent to threads.
+type Address = (usize, usize);
+
+fn address(image: &[u8]) -> Address {
+    (image.as_ptr().addr(), image.len())
+}
+
 /// Collects rows. Rows of a join share the very bytes, so that most images are recognised by their address and each is
 /// hashed once.
 pub(super) struct Grouping<'a, Q> {
-    digests: HashMap<(*const u8, usize), Digest>,
+    digests: HashMap<Address, Digest>,
     /// The number of the group, or why the image cannot be used.
     by_image: HashMap<ImageKey, Result<usize>>,
     by_query: HashMap<QueryKey, usize>,
@@ -55,15 +61,13 @@ pub(super) struct Grouping<'a, Q> {
 impl<'a, Q: Query> Grouping<'a, Q> {
     /// No rows yet; `images` are the images that they will have.
     pub(super) fn new(pool: &Pool, images: impl Iterator<Item = &'a [u8]>) -> Result<Self> {
-        let distinct: HashMap<_, _> = images.map(|image| ((image.as_ptr(), image.len()), image)).collect();
-        let few = distinct.len() < 2 || distinct.keys().map(|(_, length)| length).sum::<usize>() < FEW_BYTES;
-        let images: Vec<_> = distinct.into_values().collect();
-        let digests: Vec<_> = match few {
-            true => images.iter().map(|image| Digest::of_bytes(image)).collect(),
-            false => pool.run(|| images.par_iter().map(|image| Digest::of_bytes(image)).collect())?,
-        };
-        let digests = images.iter().map(|image| (image.as_ptr(), image.len())).zip(digests).collect();
-        Ok(Self { digests, by_image: HashMap::new(), by_query: HashMap::new(), groups: Vec::new() })
+        let distinct = images.map(|image| (address(image), image)).collect();
+        Ok(Self {
+            digests: digests(pool, distinct)?,
+            by_image: HashMap::new(),
+            by_query: HashMap::new(),
+            groups: Vec::new(),
+        })
     }
 
     /// Adds a row; rows come in order.
@@ -78,7 +82,7 @@ impl<'a, Q: Query> Grouping<'a, Q> {
         query: Q,
         limits: &Limits,
     ) -> Result<()> {
-        let digest = self.digests.get(&(image.as_ptr(), image.len())).copied();
+        let digest = self.digests.get(&address(image)).copied();
         let digest = digest.ok_or_else(|| Failure::internal("an image was not hashed"))?;
         let key = ImageKey { model: model.number(), image: digest };
         let groups = &mut self.groups;
@@ -101,6 +105,18 @@ impl<'a, Q: Query> Grouping<'a, Q> {
     pub(super) fn finish(self) -> Vec<Group<'a, Q>> {
         self.groups
     }
+}
+
+/// The digests of images, by their addresses.
+fn digests(pool: &Pool, images: HashMap<Address, &[u8]>) -> Result<HashMap<Address, Digest>> {
+    let few = images.len() < 2 || images.keys().map(|(_, length)| length).sum::<usize>() < FEW_BYTES;
+    let images: Vec<_> = images.into_iter().collect();
+    let digest = |index: usize| Digest::of_bytes(images[index].1);
+    let digests: Vec<_> = match few {
+        true => (0..images.len()).map(digest).collect(),
+        false => pool.run(|| map_in_parallel(images.len(), 1, digest))?,
+    };
+    Ok(images.into_iter().map(|(address, _)| address).zip(digests).collect())
 }
 
 /// Width and height in pixels of an image, or of the image that an embedding was made from.

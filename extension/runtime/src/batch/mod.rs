@@ -24,7 +24,7 @@ use crate::models::Loaded;
 use crate::pool::Pool;
 use failures::FirstFailure;
 use group::{Group, Grouping};
-use spread::{Heavy, spread};
+use spread::{Piece, spread};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use work::{Payloads, Shared, Work};
@@ -121,14 +121,14 @@ impl<'a, Q: Query> Batch<'a, Q> {
         let mut payloads = Payloads::new(payloads);
         let mut answers: Vec<_> = std::iter::repeat_with(|| None).take(rows.len()).collect();
         let failures = FirstFailure::new(call.stops());
-        let shared = Shared::<Q>::new(call, &failures);
+        let shared = Shared::<Q, P, T>::new(call, &failures, &finish);
         let mut waiting = VecDeque::from(groups);
         while !waiting.is_empty() {
             let (mut work, mut later, mut obstacle) = (Vec::new(), Vec::new(), None);
             while let Some(group) = waiting.pop_front() {
                 later.extend(Work::take(session, group, &mut payloads, &mut work, &mut obstacle));
                 // Nobody is to wait for large work that has not begun.
-                if Q::IS_LARGE && work.last().is_some_and(Heavy::is_heavy) {
+                if Q::IS_LARGE && work.last().is_some_and(Work::is_heavy) {
                     break;
                 }
             }
@@ -138,15 +138,21 @@ impl<'a, Q: Query> Batch<'a, Q> {
                 call.check()?;
                 continue;
             }
-            let answer = |work, team| shared.answer(work, team, &finish);
-            for (row, answer) in pool.run(|| spread(work, threads, Q::IS_LARGE, answer))? {
+            let shared = &shared;
+            let pieces = work.into_iter().map(|work| {
+                let is_heavy = work.is_heavy();
+                Piece { is_heavy, run: Box::new(move |team| shared.answer(work, team)) }
+            });
+            let pieces = pieces.collect();
+            pool.run(|| spread(pieces, threads, Q::IS_LARGE))?;
+            for (row, answer) in shared.take_results() {
                 answers[row] = Some(answer);
             }
             // Once a row has failed, those behind it are of no interest.
             waiting.retain(|group| !failures.before(group.first_row()));
         }
         if failures.before(usize::MAX) {
-            Q::rescue(session.caches(), shared.into_found().into_iter());
+            Q::rescue(session.caches(), shared.take_found().into_iter());
         }
         let passed = answers.into_iter().zip(rows).map(|(answer, row)| {
             let (model, image) = row.unzip();

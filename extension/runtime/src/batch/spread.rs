@@ -1,51 +1,58 @@
 //! Work spread over threads.
 
-use rayon::prelude::*;
+use crate::pool::in_parallel;
 use sam_model::Team;
+use std::sync::{Mutex, PoisonError};
 
-/// Work that may need a network.
-pub(super) trait Heavy {
+/// A piece of work.
+pub(super) struct Piece<'a> {
     /// Whether a network has to run for it.
-    fn is_heavy(&self) -> bool;
+    pub(super) is_heavy: bool,
+    /// Does it with the threads of a team.
+    pub(super) run: Run<'a>,
 }
+
+/// Does something with the threads of a team.
+pub(super) type Run<'a> = Box<dyn FnOnce(Team) + Send + 'a>;
 
 /// Does all `work` on the threads of the pool that this runs on. One piece per thread needs no waiting for each other. What
 /// is left over, when the heavy pieces do not fill all threads once more, is worked on by all of them, one piece after the
 /// other; so are all heavy pieces that are `large`.
-pub(super) fn spread<W: Heavy + Send, R: Send>(
-    work: Vec<W>,
-    threads: usize,
-    large: bool,
-    answer: impl Fn(W, Team) -> Vec<R> + Sync,
-) -> Vec<R> {
-    let (mut alone, light): (Vec<_>, Vec<_>) = work.into_iter().partition(Heavy::is_heavy);
+pub(super) fn spread(work: Vec<Piece<'_>>, threads: usize, large: bool) {
+    let (mut alone, light): (Vec<_>, Vec<_>) = work.into_iter().partition(|piece| piece.is_heavy);
     let together = alone.split_off(if large { 0 } else { alone.len() / threads * threads });
     alone.extend(light);
-    let mut answers: Vec<_> =
-        alone.into_par_iter().with_max_len(1).flat_map_iter(|work| answer(work, Team::ALONE)).collect();
+    side_by_side(alone.into_iter().map(|piece| piece.run).collect());
     let team = Team::new(threads);
-    answers.extend(together.into_iter().flat_map(|work| answer(work, team)));
-    answers
+    together.into_iter().for_each(|piece| (piece.run)(team));
+}
+
+/// Does all of `work` on the threads of the pool that this runs on, each piece on one.
+pub(super) fn side_by_side(work: Vec<Run<'_>>) {
+    let work: Vec<_> = work.into_iter().map(|run| Mutex::new(Some(run))).collect();
+    in_parallel(work.len(), 1, &|index| {
+        let run = work[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(run) = run {
+            run(Team::ALONE);
+        }
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Piece(bool, usize);
-
-    impl Heavy for Piece {
-        fn is_heavy(&self) -> bool {
-            self.0
-        }
-    }
-
     #[test]
     fn all_work_is_done_once() {
         for (heavy, light, threads, large) in [(0, 0, 2, false), (5, 3, 2, false), (1, 0, 4, false), (8, 1, 4, true)] {
-            let pieces = (0..heavy + light).map(|index| Piece(index < heavy, index)).collect();
-            let answer = |Piece(heavy, index), team| vec![(index, heavy && team != Team::ALONE)];
-            let mut done = spread(pieces, threads, large, answer);
+            let done = Mutex::new(Vec::new());
+            let piece = |index| {
+                let (is_heavy, done) = (index < heavy, &done);
+                let run = move |team| done.lock().unwrap().push((index, is_heavy && team != Team::ALONE));
+                Piece { is_heavy, run: Box::new(run) }
+            };
+            spread((0..heavy + light).map(piece).collect(), threads, large);
+            let mut done = done.into_inner().unwrap();
             done.sort();
             assert!(done.iter().map(|(index, _)| *index).eq(0..heavy + light));
             let shared = if large { heavy } else { heavy % threads };

@@ -3,15 +3,14 @@
 use super::failures::FirstFailure;
 use super::group::{Group, RowsOfQuery};
 use super::query::{Image, Query};
-use super::spread::Heavy;
+use super::spread::{Run, side_by_side};
 use crate::cache::{ImageKey, InFlight, Lookup, QueryKey};
 use crate::call::Call;
 use crate::failure::{Failure, Result};
 use crate::models::Loaded;
 use crate::session::Session;
-use rayon::prelude::*;
 use sam_model::{Embedding, Team, is_embedding};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The payloads of the rows that are not yet at work.
 pub(super) struct Payloads<P>(Vec<Option<P>>);
@@ -96,14 +95,13 @@ impl Obstacle {
     }
 }
 
-impl<Q: Query, P> Heavy for Work<'_, Q, P> {
-    fn is_heavy(&self) -> bool {
+impl<'a, Q: Query, P> Work<'a, Q, P> {
+    /// Whether a network has to run for it.
+    pub(super) fn is_heavy(&self) -> bool {
         let in_flight = |job: &Job<'_, Q, P>| matches!(job.state, State::Missing(_, Some(_)));
         matches!(self.source, Source::Missing(_)) || self.jobs.iter().any(in_flight)
     }
-}
 
-impl<'a, Q: Query, P> Work<'a, Q, P> {
     /// Takes what can be done now of `group` into `work`, with what is missing in flight. Returns the rest: what another call
     /// has in flight now, if anything, of which the first is the `obstacle`.
     pub(super) fn take(
@@ -160,88 +158,105 @@ impl<'a, Q: Query, P> Work<'a, Q, P> {
 }
 
 /// What all work of one batch shares.
-pub(super) struct Shared<'a, Q: Query> {
+pub(super) struct Shared<'a, Q: Query, P, T> {
     call: &'a Call<'a>,
     failures: &'a FirstFailure,
+    /// Makes a row's result of its answer and its payload.
+    finish: &'a (dyn Fn(&Q::Answer, P) -> Result<T> + Sync),
+    results: Mutex<Results<T>>,
     /// Answers to large queries, for [`Query::rescue`].
-    found: Mutex<Vec<(QueryKey, Q::Answer)>>,
+    found: Mutex<Found<Q>>,
 }
 
-impl<'a, Q: Query> Shared<'a, Q> {
-    pub(super) fn new(call: &'a Call<'a>, failures: &'a FirstFailure) -> Self {
-        Self { call, failures, found: Mutex::default() }
+/// Rows with their results.
+type Results<T> = Vec<(usize, Result<T>)>;
+
+/// Queries with their answers.
+type Found<Q> = Vec<(QueryKey, <Q as Query>::Answer)>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
+    pub(super) fn new(
+        call: &'a Call<'a>,
+        failures: &'a FirstFailure,
+        finish: &'a (dyn Fn(&Q::Answer, P) -> Result<T> + Sync),
+    ) -> Self {
+        Self { call, failures, finish, results: Mutex::default(), found: Mutex::default() }
+    }
+
+    /// The rows that were answered since this was called last.
+    pub(super) fn take_results(&self) -> Results<T> {
+        std::mem::take(&mut *lock(&self.results))
     }
 
     /// The answers to large queries.
-    pub(super) fn into_found(self) -> Vec<(QueryKey, Q::Answer)> {
-        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn take_found(&self) -> Found<Q> {
+        std::mem::take(&mut *lock(&self.found))
     }
 
     /// Answers all queries about one image with the threads of `team`. Rows behind a row that has failed are left out.
-    pub(super) fn answer<P: Send, T: Send>(
-        &self,
-        work: Work<'_, Q, P>,
-        team: Team,
-        finish: &(impl Fn(&Q::Answer, P) -> Result<T> + Sync),
-    ) -> Vec<(usize, Result<T>)> {
+    pub(super) fn answer(&self, work: Work<'_, Q, P>, team: Team) {
         let Work { model, image, source, jobs } = work;
         if jobs.iter().filter_map(Job::first_row).all(|row| self.failures.before(row)) {
-            return Vec::new();
+            return;
         }
         let embedding = self.embedding(&model, image, source, team);
-        let job = |job: Job<'_, Q, P>, team: Team| {
-            let image = embedding.as_ref().map(|embedding| Image { model: &model, bytes: image, embedding });
-            self.job(image.map_err(|failure| failure.clone()), job, team, finish)
-        };
+        let image = embedding.as_ref().map(|embedding| Image { model: &model, bytes: image, embedding });
         // Several queries are spread over the threads, a single or large one is worked on by all.
         if team == Team::ALONE || jobs.len() == 1 || Q::IS_LARGE {
-            jobs.into_iter().flat_map(|one| job(one, team)).collect()
+            jobs.into_iter().for_each(|job| self.job(&image, job, team));
         } else {
-            jobs.into_par_iter().with_max_len(1).flat_map_iter(|one| job(one, Team::ALONE)).collect()
+            let image = &image;
+            side_by_side(
+                jobs.into_iter().map(|job| -> Run<'_> { Box::new(|team| self.job(image, job, team)) }).collect(),
+            );
         }
     }
 
     /// Answers one query for all its rows.
-    fn job<P: Send, T: Send>(
-        &self,
-        image: Result<Image<'_>>,
-        job: Job<'_, Q, P>,
-        team: Team,
-        finish: &(impl Fn(&Q::Answer, P) -> Result<T> + Sync),
-    ) -> Vec<(usize, Result<T>)> {
+    fn job(&self, image: &std::result::Result<Image<'_>, &Failure>, job: Job<'_, Q, P>, team: Team) {
         if job.first_row().is_none_or(|row| self.failures.before(row)) {
-            return Vec::new();
+            return;
         }
         let answer = match job.state {
             State::Answered(answer) => Ok(answer),
-            State::Missing(query, flight) => image.and_then(|image| {
-                self.call.check()?;
-                let answer = query.answer(self.call, &image, team)?;
-                if let Some(flight) = flight {
-                    flight.put(answer.clone(), Q::bytes(&answer));
-                }
-                Ok(answer)
-            }),
+            State::Missing(query, flight) => {
+                image.as_ref().map_err(|failure| Failure::clone(failure)).and_then(|image| {
+                    self.call.check()?;
+                    let answer = query.answer(self.call, image, team)?;
+                    if let Some(flight) = flight {
+                        flight.put(answer.clone(), Q::bytes(&answer));
+                    }
+                    Ok(answer)
+                })
+            }
         };
         if let (true, Ok(answer)) = (Q::IS_LARGE, &answer) {
-            self.found.lock().unwrap_or_else(PoisonError::into_inner).push((job.key, answer.clone()));
+            lock(&self.found).push((job.key, answer.clone()));
         }
-        let seconds = &self.call.session().stats().seconds_masks;
-        let row = |(row, payload)| {
-            let result = match &answer {
-                Ok(answer) => self.call.check().and_then(|()| seconds.time(|| finish(answer, payload))),
-                Err(failure) => Err(failure.clone()),
-            };
-            if let Err(failure) = &result {
-                self.failures.note(row, failure);
-            }
-            (row, result)
-        };
-        if team == Team::ALONE {
-            job.rows.into_iter().map(row).collect()
+        let answer = &answer;
+        if team == Team::ALONE || job.rows.len() == 1 {
+            job.rows.into_iter().for_each(|(row, payload)| self.row(answer, row, payload));
         } else {
-            job.rows.into_par_iter().with_max_len(1).map(row).collect()
+            let run = |(row, payload)| -> Run<'_> { Box::new(move |_| self.row(answer, row, payload)) };
+            side_by_side(job.rows.into_iter().map(run).collect());
         }
+    }
+
+    /// Finishes one row.
+    fn row(&self, answer: &Result<Q::Answer>, row: usize, payload: P) {
+        let seconds = &self.call.session().stats().seconds_masks;
+        let result = match answer {
+            Ok(answer) => self.call.check().and_then(|()| seconds.time(|| (self.finish)(answer, payload))),
+            Err(failure) => Err(failure.clone()),
+        };
+        if let Err(failure) = &result {
+            self.failures.note(row, failure);
+        }
+        lock(&self.results).push((row, result));
     }
 
     /// The embedding of an image.

@@ -36,7 +36,7 @@ impl<'a> Pictures<'a> {
     }
 
     /// What `work` makes of each picture and of the other arguments, which `read` reads, `None` for NULL.
-    fn each<A: Sync, T: Send>(
+    fn each<A: Sync, T: Send + Sync>(
         &self,
         input: &Input<'_>,
         read: impl Fn(usize) -> Result<Option<A>>,

@@ -215,7 +215,7 @@ fn to_png(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     write_bytes(&pictures, output)
 }
 
-fn outlines<T: AsRef<[u8]> + Send>(
+fn outlines<T: AsRef<[u8]> + Send + Sync>(
     input: &Input<'_>,
     output: &mut Output<'_>,
     text: fn(&[Polygon]) -> T,

@@ -82,7 +82,7 @@ fn with<'a, T>(
 }
 
 /// What `work` makes of the mask in the first argument, where it is one.
-fn each<T: Send>(
+fn each<T: Send + Sync>(
     input: &Input<'_>,
     together: usize,
     work: impl Fn(Rle) -> Result<Option<T>> + Sync,
