@@ -96,7 +96,7 @@ fn binary(bytes: &[u8]) -> Option<Recognised> {
         [0x59, 0xa6, 0x6a, 0x95, ..] => picture("a Sun raster", CONVERT),
         [b'i', b'c', b'n', b's', ..] => picture("an icon of macOS (ICNS)", CONVERT),
         [b'S', b'A', b'M', b'E', b'M', b'B', b'E', b'D', ..] => {
-            other("an embedding that sam_embed has made, in which there is no picture", "give the picture")
+            other("the embedding of an image, in which there is no picture", "give the picture")
         }
         [0x01, 0xda, 0..=1, 1..=2, 0, 1..=3, ..] => picture("an SGI picture", CONVERT),
         [0x0a, 0 | 2 | 3 | 4 | 5, 0 | 1, 1 | 2 | 4 | 8, ..] if bytes.len() >= 128 => picture("PCX", CONVERT),

@@ -24,15 +24,15 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use sam_imaging::{Limits, MaskBuilder, RgbImage, Rle, decode, resize_bilinear};
-use sam_model::{Embedding, Model, Precision, Prediction, Prompt, Team};
+use sam_model::{Embedding, Model, Precision, Prediction, Prompt, Threads};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What a row of a table costs: bytes to run lengths, and the predicted IoU.
-fn row(model: &Model, bytes: &[u8], prompt: &Prompt, team: Team) -> Result<(Rle, String, f32)> {
+fn row(model: &Model, bytes: &[u8], prompt: &Prompt, threads: Threads) -> Result<(Rle, String, f32)> {
     let picture = decode(bytes, &Limits::default())?;
-    let prediction = model.predict(&model.embed(&picture, team)?, prompt, team)?;
+    let prediction = model.predict(&model.embed(&picture, threads)?, prompt, threads)?;
     let iou = prediction.predicted_iou()[prediction.best()];
     let (rle, counts) = run_lengths(&prediction);
     Ok((rle, counts, iou))
@@ -114,7 +114,7 @@ impl Options {
 struct Bench {
     model: Model,
     /// All threads of the pool.
-    team: Team,
+    threads: Threads,
     options: Options,
     image: RgbImage,
     photos: Vec<Vec<u8>>,
@@ -131,16 +131,16 @@ impl Bench {
         let photos = options.read_photos()?;
         let point = Prompt::point(0.5, 0.6)?;
         let prompts = grid(options.prompts)?;
-        let team = Team::new(options.threads);
+        let threads = Threads::new(options.threads);
 
         let start = Instant::now();
         let model = Model::open(&options.model, options.precision)?;
         let load = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let embedding = model.embed(&image, team)?;
+        let embedding = model.embed(&image, threads)?;
         let first_encode = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let prediction = model.predict(&embedding, &point, team)?;
+        let prediction = model.predict(&embedding, &point, threads)?;
         let first_decode = start.elapsed().as_secs_f64();
         let ready = json!({
             "ready": true,
@@ -149,7 +149,7 @@ impl Bench {
             "first_decode": first_decode,
             "versions": { "duckdb-sam": env!("CARGO_PKG_VERSION") },
         });
-        Ok((Self { model, team, options, image, photos, point, prompts, embedding, prediction }, ready))
+        Ok((Self { model, threads, options, image, photos, point, prompts, embedding, prediction }, ready))
     }
 
     /// Answers one command.
@@ -163,7 +163,7 @@ impl Bench {
     }
 
     fn stage(&self, stage: &str, warmups: usize, runs: usize) -> Result<Vec<f64>> {
-        let (model, team) = (&self.model, self.team);
+        let (model, threads) = (&self.model, self.threads);
         let first_photo = || self.photos.first().ok_or("this stage needs --photos");
         match stage {
             "image" => {
@@ -178,16 +178,16 @@ impl Bench {
                 })
             }
             "encode" => times(warmups, runs, || {
-                black_box(model.embed(&self.image, team)?);
+                black_box(model.embed(&self.image, threads)?);
                 Ok(())
             }),
             "decode" => times(warmups, runs, || {
-                black_box(model.predict(&self.embedding, &self.point, team)?);
+                black_box(model.predict(&self.embedding, &self.point, threads)?);
                 Ok(())
             }),
             "prompts" => times(warmups, runs, || {
                 for prompt in &self.prompts {
-                    black_box(model.predict(&self.embedding, prompt, team)?);
+                    black_box(model.predict(&self.embedding, prompt, threads)?);
                 }
                 Ok(())
             }),
@@ -198,14 +198,14 @@ impl Bench {
             "generate" => {
                 let options = model.generate_options();
                 times(warmups, runs, || {
-                    black_box(model.generate(&self.embedding, None, &options, team, || true)?);
+                    black_box(model.generate(&self.embedding, None, &options, threads, || true)?);
                     Ok(())
                 })
             }
             "row" => {
                 let bytes = first_photo()?;
                 times(warmups, runs, || {
-                    black_box(row(model, bytes, &self.point, team)?);
+                    black_box(row(model, bytes, &self.point, threads)?);
                     Ok(())
                 })
             }
@@ -221,7 +221,7 @@ impl Bench {
     fn vector(&self, count: usize) -> Result<()> {
         (0..count).into_par_iter().with_max_len(1).try_for_each(|index| {
             let bytes = &self.photos[index % self.photos.len()];
-            black_box(row(&self.model, bytes, &self.point, Team::ALONE)?);
+            black_box(row(&self.model, bytes, &self.point, Threads::ONE)?);
             Ok(())
         })
     }
@@ -232,9 +232,9 @@ impl Bench {
         let bytes = self.photos.first().ok_or("this stage needs --photos")?;
         let barrier = Barrier::new(self.options.threads);
         let at_once = rayon::broadcast(|_| {
-            let embedding = decode(bytes, &Limits::default()).map(|picture| self.model.embed(&picture, Team::ALONE));
+            let embedding = decode(bytes, &Limits::default()).map(|picture| self.model.embed(&picture, Threads::ONE));
             barrier.wait();
-            black_box(self.model.predict(&embedding??, &self.point, Team::ALONE)?);
+            black_box(self.model.predict(&embedding??, &self.point, Threads::ONE)?);
             Ok(())
         });
         at_once.into_iter().collect::<Result<()>>()?;
@@ -252,7 +252,7 @@ impl Bench {
             (0..ious.len()).flat_map(|index| self.prediction.low_res_logits(index).to_vec()).collect();
         fs::write(format!("{prefix}.logits.f32"), raw(&logits))?;
         let masks = self.photos.iter().take(photos).map(|bytes| {
-            let (rle, counts, iou) = row(&self.model, bytes, &self.point, self.team)?;
+            let (rle, counts, iou) = row(&self.model, bytes, &self.point, self.threads)?;
             Ok(json!({ "size": [rle.height, rle.width], "counts": counts, "iou": iou }))
         });
         Ok(json!({

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use sam_imaging::{Limits, decode, mask_png};
-use sam_model::{Model, Precision, Prompt, Team};
+use sam_model::{Model, Precision, Prompt, Threads};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -21,7 +21,7 @@ fn segment(picture: &str, point: [&str; 2], mask: &str, checkpoint: Option<&str>
     };
     let prompt = Prompt::point(point[0].parse()?, point[1].parse()?)?;
 
-    let threads = Team::new(rayon::current_num_threads());
+    let threads = Threads::new(rayon::current_num_threads());
     let embedding = model.embed(&image, threads)?;
     let prediction = model.predict(&embedding, &prompt, threads)?;
     let best = prediction.best();

@@ -9,7 +9,7 @@ use sam_imaging::RgbImage;
 
 use crate::error::Result;
 use crate::precision::Precision;
-use crate::team::Team;
+use crate::threads::Threads;
 
 /// A network that is ready to run on one device. `Plan` is the CPU's; `Graph` runs on any device of candle's.
 pub(crate) trait Backend: Send + Sync {
@@ -18,14 +18,20 @@ pub(crate) trait Backend: Send + Sync {
     ///
     /// # Errors
     /// A failure of the tensor library.
-    fn encode(&self, images: &[RgbImage], team: Team) -> Result<Vec<Features>>;
+    fn encode(&self, images: &[RgbImage], threads: Threads) -> Result<Vec<Features>>;
 
     /// The masks that answer each query on one picture. Those whose predicted IoU is not above `least` are left out, and
     /// not computed.
     ///
     /// # Errors
     /// A failure of the tensor library.
-    fn decode(&self, features: &Features, queries: &[Query], least: Option<f32>, team: Team) -> Result<Vec<Masks>>;
+    fn decode(
+        &self,
+        features: &Features,
+        queries: &[Query],
+        least: Option<f32>,
+        threads: Threads,
+    ) -> Result<Vec<Masks>>;
 
     /// How many prompts to hand over at once where there are many: what keeps the device busy, and no more, because nothing
     /// stops a batch that has begun.

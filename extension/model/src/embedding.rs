@@ -9,10 +9,10 @@ use crate::guide::Guide;
 ///
 /// ```
 /// use sam_imaging::RgbImage;
-/// use sam_model::{BlobType, Model, Precision, Team};
+/// use sam_model::{BlobType, Model, Precision, Threads};
 ///
 /// let model = Model::nano(Precision::F32)?;
-/// let embedding = model.embed(&RgbImage::new(40, 30), Team::ALONE)?;
+/// let embedding = model.embed(&RgbImage::new(40, 30), Threads::ONE)?;
 /// assert_eq!(embedding.original_size(), (40, 30));
 ///
 /// // Kept in a table, and used later.

@@ -25,7 +25,7 @@ mod prediction;
 mod prompt;
 mod shapes;
 mod sizes;
-mod team;
+mod threads;
 mod thresholds;
 mod weights;
 
@@ -40,7 +40,7 @@ pub use precision::Precision;
 pub use prediction::Prediction;
 pub use prompt::Prompt;
 pub use sam_kernels::{Isa, NoMemory};
-pub use team::Team;
+pub use threads::Threads;
 
 /// Looks at the processor, which the first model otherwise does: for who has to know when it happens.
 pub fn set_up() {

@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::precision::Precision;
 use crate::prediction::Prediction;
 use crate::prompt::Prompt;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::thresholds::Thresholds;
 use crate::weights::Weights;
 
@@ -59,7 +59,7 @@ pub struct ModelInfo {
 ///
 /// ```
 /// use sam_imaging::{Rgb, RgbImage};
-/// use sam_model::{Model, Precision, Prompt, Team};
+/// use sam_model::{Model, Precision, Prompt, Threads};
 ///
 /// // A bright disc on a dark ground.
 /// let picture = RgbImage::from_fn(64, 64, |x, y| {
@@ -67,8 +67,8 @@ pub struct ModelInfo {
 ///     Rgb(if inside { [230, 200, 40] } else { [20, 30, 60] })
 /// });
 /// let model = Model::nano(Precision::F32)?;
-/// let embedding = model.embed(&picture, Team::ALONE)?;
-/// let prediction = model.predict(&embedding, &Prompt::point(0.5, 0.5)?, Team::ALONE)?;
+/// let embedding = model.embed(&picture, Threads::ONE)?;
+/// let prediction = model.predict(&embedding, &Prompt::point(0.5, 0.5)?, Threads::ONE)?;
 /// let (mask, _) = prediction.mask(prediction.best(), 1.0);
 /// // The disc has 797 pixels.
 /// assert!((600..1000).contains(&mask.area()));
@@ -214,38 +214,38 @@ impl Model {
     }
 
     /// Runs the image encoder: the picture is resized to the model's longest side as Pillow does, normalised, padded
-    /// with zeros at the right and bottom, and encoded by the threads of `team`.
+    /// with zeros at the right and bottom, and encoded by `threads`.
     ///
     /// # Errors
     /// An empty picture, numbers beyond the range of `f32`, or a failure of the tensor library.
-    pub fn embed(&self, image: &RgbImage, team: Team) -> Result<Embedding> {
-        only(self.embed_batch(std::slice::from_ref(image), team)?)
+    pub fn embed(&self, image: &RgbImage, threads: Threads) -> Result<Embedding> {
+        only(self.embed_batch(std::slice::from_ref(image), threads)?)
     }
 
     /// Runs the image encoder on several pictures, as [`Model::embed`] does on one: on the CPU each is worked on by one
-    /// thread of `team`, and a single one by all. The embeddings are those of [`Model::embed`], bit for bit.
+    /// thread of `threads`, and a single one by all. The embeddings are those of [`Model::embed`], bit for bit.
     ///
     /// ```
     /// use sam_imaging::RgbImage;
-    /// use sam_model::{Model, Precision, Team};
+    /// use sam_model::{Model, Precision, Threads};
     ///
     /// let model = Model::nano(Precision::F32)?;
-    /// let embeddings = model.embed_batch(&[RgbImage::new(40, 30), RgbImage::new(20, 50)], Team::ALONE)?;
+    /// let embeddings = model.embed_batch(&[RgbImage::new(40, 30), RgbImage::new(20, 50)], Threads::ONE)?;
     /// assert_eq!(embeddings[1].original_size(), (20, 50));
     /// # Ok::<(), sam_model::ModelError>(())
     /// ```
     ///
     /// # Errors
     /// As [`Model::embed`], for the first picture that fails.
-    pub fn embed_batch(&self, images: &[RgbImage], team: Team) -> Result<Vec<Embedding>> {
+    pub fn embed_batch(&self, images: &[RgbImage], threads: Threads) -> Result<Vec<Embedding>> {
         let frame = |image: &RgbImage| self.frame(image.width() as usize, image.height() as usize);
         let frames = images.iter().map(frame).collect::<Result<Vec<_>>>()?;
         let inputs: Vec<_> = images.iter().zip(&frames).collect();
-        let resized = team.map(&inputs, |(image, frame), _| {
+        let resized = threads.map(&inputs, |(image, frame), _| {
             let (width, height) = frame.input;
             resize_bilinear(image, width as u32, height as u32)
         });
-        let features = self.backend.encode(&resized, team)?;
+        let features = self.backend.encode(&resized, threads)?;
         let parts = features.into_iter().zip(frames).zip(&resized);
         let embedding = |((features, frame), resized): ((Features, Frame), &RgbImage)| {
             self.check_finite(features.is_finite()?)?;
@@ -259,21 +259,21 @@ impl Model {
     ///
     /// # Errors
     /// An embedding of another model, numbers beyond the range of `f32`, or a failure of the tensor library.
-    pub fn predict(&self, embedding: &Embedding, prompt: &Prompt, team: Team) -> Result<Prediction> {
-        only(self.predict_batch(embedding, std::slice::from_ref(prompt), team)?)
+    pub fn predict(&self, embedding: &Embedding, prompt: &Prompt, threads: Threads) -> Result<Prediction> {
+        only(self.predict_batch(embedding, std::slice::from_ref(prompt), threads)?)
     }
 
     /// Answers several prompts on one picture, as [`Model::predict`] does one: on the CPU each is worked on by one thread
-    /// of `team`, and a single one by all. The predictions are those of [`Model::predict`], bit for bit.
+    /// of `threads`, and a single one by all. The predictions are those of [`Model::predict`], bit for bit.
     ///
     /// ```
     /// use sam_imaging::RgbImage;
-    /// use sam_model::{Model, Precision, Prompt, Team};
+    /// use sam_model::{Model, Precision, Prompt, Threads};
     ///
     /// let model = Model::nano(Precision::F32)?;
-    /// let embedding = model.embed(&RgbImage::new(40, 30), Team::ALONE)?;
+    /// let embedding = model.embed(&RgbImage::new(40, 30), Threads::ONE)?;
     /// let prompts = [Prompt::point(0.5, 0.6)?, Prompt::new(vec![], None, Some([0.1, 0.1, 0.9, 0.8]))?];
-    /// let predictions = model.predict_batch(&embedding, &prompts, Team::ALONE)?;
+    /// let predictions = model.predict_batch(&embedding, &prompts, Threads::ONE)?;
     /// // A point is ambiguous, a box is not.
     /// assert_eq!(predictions[0].predicted_iou().len(), 3);
     /// assert_eq!(predictions[1].predicted_iou().len(), 1);
@@ -282,8 +282,13 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::predict`], for the first prompt that fails.
-    pub fn predict_batch(&self, embedding: &Embedding, prompts: &[Prompt], team: Team) -> Result<Vec<Prediction>> {
-        self.predict_above(embedding, prompts, None, team)
+    pub fn predict_batch(
+        &self,
+        embedding: &Embedding,
+        prompts: &[Prompt],
+        threads: Threads,
+    ) -> Result<Vec<Prediction>> {
+        self.predict_above(embedding, prompts, None, threads)
     }
 
     /// As [`Model::predict_batch`], but for candidates whose predicted IoU is not above `least`: they are left out, and not
@@ -293,13 +298,13 @@ impl Model {
         embedding: &Embedding,
         prompts: &[Prompt],
         least: Option<f32>,
-        team: Team,
+        threads: Threads,
     ) -> Result<Vec<Prediction>> {
         self.check_embedding(embedding)?;
         let (decoder, frame) = (self.config.image_encoder.decoder(), embedding.frame());
         let query = |prompt| decoder.query(&self.config.mask_decoder, prompt, frame);
         let queries: Vec<_> = prompts.iter().map(query).collect();
-        let answers = self.backend.decode(embedding.features(), &queries, least, team)?;
+        let answers = self.backend.decode(embedding.features(), &queries, least, threads)?;
         let prediction = |Masks { logits, iou }: Masks| {
             self.check_finite(is_finite(&logits) && is_finite(&iou))?;
             let prediction = Prediction::new(logits, iou, *frame, self.isa);

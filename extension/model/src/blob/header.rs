@@ -104,9 +104,7 @@ pub(super) fn refused(reason: impl Into<String>) -> ModelError {
 
 impl<'a> Header<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let truncated = || {
-            refused(format!("the embedding is truncated: {} bytes; store what sam_embed returns whole", bytes.len()))
-        };
+        let truncated = || refused(format!("the embedding is truncated: {} bytes; store it whole", bytes.len()));
         let Some((header, rest)) = bytes.split_at_checked(HEADER) else { return Err(truncated()) };
         let word = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
         let number = |at: usize| number(header, at);
@@ -115,8 +113,7 @@ impl<'a> Header<'a> {
         }
         if ![SINGLE, SEVERAL].contains(&word(8)) {
             return Err(refused(format!(
-                "the embedding has version {}, and this extension reads versions {SINGLE} and {SEVERAL}; make it anew with \
-                 sam_embed",
+                "the embedding has version {}, and this release reads versions {SINGLE} and {SEVERAL}; embed the image again",
                 word(8)
             )));
         }

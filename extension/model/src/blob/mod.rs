@@ -23,7 +23,7 @@ fn check(header: &Header<'_>, model: &Model) -> Result<Frame> {
     if !ours.starts_with(&hex) {
         return Err(refused(format!(
             "the embedding was made by model '{}' (sha256 {}...), not by '{}' (sha256 {}...); use the model that made \
-             it, or make it anew with sam_embed",
+             it, or embed the image again",
             header.name,
             &hex[..12],
             info.name,
@@ -38,7 +38,7 @@ fn check(header: &Header<'_>, model: &Model) -> Result<Frame> {
     if header.guide.len() != guide {
         return Err(refused(format!(
             "the embedding is damaged: it has {} bytes of a guide for the edges of masks, and model '{}' needs {guide}; \
-             make it anew with sam_embed",
+             embed the image again",
             header.guide.len(),
             info.name
         )));
@@ -151,7 +151,7 @@ impl Model {
         let frame = check(&header, self)?;
         let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
         if blake3::hash(content).as_bytes()[..CHECKSUM] != *checksum {
-            return Err(refused("the embedding is damaged: its checksum does not match; make it anew with sam_embed"));
+            return Err(refused("the embedding is damaged: its checksum does not match; embed the image again"));
         }
         let map = |(shape, bytes): &([usize; 3], &[u8])| Map::on_host(*shape, numbers(header.kind, bytes));
         let features = Features::new(header.maps.iter().map(map).collect());
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::precision::Precision;
     use crate::prompt::Prompt;
-    use crate::team::Team;
+    use crate::threads::Threads;
     use sam_imaging::RgbImage;
 
     fn nano() -> Model {
@@ -177,7 +177,7 @@ mod tests {
 
     fn embedding(model: &Model) -> Embedding {
         let image = RgbImage::from_fn(90, 60, |x, y| sam_imaging::Rgb([(x * 2) as u8, (y * 4) as u8, 90]));
-        model.embed(&image, Team::ALONE).unwrap()
+        model.embed(&image, Threads::ONE).unwrap()
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let read = model.read_blob(&bytes).unwrap();
         assert_eq!(read.values(), embedding.values());
         let prompt = Prompt::point(0.4, 0.5).unwrap();
-        let [before, after] = [&embedding, &read].map(|one| model.predict(one, &prompt, Team::ALONE).unwrap());
+        let [before, after] = [&embedding, &read].map(|one| model.predict(one, &prompt, Threads::ONE).unwrap());
         assert_eq!(before.low_res_logits(0), after.low_res_logits(0));
         let rows = |prediction: &crate::Prediction| {
             let mut all = Vec::new();
@@ -284,7 +284,7 @@ mod tests {
             message(&copy)
         };
         assert!(changed(0, 1).contains("no embedding"));
-        assert!(changed(8, 2).contains("version 3, and this extension reads versions 1 and 2; make it anew"));
+        assert!(changed(8, 2).contains("version 3, and this release reads versions 1 and 2; embed the image again"));
         assert!(changed(10, 64).contains("unknown type"));
         assert!(changed(12, 1).contains("was made by model 'nano'"));
         assert!(changed(64, 4).contains("sizes are not those"));

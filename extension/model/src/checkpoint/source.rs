@@ -135,8 +135,7 @@ impl Source {
         if Stamp::of(&file).map_err(failed)? == (Stamp { length, modified }) {
             return Ok(file);
         }
-        let reason =
-            "it has changed since the model was loaded; let go of the model (CALL sam_unload(...)) to use the new file";
+        let reason = "it has changed since the model was loaded; unload the model to use the new file";
         Err(ModelError::Read { path: path.to_owned(), reason: reason.into() })
     }
 
@@ -206,7 +205,7 @@ impl Seek for Stream {
 /// What is said where `bytes` cannot be had.
 pub(crate) fn no_memory(path: &Path, bytes: usize) -> ModelError {
     let reason = format!(
-        "there is no memory for {bytes} bytes of it; unload other models (CALL sam_unload(...)), take a smaller model, \
+        "there is no memory for {bytes} bytes of it; unload other models, take a smaller model, \
          or raise the limit of the process's memory"
     );
     ModelError::Read { path: path.to_owned(), reason }

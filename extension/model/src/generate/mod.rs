@@ -17,7 +17,7 @@ use crate::error::{ModelError, Result};
 use crate::model::Model;
 use crate::prediction::Prediction;
 use crate::prompt::Prompt;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::thresholds::Thresholds;
 use crops::Crop;
 use nms::Corners;
@@ -101,13 +101,13 @@ impl Model {
     ///
     /// ```
     /// use sam_imaging::{Rgb, RgbImage};
-    /// use sam_model::{GenerateOptions, Model, Precision, Team};
+    /// use sam_model::{GenerateOptions, Model, Precision, Threads};
     ///
     /// let picture = RgbImage::from_fn(64, 48, |x, y| Rgb(if x > 20 && y > 10 { [230, 200, 40] } else { [20, 30, 60] }));
     /// let model = Model::nano(Precision::F32)?;
-    /// let embedding = model.embed(&picture, Team::ALONE)?;
+    /// let embedding = model.embed(&picture, Threads::ONE)?;
     /// let options = GenerateOptions { points_per_side: 2, pred_iou_thresh: 0.0, ..model.generate_options() };
-    /// let found = model.generate(&embedding, None, &options, Team::ALONE, || true)?.unwrap_or_default();
+    /// let found = model.generate(&embedding, None, &options, Threads::ONE, || true)?.unwrap_or_default();
     /// assert!(found.iter().all(|found| found.stability_score >= options.stability_score_thresh));
     /// # Ok::<(), sam_model::ModelError>(())
     /// ```
@@ -120,7 +120,7 @@ impl Model {
         whole: &Embedding,
         picture: Option<&RgbImage>,
         options: &GenerateOptions,
-        team: Team,
+        threads: Threads,
         proceed: impl Fn() -> bool + Sync,
     ) -> Result<Option<Vec<Generated>>> {
         options.check()?;
@@ -130,11 +130,11 @@ impl Model {
         for crop in &crops {
             let embedding = match (crop.layer, picture) {
                 (0, _) => whole.clone(),
-                (_, Some(picture)) => self.embed(&crop.cut(picture), team)?,
+                (_, Some(picture)) => self.embed(&crop.cut(picture), threads)?,
                 (_, None) => return Err(ModelError::Prompt("crop_n_layers needs the picture itself".into())),
             };
             let scene = Scene { model: self, embedding, crop, size, options };
-            let Some(found) = scene.proposals(team, &proceed)? else { return Ok(None) };
+            let Some(found) = scene.proposals(threads, &proceed)? else { return Ok(None) };
             proposals.extend(found);
         }
         if crops.len() > 1 {
@@ -182,14 +182,14 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     /// What is left of the proposals of all points; `None` if told to stop.
-    fn proposals(&self, team: Team, proceed: &(impl Fn() -> bool + Sync)) -> Result<Option<Vec<Proposal>>> {
+    fn proposals(&self, threads: Threads, proceed: &(impl Fn() -> bool + Sync)) -> Result<Option<Vec<Proposal>>> {
         let scale = self.options.crop_n_points_downscale_factor.pow(self.crop.layer as u32);
         let points: Vec<_> = crops::points(self.options.points_per_side / scale).collect();
         let of_points = |points: &[[f32; 2]]| proceed().then(|| self.of_points(points)).transpose();
         let chunk = self.model.prompts_at_once();
         // Each chunk is worked on by one thread, which needs no waiting for each other.
-        let found: Result<Option<Vec<Vec<Proposal>>>> = match team {
-            Team::ALONE => points.chunks(chunk).map(of_points).collect(),
+        let found: Result<Option<Vec<Vec<Proposal>>>> = match threads {
+            Threads::ONE => points.chunks(chunk).map(of_points).collect(),
             _ => points.par_chunks(chunk).with_max_len(1).map(of_points).collect(),
         };
         let Some(found) = found? else { return Ok(None) };
@@ -204,7 +204,7 @@ impl Scene<'_> {
         let threshold = self.options.pred_iou_thresh;
         let least = (threshold > 0.0).then_some(threshold);
         let prompts = points.iter().map(|[x, y]| Prompt::point(*x, *y)).collect::<Result<Vec<_>>>()?;
-        let predictions = self.model.predict_above(&self.embedding, &prompts, least, Team::ALONE)?;
+        let predictions = self.model.predict_above(&self.embedding, &prompts, least, Threads::ONE)?;
         let proposals = predictions.iter().zip(points).flat_map(|(prediction, point)| {
             let candidates = 0..prediction.predicted_iou().len();
             candidates.filter_map(|index| self.proposal(prediction, index, *point))

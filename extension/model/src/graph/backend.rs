@@ -8,7 +8,7 @@ use crate::backend::{Backend, Features, Map, Masks, Query};
 use crate::config::Config;
 use crate::error::Result;
 use crate::precision::Precision;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 
 /// Prompts that a device other than the CPU is given at once.
@@ -68,7 +68,7 @@ impl Graph {
 
 impl Backend for Graph {
     /// Threads are candle's own.
-    fn encode(&self, images: &[RgbImage], _team: Team) -> Result<Vec<Features>> {
+    fn encode(&self, images: &[RgbImage], _team: Threads) -> Result<Vec<Features>> {
         let encode = |image| {
             let maps = self.encoder.forward(&self.input(image)?)?;
             Ok(Features::new(maps.iter().map(Map::on_device).collect::<Result<_>>()?))
@@ -76,7 +76,7 @@ impl Backend for Graph {
         images.iter().map(encode).collect()
     }
 
-    fn decode(&self, features: &Features, queries: &[Query], least: Option<f32>, _team: Team) -> Result<Vec<Masks>> {
+    fn decode(&self, features: &Features, queries: &[Query], least: Option<f32>, _team: Threads) -> Result<Vec<Masks>> {
         let maps = features.maps().iter().map(|map| map.tensor(&self.device)).collect::<Result<Vec<_>>>()?;
         queries.iter().map(|query| self.answer(&maps, query, least)).collect()
     }

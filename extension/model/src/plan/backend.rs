@@ -8,7 +8,7 @@ use crate::backend::{Backend, Features, Map, Masks, Query};
 use crate::config::Config;
 use crate::error::Result;
 use crate::precision::Precision;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 
 /// A network ready to run on the CPU.
@@ -39,18 +39,24 @@ impl Plan {
 }
 
 impl Backend for Plan {
-    fn encode(&self, images: &[RgbImage], team: Team) -> Result<Vec<Features>> {
-        let encode = |picture: &RgbImage, team| {
-            let maps = self.encoder.run(Input { isa: self.isa, normalise: &self.normalise, picture, team });
+    fn encode(&self, images: &[RgbImage], threads: Threads) -> Result<Vec<Features>> {
+        let encode = |picture: &RgbImage, threads| {
+            let maps = self.encoder.run(Input { isa: self.isa, normalise: &self.normalise, picture, threads });
             let maps = self.shapes.iter().zip(maps).map(|(shape, values)| Map::on_host(*shape, values));
             Features::new(maps.collect())
         };
-        Ok(team.map(images, encode))
+        Ok(threads.map(images, encode))
     }
 
-    fn decode(&self, features: &Features, queries: &[Query], least: Option<f32>, team: Team) -> Result<Vec<Masks>> {
+    fn decode(
+        &self,
+        features: &Features,
+        queries: &[Query],
+        least: Option<f32>,
+        threads: Threads,
+    ) -> Result<Vec<Masks>> {
         let maps = features.maps().iter().map(Map::values).collect::<Result<Vec<_>>>()?;
-        Ok(team.map(queries, |query, team| self.decoder.run(&maps, query, least, team)))
+        Ok(threads.map(queries, |query, threads| self.decoder.run(&maps, query, least, threads)))
     }
 
     /// Each is worked on by one thread, and no thread waits for another.

@@ -9,7 +9,7 @@ use sam_kernels::{
 use super::element::Element;
 use super::workspace::Tiles;
 use crate::error::Result;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 
 /// Rows that go through several steps while they are in the second-level cache; a multiple of every register tile.
@@ -25,10 +25,10 @@ pub(crate) fn write_input<E: Element>(
     side: usize,
     border: usize,
     out: &mut [E],
-    team: Team,
+    threads: Threads,
 ) {
     let size = (picture.height() as usize, picture.width() as usize);
-    team.rows(out, 3 * (side + 2 * border), 1, |rows, out| {
+    threads.rows(out, 3 * (side + 2 * border), 1, |rows, out| {
         normalise.rows(picture.as_raw(), size, side, border, 3, rows, out);
     });
 }
@@ -70,10 +70,10 @@ pub(crate) struct NormLinear<E> {
 
 impl<E: Element> NormLinear<E> {
     /// `out` (rows, outputs) of `x` (rows, width).
-    pub(crate) fn run(&self, isa: Isa, x: &[f32], out: &mut [E], tiles: &Tiles<E>, team: Team) {
+    pub(crate) fn run(&self, isa: Isa, x: &[f32], out: &mut [E], tiles: &Tiles<E>, threads: Threads) {
         let (width, outputs) = (self.norm.channels(), self.linear.n());
         let stride = good_stride::<E>(width);
-        team.rows(out, outputs, GRAIN, |rows, out| {
+        threads.rows(out, outputs, GRAIN, |rows, out| {
             tiles.with(|tile| {
                 for (start, out) in rows.step_by(TILE_ROWS).zip(out.chunks_mut(TILE_ROWS * outputs)) {
                     let count = out.len() / outputs;
@@ -96,10 +96,10 @@ pub(crate) struct Mlp<E> {
 
 impl<E: Element> Mlp<E> {
     /// `x` (rows, width) in place.
-    pub(crate) fn run(&self, isa: Isa, x: &mut [f32], tiles: &Tiles<E>, team: Team) {
+    pub(crate) fn run(&self, isa: Isa, x: &mut [f32], tiles: &Tiles<E>, threads: Threads) {
         let (width, hidden) = (self.norm.channels(), self.expand.n());
         let (stride, hidden_stride) = (good_stride::<E>(width), good_stride::<E>(hidden));
-        team.rows(x, width, GRAIN, |_, x| {
+        threads.rows(x, width, GRAIN, |_, x| {
             tiles.with(|tile| {
                 for x in x.chunks_mut(TILE_ROWS * width) {
                     let count = x.len() / width;
@@ -122,10 +122,10 @@ impl<E: Element> Mlp<E> {
 }
 
 /// Adds a linear layer of `operand` (rows, inputs) to `x` (rows, outputs).
-pub(crate) fn add_linear<E: Element>(isa: Isa, linear: &Packed<E>, operand: &[E], x: &mut [f32], team: Team) {
+pub(crate) fn add_linear<E: Element>(isa: Isa, linear: &Packed<E>, operand: &[E], x: &mut [f32], threads: Threads) {
     let width = linear.n();
     let operand = Rows::dense(operand, linear.k());
-    team.rows(x, width, GRAIN, |rows, x| gemm(isa, &operand, rows, linear, &Epilogue::ADD, Out::f32(x, width)));
+    threads.rows(x, width, GRAIN, |rows, x| gemm(isa, &operand, rows, linear, &Epilogue::ADD, Out::f32(x, width)));
 }
 
 /// Expansion to hidden channels, depthwise 3x3, projection: TinyViT's inverted bottleneck and its merges. The hidden
@@ -170,12 +170,12 @@ impl<E: Element> Bottleneck<E> {
         (height, width): (usize, usize),
         out: &mut [f32],
         tiles: &Tiles<E>,
-        team: Team,
+        threads: Threads,
     ) {
         let (inputs, hidden, outputs) = (self.expand.k(), self.expand.n(), self.project.n());
         let out_width = width.div_ceil(self.stride);
         let (line, hidden_line, out_line) = (width * inputs, width * hidden, out_width * outputs);
-        team.rows(out, out_line, 1, |rows, out| {
+        threads.rows(out, out_line, 1, |rows, out| {
             tiles.with(|tile| {
                 let (ring, mixed) = tile.hidden.split_at_mut(3 * hidden_line);
                 let mixed = &mut mixed[..out_width * hidden];
@@ -251,11 +251,11 @@ impl<E: Element> Neck<E> {
         grid: usize,
         between: &mut [E],
         tiles: &Tiles<E>,
-        team: Team,
+        threads: Threads,
     ) -> Vec<f32> {
         let (inputs, outputs) = (self.conv1.k(), self.conv1.n());
         let mut embedding = filled(0.0, grid * grid * outputs);
-        team.both_rows(&mut embedding, outputs, between, outputs, GRAIN, |rows, values, between| {
+        threads.both_rows(&mut embedding, outputs, between, outputs, GRAIN, |rows, values, between| {
             tiles.with(|tile| {
                 let x = &x[rows.start * inputs..rows.end * inputs];
                 let chunks = x.chunks(TILE_ROWS * inputs).zip(values.chunks_mut(TILE_ROWS * outputs));
@@ -270,7 +270,7 @@ impl<E: Element> Neck<E> {
             });
         });
         let image = Conv3x3::padded(between, &self.zeros, grid, grid, outputs, 1);
-        team.rows(&mut embedding, outputs, GRAIN, |rows, values| {
+        threads.rows(&mut embedding, outputs, GRAIN, |rows, values| {
             let count = rows.len();
             gemm(isa, &image, rows, &self.conv2, &Epilogue::BIAS, Out::f32(&mut *values, outputs));
             self.norm2.apply_in_place(isa, MatMut::new(values, outputs), count, Act::None);

@@ -5,7 +5,7 @@ use sam_kernels::{Isa, Normalise};
 
 use crate::backend::{Masks, Query};
 use crate::pool::Pool;
-use crate::team::Team;
+use crate::threads::Threads;
 
 /// The type of the operands of an encoder's matrix products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Input<'a> {
     pub(crate) normalise: &'a Normalise,
     /// Resized to the network's input, not padded.
     pub(crate) picture: &'a RgbImage,
-    pub(crate) team: Team,
+    pub(crate) threads: Threads,
 }
 
 /// An image encoder, ready to run.
@@ -63,5 +63,5 @@ impl<S: Steps> ImageEncoder for Pooled<S> {
 pub(crate) trait MaskDecoder: Send + Sync {
     /// Those of the masks that `query` wants whose predicted IoU is above `least`. `maps` are the values of the encoder's,
     /// (rows * columns, channels) each.
-    fn run(&self, maps: &[&[f32]], query: &Query, least: Option<f32>, team: Team) -> Masks;
+    fn run(&self, maps: &[&[f32]], query: &Query, least: Option<f32>, threads: Threads) -> Masks;
 }

@@ -10,7 +10,7 @@ mod damage;
 
 use damage::{Random, damage};
 use sam_imaging::{ImageError, Limits, Rle};
-use sam_model::{BlobType, Model, ModelError, Precision, Prompt, Team};
+use sam_model::{BlobType, Model, ModelError, Precision, Prompt, Threads};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -248,7 +248,7 @@ fn outlines() {
 fn embeddings() {
     let model = Model::nano(Precision::F32).unwrap();
     let image = sam_imaging::RgbImage::from_fn(40, 30, |x, y| sam_imaging::Rgb([x as u8, y as u8, 90]));
-    let embedding = model.embed(&image, Team::ALONE).unwrap();
+    let embedding = model.embed(&image, Threads::ONE).unwrap();
     let mut seeds = files(&["test/fuzz/embeddings"]);
     seeds.extend([BlobType::F16, BlobType::F32].map(|kind| embedding.to_bytes(&model, kind).unwrap()));
     // The same in version 2: the number of maps, then the shape of each, for one map and for two.
@@ -306,9 +306,9 @@ fn opened(path: &Path, bytes: &[u8]) -> bool {
     match Model::open(path, Precision::F32) {
         // What is accepted runs; numbers that leave the range of `f32` on their way are an error.
         Ok(model) => {
-            let embedding = model.embed(&sam_imaging::RgbImage::new(40, 30), Team::ALONE);
+            let embedding = model.embed(&sam_imaging::RgbImage::new(40, 30), Threads::ONE);
             let point = Prompt::point(0.5, 0.5).unwrap();
-            match embedding.and_then(|embedding| model.predict(&embedding, &point, Team::ALONE)) {
+            match embedding.and_then(|embedding| model.predict(&embedding, &point, Threads::ONE)) {
                 Ok(prediction) => assert_eq!(prediction.low_res_logits(0).len(), model.info().mask_size.pow(2)),
                 Err(error) => assert!(matches!(error, ModelError::Range(_)), "{error}"),
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::records;
 use crate::seeded::{self, Tensors};
 use sam_imaging::RgbImage;
-use sam_model::{Model, Precision, Prompt, Team};
+use sam_model::{Model, Precision, Prompt, Threads};
 
 pub fn tiny() -> Tensors {
     seeded::tensors("vit_tiny")
@@ -21,8 +21,8 @@ pub fn written(name: &str, tensors: &Tensors) -> PathBuf {
 pub fn logits(path: &Path) -> Vec<f32> {
     let model = Model::open(path, Precision::F32).unwrap();
     let picture = RgbImage::from_fn(50, 40, |x, y| image::Rgb([5 * x as u8, 6 * y as u8, (x * y) as u8]));
-    let embedding = model.embed(&picture, Team::ALONE).unwrap();
-    model.predict(&embedding, &Prompt::point(0.4, 0.6).unwrap(), Team::ALONE).unwrap().low_res_logits(0).to_vec()
+    let embedding = model.embed(&picture, Threads::ONE).unwrap();
+    model.predict(&embedding, &Prompt::point(0.4, 0.6).unwrap(), Threads::ONE).unwrap().low_res_logits(0).to_vec()
 }
 
 pub fn refusal(path: &Path) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sam_imaging::RgbImage;
-use sam_model::{Engine, Model, Precision, Prompt, Team};
+use sam_model::{Engine, Model, Precision, Prompt, Threads};
 use serde_json::{Value, json};
 
 use crate::seeded;
@@ -199,11 +199,11 @@ fn picture() -> RgbImage {
 }
 
 /// Embedding and low-resolution logits of one point and of a box.
-fn outputs(model: &Model, team: Team) -> [Vec<f32>; 2] {
-    let embedding = model.embed(&picture(), team).unwrap();
+fn outputs(model: &Model, threads: Threads) -> [Vec<f32>; 2] {
+    let embedding = model.embed(&picture(), threads).unwrap();
     let mut logits = Vec::new();
     for prompt in [Prompt::point(0.4, 0.6).unwrap(), Prompt::new(vec![], None, Some([0.1, 0.2, 0.8, 0.9])).unwrap()] {
-        let prediction = model.predict(&embedding, &prompt, team).unwrap();
+        let prediction = model.predict(&embedding, &prompt, threads).unwrap();
         for index in 0..prediction.predicted_iou().len() {
             logits.extend_from_slice(prediction.low_res_logits(index));
         }
@@ -249,11 +249,11 @@ fn plan_equals_graph() {
     let files: Vec<_> = cases.into_iter().map(|(name, small)| (name, small.file(name, |_| {}))).collect();
     for (name, path) in files {
         let model = |engine: Engine| Model::open(&path, engine).unwrap_or_else(|error| panic!("{error}"));
-        let expected = outputs(&model(Engine::Graph), Team::ALONE);
+        let expected = outputs(&model(Engine::Graph), Threads::ONE);
         // Small networks of random weights are sensitive to rounding: with bf16 only the mean error says something.
         for (precision, tolerances) in [(Precision::F32, [1e-3, 1e-4]), (Precision::Bf16, [f32::INFINITY, 0.2])] {
             let plan = model(precision.into());
-            let got = outputs(&plan, Team::ALONE);
+            let got = outputs(&plan, Threads::ONE);
             for (got, expected) in got.iter().zip(&expected) {
                 let [largest, square] = difference(got, expected);
                 println!("{name} {precision}: at most {largest:.1e}, mean {square:.1e}");
@@ -261,7 +261,7 @@ fn plan_equals_graph() {
                 assert!(holds, "{name} {precision}: {largest}, {square} of the deviation");
             }
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-            assert!(pool.install(|| outputs(&plan, Team::new(3))) == got, "{name} {precision}: threads change bits");
+            assert!(pool.install(|| outputs(&plan, Threads::new(3))) == got, "{name} {precision}: threads change bits");
         }
         std::fs::remove_file(path).unwrap();
     }
@@ -342,7 +342,7 @@ fn upsampling_is_guided_where_a_configuration_asks_for_it() {
     let prompt = Prompt::point(0.4, 0.6).unwrap();
     let masks = |path: &PathBuf, engine: Engine, image: &RgbImage| {
         let model = Model::open(path, engine).unwrap();
-        let prediction = model.predict(&model.embed(image, Team::ALONE).unwrap(), &prompt, Team::ALONE).unwrap();
+        let prediction = model.predict(&model.embed(image, Threads::ONE).unwrap(), &prompt, Threads::ONE).unwrap();
         let mut rows = Vec::new();
         prediction.for_each_row(1, |_, row| rows.extend_from_slice(row));
         (prediction.low_res_logits(1).to_vec(), rows, prediction.mask(1, 0.5).1)
@@ -357,10 +357,10 @@ fn upsampling_is_guided_where_a_configuration_asks_for_it() {
     assert!(masks(&plain, plan, &line) == masks(&guided, plan, &line));
 
     let [plain_model, guided_model] = [&plain, &guided].map(|path| Model::open(path, plan).unwrap());
-    let foreign = plain_model.embed(&picture(), Team::ALONE).unwrap();
-    let error = guided_model.predict(&foreign, &prompt, Team::ALONE).unwrap_err().to_string();
+    let foreign = plain_model.embed(&picture(), Threads::ONE).unwrap();
+    let error = guided_model.predict(&foreign, &prompt, Threads::ONE).unwrap_err().to_string();
     assert!(error.contains("the embedding has no guide"), "{error}");
-    let own = guided_model.embed(&picture(), Team::ALONE).unwrap();
+    let own = guided_model.embed(&picture(), Threads::ONE).unwrap();
     // 64 x 51 pixels, halved.
     assert_eq!(own.bytes() - foreign.bytes(), 3 * 32 * 26);
     for path in [plain, guided] {

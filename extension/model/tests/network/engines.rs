@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sam_imaging::{Limits, RgbImage, decode};
-use sam_model::{Device, Engine, Isa, Model, Options, Precision, Prediction, Prompt, Team};
+use sam_model::{Device, Engine, Isa, Model, Options, Precision, Prediction, Prompt, Threads};
 
 use crate::{records, seeded};
 
@@ -21,11 +21,11 @@ fn prompts() -> Vec<Prompt> {
 }
 
 /// Low-resolution logits of all candidates of all prompts.
-fn logits(model: &Model, image: &RgbImage, team: Team) -> Vec<u32> {
-    let embedding = model.embed(image, team).unwrap();
+fn logits(model: &Model, image: &RgbImage, threads: Threads) -> Vec<u32> {
+    let embedding = model.embed(image, threads).unwrap();
     let mut all = Vec::new();
     for prompt in prompts() {
-        let prediction = model.predict(&embedding, &prompt, team).unwrap();
+        let prediction = model.predict(&embedding, &prompt, threads).unwrap();
         for index in 0..prediction.predicted_iou().len() {
             all.extend(prediction.low_res_logits(index).iter().map(|value| value.to_bits()));
         }
@@ -41,20 +41,20 @@ fn batches_do_not_change_a_bit() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     for engine in [Engine::Plan(Precision::F32), Engine::Graph] {
         let model = Model::nano(engine).unwrap();
-        let alone = pictures.each_ref().map(|picture| model.embed(picture, Team::ALONE).unwrap());
-        for team in [Team::ALONE, Team::new(3)] {
-            let together = pool.install(|| model.embed_batch(&pictures, team)).unwrap();
-            assert!(alone.iter().zip(&together).all(|(a, b)| a.values() == b.values()), "{engine:?} {team:?}");
-            let predictions = pool.install(|| model.predict_batch(&together[0], &prompts(), team)).unwrap();
+        let alone = pictures.each_ref().map(|picture| model.embed(picture, Threads::ONE).unwrap());
+        for threads in [Threads::ONE, Threads::new(3)] {
+            let together = pool.install(|| model.embed_batch(&pictures, threads)).unwrap();
+            assert!(alone.iter().zip(&together).all(|(a, b)| a.values() == b.values()), "{engine:?} {threads:?}");
+            let predictions = pool.install(|| model.predict_batch(&together[0], &prompts(), threads)).unwrap();
             for (prediction, prompt) in predictions.iter().zip(prompts()) {
-                let expected = model.predict(&alone[0], &prompt, Team::ALONE).unwrap();
+                let expected = model.predict(&alone[0], &prompt, Threads::ONE).unwrap();
                 assert_eq!(prediction.predicted_iou(), expected.predicted_iou());
-                assert!(foreground(prediction) == foreground(&expected), "{engine:?} {team:?}");
+                assert!(foreground(prediction) == foreground(&expected), "{engine:?} {threads:?}");
             }
         }
-        assert!(model.embed_batch(&[], Team::ALONE).unwrap().is_empty());
-        assert!(model.predict_batch(&alone[0], &[], Team::ALONE).unwrap().is_empty());
-        let Err(error) = model.embed_batch(&[RgbImage::new(2, 2), RgbImage::new(0, 5)], Team::ALONE) else { panic!() };
+        assert!(model.embed_batch(&[], Threads::ONE).unwrap().is_empty());
+        assert!(model.predict_batch(&alone[0], &[], Threads::ONE).unwrap().is_empty());
+        let Err(error) = model.embed_batch(&[RgbImage::new(2, 2), RgbImage::new(0, 5)], Threads::ONE) else { panic!() };
         assert!(error.to_string().contains("the picture is empty: 0 x 5 pixels"), "{error}");
     }
 }
@@ -65,8 +65,8 @@ fn embeddings_pass_between_engines() {
     let [plan, graph] = [Engine::Plan(Precision::F32), Engine::Graph].map(|engine| Model::nano(engine).unwrap());
     let image = picture("chelsea_451x300");
     for (from, to) in [(&plan, &graph), (&graph, &plan)] {
-        let embedding = from.embed(&image, Team::ALONE).unwrap();
-        let [own, other] = [from, to].map(|model| model.predict(&embedding, &prompts()[1], Team::ALONE).unwrap());
+        let embedding = from.embed(&image, Threads::ONE).unwrap();
+        let [own, other] = [from, to].map(|model| model.predict(&embedding, &prompts()[1], Threads::ONE).unwrap());
         let difference = (own.predicted_iou()[0] - other.predicted_iou()[0]).abs();
         assert!(difference < 1e-3, "{difference}");
     }
@@ -79,7 +79,7 @@ fn options_are_followed_or_refused() {
     for isa in Isa::available() {
         let options = Options { isa: Some(isa), ..Precision::F32.into() };
         let model = Model::nano(options).unwrap();
-        assert!(!logits(&model, &image, Team::ALONE).is_empty());
+        assert!(!logits(&model, &image, Threads::ONE).is_empty());
     }
     let portable = Isa::named("portable").unwrap();
     let auto = Model::nano(Options { isa: Some(portable), ..Options::default() }).unwrap();
@@ -101,10 +101,10 @@ fn threads_do_not_change_a_bit() {
     for precision in [Precision::F32, Precision::Bf16] {
         for model in [Model::nano(precision).unwrap(), Model::open(&path, precision).unwrap()] {
             assert_eq!(model.precision(), precision);
-            let alone = logits(&model, &image, Team::ALONE);
+            let alone = logits(&model, &image, Threads::ONE);
             for threads in [2, 3, 7] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let together = pool.install(|| logits(&model, &image, Team::new(threads)));
+                let together = pool.install(|| logits(&model, &image, Threads::new(threads)));
                 assert!(alone == together, "{} {precision}: {threads} threads", model.info().name);
             }
         }
@@ -130,10 +130,10 @@ fn check_bf16(model: impl Fn(Precision) -> sam_model::Result<Model>) {
     let mut scores = Vec::new();
     for name in ["astronaut_512x512", "coffee_600x400", "chelsea_451x300", "rocket_1024x683"] {
         let image = picture(name);
-        let embeddings = [&exact, &rounded].map(|model| model.embed(&image, Team::ALONE).unwrap());
+        let embeddings = [&exact, &rounded].map(|model| model.embed(&image, Threads::ONE).unwrap());
         for prompt in [&rectangle, &prompts()[1]] {
             let [a, b] = [(&exact, &embeddings[0]), (&rounded, &embeddings[1])]
-                .map(|(model, embedding)| foreground(&model.predict(embedding, prompt, Team::ALONE).unwrap()));
+                .map(|(model, embedding)| foreground(&model.predict(embedding, prompt, Threads::ONE).unwrap()));
             let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count();
             let any = a.iter().zip(&b).filter(|(a, b)| **a || **b).count();
             let score = both as f64 / any.max(1) as f64;
@@ -167,7 +167,7 @@ fn plan_equals_graph() {
     let image = picture("chelsea_451x300");
     let values = |engine: Engine| {
         [Model::nano(engine).unwrap(), Model::open(path, engine).unwrap()]
-            .map(|model| logits(&model, &image, Team::ALONE).into_iter().map(f32::from_bits).collect::<Vec<_>>())
+            .map(|model| logits(&model, &image, Threads::ONE).into_iter().map(f32::from_bits).collect::<Vec<_>>())
     };
     let (plan, graph) = (values(Engine::Plan(Precision::F32)), values(Engine::Graph));
     for (plan, graph) in plan.iter().zip(&graph) {

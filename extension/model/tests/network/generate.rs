@@ -2,7 +2,7 @@
 
 use crate::records;
 use sam_imaging::{Limits, Rle, decode};
-use sam_model::{GenerateOptions, Generated, Model, Precision, Team};
+use sam_model::{GenerateOptions, Generated, Model, Precision, Threads};
 use serde_json::Value;
 
 /// Least IoU of two masks that are the same, and the least share of masks for which there is such a one.
@@ -61,9 +61,9 @@ fn finds_what_the_reference_finds_in_its_order() {
         let context = format!("{name} {}", case["options"]);
         let bytes = std::fs::read(records::folder().join("images").join(format!("{name}.png"))).unwrap();
         let picture = decode(&bytes, &Limits::default()).unwrap();
-        let whole = model.embed(&picture, Team::ALONE).unwrap();
+        let whole = model.embed(&picture, Threads::ONE).unwrap();
         let options = options(&model, &case["options"]);
-        let found = model.generate(&whole, Some(&picture), &options, Team::ALONE, || true).unwrap().unwrap();
+        let found = model.generate(&whole, Some(&picture), &options, Threads::ONE, || true).unwrap().unwrap();
         let expected = case["masks"].as_array().unwrap();
         assert!(found.len().abs_diff(expected.len()) <= expected.len() / 20, "{context}: {} masks", found.len());
         // Each in the place of the reference, or next to it where rounding has let one in or out before.
@@ -80,11 +80,11 @@ fn threads_and_embeddings_do_not_change_what_is_found() {
     let model = Model::nano(Precision::F32).unwrap();
     let bytes = std::fs::read(records::folder().join("images/coffee_600x400.png")).unwrap();
     let picture = decode(&bytes, &Limits::default()).unwrap();
-    let whole = model.embed(&picture, Team::ALONE).unwrap();
+    let whole = model.embed(&picture, Threads::ONE).unwrap();
     let options = GenerateOptions { points_per_side: 6, ..model.generate_options() };
-    let alone = model.generate(&whole, None, &options, Team::ALONE, || true).unwrap().unwrap();
+    let alone = model.generate(&whole, None, &options, Threads::ONE, || true).unwrap().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    let together = pool.install(|| model.generate(&whole, Some(&picture), &options, Team::new(3), || true));
+    let together = pool.install(|| model.generate(&whole, Some(&picture), &options, Threads::new(3), || true));
     assert_eq!(together.unwrap().unwrap(), alone);
     assert!(!alone.is_empty());
 }
@@ -93,11 +93,11 @@ fn threads_and_embeddings_do_not_change_what_is_found() {
 fn stops_and_refuses() {
     let model = Model::nano(Precision::F32).unwrap();
     let picture = sam_imaging::RgbImage::new(20, 10);
-    let whole = model.embed(&picture, Team::ALONE).unwrap();
+    let whole = model.embed(&picture, Threads::ONE).unwrap();
     let options = model.generate_options();
-    assert_eq!(model.generate(&whole, None, &options, Team::ALONE, || false).unwrap(), None);
+    assert_eq!(model.generate(&whole, None, &options, Threads::ONE, || false).unwrap(), None);
     let message = |options: GenerateOptions| {
-        model.generate(&whole, None, &options, Team::ALONE, || true).unwrap_err().to_string()
+        model.generate(&whole, None, &options, Threads::ONE, || true).unwrap_err().to_string()
     };
     let wrong = GenerateOptions { points_per_side: 0, ..options };
     assert_eq!(message(wrong), "points_per_side is 0; it must lie between 1 and 256");

@@ -3,7 +3,7 @@
 use crate::records::{self, Record};
 use crate::seeded;
 use sam_imaging::{Limits, RgbImage, decode};
-use sam_model::{Embedding, Engine, Model, Precision, Prediction, Prompt, Team};
+use sam_model::{Embedding, Engine, Model, Precision, Prediction, Prompt, Threads};
 
 /// Largest difference of embedding and logits, as a share of their standard deviation.
 const LOGITS: f32 = 1e-3;
@@ -102,10 +102,10 @@ fn check_model(folder: &str, model: &Model, pictures: usize) {
     assert_eq!(records.len(), pictures, "records of {folder}");
     for record in records {
         let image = picture(&record.image);
-        let embedding = model.embed(&image, Team::ALONE).unwrap();
+        let embedding = model.embed(&image, Threads::ONE).unwrap();
         check_embedding(&format!("{folder} {}", record.image), model, &embedding, &record);
         for name in PROMPTS {
-            let prediction = model.predict(&embedding, &prompt(name), Team::ALONE).unwrap();
+            let prediction = model.predict(&embedding, &prompt(name), Threads::ONE).unwrap();
             check_prediction(&format!("{folder} {} {name}", record.image), &prediction, &record, name);
         }
     }

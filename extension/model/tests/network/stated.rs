@@ -145,7 +145,7 @@ fn numbers_beyond_the_range_are_refused() {
     let path = written("large.safetensors", &tensors);
     let model = Model::open(&path, Precision::F32).unwrap();
     let picture = sam_imaging::RgbImage::from_fn(50, 40, |x, y| image::Rgb([5 * x as u8, 6 * y as u8, 9]));
-    let Err(error) = model.embed(&picture, sam_model::Team::ALONE) else { panic!("nonsense was accepted") };
+    let Err(error) = model.embed(&picture, sam_model::Threads::ONE) else { panic!("nonsense was accepted") };
     assert!(error.to_string().contains("leaves the range of float32"), "{error}");
 }
 

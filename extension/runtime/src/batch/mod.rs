@@ -141,7 +141,7 @@ impl<'a, Q: Query> Batch<'a, Q> {
             let shared = &shared;
             let pieces = work.into_iter().map(|work| {
                 let is_heavy = work.is_heavy();
-                Piece { is_heavy, run: Box::new(move |team| shared.answer(work, team)) }
+                Piece { is_heavy, run: Box::new(move |threads| shared.answer(work, threads)) }
             });
             let pieces = pieces.collect();
             pool.run(|| spread(pieces, threads, Q::IS_LARGE))?;

@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::failure::{Failure, Result};
 use crate::models::Loaded;
 use crate::record::{Generated, Record};
-use sam_model::{Embedding, GenerateOptions, Prediction, Prompt, Team, is_embedding};
+use sam_model::{Embedding, GenerateOptions, Prediction, Prompt, Threads, is_embedding};
 use std::sync::Arc;
 
 /// A query about an image. [`crate::Batch`] answers many of them, each once however many rows ask it.
@@ -25,11 +25,11 @@ pub trait Query: Sized + Send + Sync {
     /// Bytes of memory that an answer holds.
     fn bytes(answer: &Self::Answer) -> usize;
 
-    /// Answers it with the threads of `team`.
+    /// Answers it with `threads`.
     ///
     /// # Errors
     /// The query does not suit the image, the network fails, or the call is cancelled.
-    fn answer(&self, call: &Call<'_>, image: &Image<'_>, team: Team) -> Result<Self::Answer>;
+    fn answer(&self, call: &Call<'_>, image: &Image<'_>, threads: Threads) -> Result<Self::Answer>;
 
     /// What a batch has left of an earlier one that failed; see [`crate::cache::Rescued`].
     fn rescued(_: &Caches, _: &QueryKey) -> Option<Self::Answer> {
@@ -77,8 +77,8 @@ impl Query for Segment {
         answer.bytes()
     }
 
-    fn answer(&self, call: &Call<'_>, image: &Image<'_>, team: Team) -> Result<Self::Answer> {
-        let prediction = predict(call, image, &self.0, team)?;
+    fn answer(&self, call: &Call<'_>, image: &Image<'_>, threads: Threads) -> Result<Self::Answer> {
+        let prediction = predict(call, image, &self.0, threads)?;
         Ok(Arc::new(call.session().stats().seconds_masks.time(|| prediction.into_best())))
     }
 }
@@ -98,16 +98,16 @@ impl Query for Annotate {
         answer.bytes()
     }
 
-    fn answer(&self, call: &Call<'_>, image: &Image<'_>, team: Team) -> Result<Self::Answer> {
-        let prediction = predict(call, image, &self.0, team)?;
+    fn answer(&self, call: &Call<'_>, image: &Image<'_>, threads: Threads) -> Result<Self::Answer> {
+        let prediction = predict(call, image, &self.0, threads)?;
         Ok(Arc::new(call.session().stats().seconds_masks.time(|| Record::of(&prediction))?))
     }
 }
 
 /// Runs the mask decoder.
-fn predict(call: &Call<'_>, image: &Image<'_>, prompt: &Prompt, team: Team) -> Result<Prediction> {
+fn predict(call: &Call<'_>, image: &Image<'_>, prompt: &Prompt, threads: Threads) -> Result<Prediction> {
     let stats = call.session().stats();
-    let prediction = stats.seconds_decode.time(|| image.model.predict(image.embedding, prompt, team))?;
+    let prediction = stats.seconds_decode.time(|| image.model.predict(image.embedding, prompt, threads))?;
     stats.decodes.count();
     Ok(prediction)
 }
@@ -127,7 +127,7 @@ impl Query for Embed {
         answer.bytes()
     }
 
-    fn answer(&self, _: &Call<'_>, image: &Image<'_>, _: Team) -> Result<Self::Answer> {
+    fn answer(&self, _: &Call<'_>, image: &Image<'_>, _: Threads) -> Result<Self::Answer> {
         Ok(image.embedding.clone())
     }
 }
@@ -149,7 +149,7 @@ impl Query for Generate {
         answer.bytes()
     }
 
-    fn answer(&self, call: &Call<'_>, image: &Image<'_>, team: Team) -> Result<Self::Answer> {
+    fn answer(&self, call: &Call<'_>, image: &Image<'_>, threads: Threads) -> Result<Self::Answer> {
         let (stats, options) = (call.session().stats(), &self.0);
         let whole = match options.crop_n_layers {
             0 => None,
@@ -164,7 +164,7 @@ impl Query for Generate {
             stats.decodes.count();
             call.check().is_ok()
         };
-        let generate = || image.model.generate(image.embedding, whole.as_ref(), options, team, proceed);
+        let generate = || image.model.generate(image.embedding, whole.as_ref(), options, threads, proceed);
         match stats.seconds_decode.time(generate)? {
             Some(found) => Ok(Arc::new(found.into_iter().collect())),
             None => Err(call.check().err().unwrap_or_else(|| Failure::internal("stopped without a reason"))),

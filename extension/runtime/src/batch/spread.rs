@@ -1,19 +1,19 @@
 //! Work spread over threads.
 
 use crate::pool::in_parallel;
-use sam_model::Team;
+use sam_model::Threads;
 use std::sync::{Mutex, PoisonError};
 
 /// A piece of work.
 pub(super) struct Piece<'a> {
     /// Whether a network has to run for it.
     pub(super) is_heavy: bool,
-    /// Does it with the threads of a team.
+    /// Does it with some threads.
     pub(super) run: Run<'a>,
 }
 
-/// Does something with the threads of a team.
-pub(super) type Run<'a> = Box<dyn FnOnce(Team) + Send + 'a>;
+/// Does something with some threads.
+pub(super) type Run<'a> = Box<dyn FnOnce(Threads) + Send + 'a>;
 
 /// Does all `work` on the threads of the pool that this runs on. One piece per thread needs no waiting for each other. What
 /// is left over, when the heavy pieces do not fill all threads once more, is worked on by all of them, one piece after the
@@ -23,8 +23,8 @@ pub(super) fn spread(work: Vec<Piece<'_>>, threads: usize, large: bool) {
     let together = alone.split_off(if large { 0 } else { alone.len() / threads * threads });
     alone.extend(light);
     side_by_side(alone.into_iter().map(|piece| piece.run).collect());
-    let team = Team::new(threads);
-    together.into_iter().for_each(|piece| (piece.run)(team));
+    let all = Threads::new(threads);
+    together.into_iter().for_each(|piece| (piece.run)(all));
 }
 
 /// Does all of `work` on the threads of the pool that this runs on, each piece on one.
@@ -33,7 +33,7 @@ pub(super) fn side_by_side(work: Vec<Run<'_>>) {
     in_parallel(work.len(), 1, &|index| {
         let run = work[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(run) = run {
-            run(Team::ALONE);
+            run(Threads::ONE);
         }
     });
 }
@@ -48,7 +48,7 @@ mod tests {
             let done = Mutex::new(Vec::new());
             let piece = |index| {
                 let (is_heavy, done) = (index < heavy, &done);
-                let run = move |team| done.lock().unwrap().push((index, is_heavy && team != Team::ALONE));
+                let run = move |threads| done.lock().unwrap().push((index, is_heavy && threads != Threads::ONE));
                 Piece { is_heavy, run: Box::new(run) }
             };
             spread((0..heavy + light).map(piece).collect(), threads, large);

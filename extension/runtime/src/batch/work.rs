@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::failure::{Failure, Result};
 use crate::models::Loaded;
 use crate::session::Session;
-use sam_model::{Embedding, Team, is_embedding};
+use sam_model::{Embedding, Threads, is_embedding};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The payloads of the rows that are not yet at work.
@@ -197,27 +197,27 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
         std::mem::take(&mut *lock(&self.found))
     }
 
-    /// Answers all queries about one image with the threads of `team`. Rows behind a row that has failed are left out.
-    pub(super) fn answer(&self, work: Work<'_, Q, P>, team: Team) {
+    /// Answers all queries about one image with `threads`. Rows behind a row that has failed are left out.
+    pub(super) fn answer(&self, work: Work<'_, Q, P>, threads: Threads) {
         let Work { model, image, source, jobs } = work;
         if jobs.iter().filter_map(Job::first_row).all(|row| self.failures.before(row)) {
             return;
         }
-        let embedding = self.embedding(&model, image, source, team);
+        let embedding = self.embedding(&model, image, source, threads);
         let image = embedding.as_ref().map(|embedding| Image { model: &model, bytes: image, embedding });
         // Several queries are spread over the threads, a single or large one is worked on by all.
-        if team == Team::ALONE || jobs.len() == 1 || Q::IS_LARGE {
-            jobs.into_iter().for_each(|job| self.job(&image, job, team));
+        if threads == Threads::ONE || jobs.len() == 1 || Q::IS_LARGE {
+            jobs.into_iter().for_each(|job| self.job(&image, job, threads));
         } else {
             let image = &image;
             side_by_side(
-                jobs.into_iter().map(|job| -> Run<'_> { Box::new(|team| self.job(image, job, team)) }).collect(),
+                jobs.into_iter().map(|job| -> Run<'_> { Box::new(|threads| self.job(image, job, threads)) }).collect(),
             );
         }
     }
 
     /// Answers one query for all its rows.
-    fn job(&self, image: &std::result::Result<Image<'_>, &Failure>, job: Job<'_, Q, P>, team: Team) {
+    fn job(&self, image: &std::result::Result<Image<'_>, &Failure>, job: Job<'_, Q, P>, threads: Threads) {
         if job.first_row().is_none_or(|row| self.failures.before(row)) {
             return;
         }
@@ -226,7 +226,7 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
             State::Missing(query, flight) => {
                 image.as_ref().map_err(|failure| Failure::clone(failure)).and_then(|image| {
                     self.call.check()?;
-                    let answer = query.answer(self.call, image, team)?;
+                    let answer = query.answer(self.call, image, threads)?;
                     if let Some(flight) = flight {
                         flight.put(answer.clone(), Q::bytes(&answer));
                     }
@@ -238,7 +238,7 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
             lock(&self.found).push((job.key, answer.clone()));
         }
         let answer = &answer;
-        if team == Team::ALONE || job.rows.len() == 1 {
+        if threads == Threads::ONE || job.rows.len() == 1 {
             job.rows.into_iter().for_each(|(row, payload)| self.row(answer, row, payload));
         } else {
             let run = |(row, payload)| -> Run<'_> { Box::new(move |_| self.row(answer, row, payload)) };
@@ -260,12 +260,12 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
     }
 
     /// The embedding of an image.
-    fn embedding(&self, model: &Loaded, image: &[u8], source: Source<'_>, team: Team) -> Result<Embedding> {
+    fn embedding(&self, model: &Loaded, image: &[u8], source: Source<'_>, threads: Threads) -> Result<Embedding> {
         match source {
             Source::Unneeded => Err(Failure::internal("a query is in flight without its image")),
             Source::Given => Ok(self.call.session().stats().seconds_images.time(|| model.read_blob(image))?),
             Source::Cached(embedding) => embedding,
-            Source::Missing(flight) => self.encode(model, image, flight, team),
+            Source::Missing(flight) => self.encode(model, image, flight, threads),
         }
     }
 
@@ -275,7 +275,7 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
         model: &Loaded,
         image: &[u8],
         flight: InFlight<'_, ImageKey, Result<Embedding>>,
-        team: Team,
+        threads: Threads,
     ) -> Result<Embedding> {
         self.call.check()?;
         let stats = self.call.session().stats();
@@ -294,7 +294,7 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
         };
         stats.images_decoded.count();
         self.call.check()?;
-        let embedding = stats.seconds_encode.time(|| model.embed(&picture, team))?;
+        let embedding = stats.seconds_encode.time(|| model.embed(&picture, threads))?;
         stats.encodes.count();
         flight.put(Ok(embedding.clone()), embedding.bytes());
         Ok(embedding)

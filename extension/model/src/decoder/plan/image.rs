@@ -11,7 +11,7 @@ use sam_kernels::{
 };
 
 use crate::pool::Pool;
-use crate::team::Team;
+use crate::threads::Threads;
 
 /// Most rows of a segment: with all that is computed of them they stay in the second-level cache.
 const SEGMENT_ROWS: usize = 128;
@@ -57,7 +57,7 @@ pub(super) struct Passes<'a> {
     /// (rows, width)
     pub(super) positions: &'a [f32],
     pub(super) segments: &'a Pool<Segment>,
-    pub(super) team: Team,
+    pub(super) threads: Threads,
 }
 
 impl Image {
@@ -86,7 +86,7 @@ impl Passes<'_> {
         }
         let Image { values, partial } = image;
         let partial = &mut partial[..segments * partial_length];
-        self.team.both_rows(values, length, partial, partial_length, 1, |range, values, partial| {
+        self.threads.both_rows(values, length, partial, partial_length, 1, |range, values, partial| {
             self.segments.with(Segment::default, |segment| {
                 let pieces = values.chunks_exact_mut(length).zip(partial.chunks_exact_mut(partial_length));
                 for (index, (rows, partial)) in range.zip(pieces) {

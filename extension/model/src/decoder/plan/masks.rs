@@ -5,7 +5,7 @@ use sam_kernels::{Act, Epilogue, Isa, LayerNorm, MatMut, Out, Packed, Rows, fill
 use crate::error::Result;
 use crate::plan::blocks::layer_norm;
 use crate::pool::Pool;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 
 /// Two transposed convolutions, kernel 2 and stride 2, with a layer norm between them and GELU behind each.
@@ -36,13 +36,13 @@ impl Upscaling {
 
     /// Upscales the image (grid * grid, width) twice by two and takes the product of each pixel with each filter
     /// (masks, width / 8): (masks, 4 grid, 4 grid).
-    pub(super) fn run(&self, isa: Isa, image: &[f32], grid: usize, filters: &[f32], team: Team) -> Vec<f32> {
+    pub(super) fn run(&self, isa: Isa, image: &[f32], grid: usize, filters: &[f32], threads: Threads) -> Vec<f32> {
         let (width, quarter, eighth) = (self.first.k(), self.second.k(), self.second.n() / 4);
         let masks = filters.len() / eighth;
         let side = 4 * grid;
         // Row by row of the grid; each gives four rows of every mask.
         let mut rows_first = filled(0.0, side * masks * side);
-        team.rows(&mut rows_first, 4 * masks * side, 1, |rows, out| {
+        threads.rows(&mut rows_first, 4 * masks * side, 1, |rows, out| {
             self.lines.with(Line::default, |Line { once, twice, logits }| {
                 once.resize(grid * width, 0.0);
                 twice.resize(4 * grid * 4 * eighth, 0.0);

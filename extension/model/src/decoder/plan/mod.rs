@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::plan::MaskDecoder;
 use crate::plan::blocks::layer_norm;
 use crate::pool::Pool;
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 use image::{Image, Passes, Segment};
 use masks::Upscaling;
@@ -92,7 +92,7 @@ impl Decoder {
 
     /// The two-way transformer: what becomes of the output and prompt tokens (count, width) and, in `image`, of the
     /// embedding.
-    fn transform(&self, embedding: &[f32], query: &Query, image: &mut Image, team: Team) -> Vec<f32> {
+    fn transform(&self, embedding: &[f32], query: &Query, image: &mut Image, threads: Threads) -> Vec<f32> {
         let (isa, width) = (self.isa, self.width);
         let mut positions = self.output_tokens.clone();
         positions.extend(self.prompts.encode(&query.coords, &query.labels));
@@ -104,7 +104,7 @@ impl Decoder {
             grid: self.grid,
             positions: &self.positions,
             segments: &self.segments,
-            team,
+            threads,
         };
         // The first pass fetches the embedding, the others change it by the layer that is done.
         let fetch = |start: usize, rows: &mut [f32]| {
@@ -135,11 +135,11 @@ impl Decoder {
 
 impl MaskDecoder for Decoder {
     /// Of `maps` the image embedding alone is used.
-    fn run(&self, maps: &[&[f32]], query: &Query, least: Option<f32>, team: Team) -> Masks {
+    fn run(&self, maps: &[&[f32]], query: &Query, least: Option<f32>, threads: Threads) -> Masks {
         let embedding = maps[0];
         let make = || Image::new(embedding.len());
         self.images.with(make, |image| {
-            let tokens = self.transform(embedding, query, image, team);
+            let tokens = self.transform(embedding, query, image, threads);
             let token = |index: usize| &tokens[index * self.width..(index + 1) * self.width];
             let iou = self.iou_head.run(self.isa, token(0));
             let is_above = |mask: &usize| least.is_none_or(|least| iou[*mask] > least);
@@ -149,7 +149,7 @@ impl MaskDecoder for Decoder {
             }
             let filter = |mask: &usize| self.hypernetworks[*mask].run(self.isa, token(1 + mask));
             let filters: Vec<f32> = chosen.iter().flat_map(filter).collect();
-            let logits = self.upscaling.run(self.isa, &image.values, self.grid, &filters, team);
+            let logits = self.upscaling.run(self.isa, &image.values, self.grid, &filters, threads);
             Masks { logits, iou: chosen.iter().map(|mask| iou[*mask]).collect() }
         })
     }

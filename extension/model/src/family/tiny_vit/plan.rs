@@ -10,7 +10,7 @@ use crate::plan::blocks::{
 use crate::plan::element::Element;
 use crate::plan::workspace::{Tiles, Workspace};
 use crate::plan::{Input, Steps};
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 
 /// The encoder, ready to run.
@@ -108,42 +108,42 @@ impl<E: Element> Steps for TinyVit<E> {
     }
 
     fn run(&self, input: Input<'_>, workspace: &mut Workspace<E>) -> Vec<Vec<f32>> {
-        let Input { isa, normalise, picture, team } = input;
+        let Input { isa, normalise, picture, threads } = input;
         let Workspace { wide, narrow, stream: [x, y], tiles } = workspace;
         let input = &mut wide[..(self.side + 2) * (self.side + 2) * 3];
-        write_input(normalise, picture, self.side, 1, input, team);
+        write_input(normalise, picture, self.side, 1, input, threads);
 
         let image = Conv3x3::bordered(input, self.side, self.side, 3, 2);
         let (half, channels) = (image.output_size().0, self.stem[0].n());
         let hidden = &mut narrow[..half * half * channels];
-        team.rows(hidden, channels, GRAIN, |rows, out| {
+        threads.rows(hidden, channels, GRAIN, |rows, out| {
             gemm(isa, &image, rows, &self.stem[0], &Epilogue::GELU, E::out(out, channels));
         });
         let image = Conv3x3::padded(hidden, &self.zeros, half, half, channels, 2);
         let (mut side, channels) = (image.output_size().0, self.stem[1].n());
-        team.rows(&mut x[..side * side * channels], channels, GRAIN, |rows, out| {
+        threads.rows(&mut x[..side * side * channels], channels, GRAIN, |rows, out| {
             gemm(isa, &image, rows, &self.stem[1], &Epilogue::BIAS, Out::f32(out, channels));
         });
 
         for block in &self.bottlenecks {
             let values = side * side * channels;
-            block.run(isa, &x[..values], (side, side), &mut y[..values], tiles, team);
+            block.run(isa, &x[..values], (side, side), &mut y[..values], tiles, threads);
             std::mem::swap(x, y);
         }
         for (merge, blocks) in &self.stages {
             let to = side.div_ceil(merge.stride);
             let (values, merged) = (side * side * merge.expand.k(), to * to * merge.project.n());
-            merge.run(isa, &x[..values], (side, side), &mut y[..merged], tiles, team);
+            merge.run(isa, &x[..values], (side, side), &mut y[..merged], tiles, threads);
             std::mem::swap(x, y);
             side = to;
             for block in blocks {
-                block.run(isa, side, &mut x[..merged], &mut y[..merged], wide, narrow, tiles, team);
+                block.run(isa, side, &mut x[..merged], &mut y[..merged], wide, narrow, tiles, threads);
                 std::mem::swap(x, y);
             }
         }
         let values = side * side * self.neck.inputs();
         let between = &mut narrow[..side * side * self.neck.outputs()];
-        vec![self.neck.run(isa, &x[..values], side, between, tiles, team)]
+        vec![self.neck.run(isa, &x[..values], side, between, tiles, threads)]
     }
 }
 
@@ -188,26 +188,26 @@ impl<E: Element> Block<E> {
         wide: &mut [E],
         narrow: &mut [E],
         tiles: &Tiles<E>,
-        team: Team,
+        threads: Threads,
     ) {
         let width = self.proj.n();
         let qkv = &mut wide[..side * side * 3 * width];
-        self.qkv.run(isa, x, qkv, tiles, team);
+        self.qkv.run(isa, x, qkv, tiles, threads);
 
         let head = width / self.heads;
         let attended = &mut narrow[..side * side * width];
         let parts = Heads::per_head(&*qkv, 3 * width, head);
         let windows = Windows { height: side, width: side, window: self.window, heads: self.heads, d: head };
-        team.each(windows.pieces(attended, width, team.pieces()), |piece| {
+        threads.each(windows.pieces(attended, width, threads.pieces()), |piece| {
             let scale = (head as f32).powf(-0.5);
             tiles.with(|tile| piece.run(isa, &parts, &self.padding, &self.bias, scale, &mut tile.scratch));
         });
-        add_linear(isa, &self.proj, attended, x, team);
+        add_linear(isa, &self.proj, attended, x, threads);
 
         let x = &*x;
-        team.rows(y, side * width, 1, |rows, out| {
+        threads.rows(y, side * width, 1, |rows, out| {
             self.local_conv.rows(isa, x, side, side, 1, rows, Act::None, out);
         });
-        self.mlp.run(isa, y, tiles, team);
+        self.mlp.run(isa, y, tiles, threads);
     }
 }

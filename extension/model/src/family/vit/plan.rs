@@ -11,7 +11,7 @@ use crate::plan::blocks::{GRAIN, Mlp, Neck, NormLinear, add_linear, layer_norm, 
 use crate::plan::element::Element;
 use crate::plan::workspace::{Tiles, Workspace};
 use crate::plan::{Input, Steps};
-use crate::team::Team;
+use crate::threads::Threads;
 use crate::weights::Weights;
 
 /// Queries that a thread takes at a time in a global attention.
@@ -93,23 +93,23 @@ impl<E: Element> Steps for Vit<E> {
     }
 
     fn run(&self, input: Input<'_>, workspace: &mut Workspace<E>) -> Vec<Vec<f32>> {
-        let Input { isa, normalise, picture, team } = input;
+        let Input { isa, normalise, picture, threads } = input;
         let Workspace { wide, narrow, stream: [x, _], tiles } = workspace;
         let input = &mut wide[..self.side * self.side * 3];
-        write_input(normalise, picture, self.side, 0, input, team);
+        write_input(normalise, picture, self.side, 0, input, threads);
         let patches = Patches::new(input, self.side, self.side, 3, self.patch);
         let width = self.embed.n();
         let x = &mut x[..self.grid * self.grid * width];
-        team.rows(x, width, GRAIN, |rows, out| {
+        threads.rows(x, width, GRAIN, |rows, out| {
             let positions = Mat::new(&self.positions[rows.start * width..rows.end * width], width);
             let epilogue = Epilogue { residual: Residual::From(positions), ..Epilogue::BIAS };
             gemm(isa, &patches, rows, &self.embed, &epilogue, Out::f32(out, width));
         });
         for block in &self.blocks {
-            block.run(isa, self.grid, x, wide, narrow, tiles, team);
+            block.run(isa, self.grid, x, wide, narrow, tiles, threads);
         }
         let between = &mut narrow[..self.grid * self.grid * self.neck.outputs()];
-        vec![self.neck.run(isa, x, self.grid, between, tiles, team)]
+        vec![self.neck.run(isa, x, self.grid, between, tiles, threads)]
     }
 }
 
@@ -154,20 +154,29 @@ impl<E: Element> Block<E> {
         wide: &mut [E],
         narrow: &mut [E],
         tiles: &Tiles<E>,
-        team: Team,
+        threads: Threads,
     ) {
         let (tokens, width) = (grid * grid, self.proj.n());
         let qkv = &mut wide[..tokens * 3 * width];
-        self.qkv.run(isa, x, qkv, tiles, team);
+        self.qkv.run(isa, x, qkv, tiles, threads);
         let (attended, packed) = narrow.split_at_mut(tokens * width);
-        self.attend(isa, grid, qkv, attended, packed, tiles, team);
-        add_linear(isa, &self.proj, attended, x, team);
-        self.mlp.run(isa, x, tiles, team);
+        self.attend(isa, grid, qkv, attended, packed, tiles, threads);
+        add_linear(isa, &self.proj, attended, x, threads);
+        self.mlp.run(isa, x, tiles, threads);
     }
 
     /// Attention of `qkv` (tokens, 3 * width) into `out` (tokens, width); `packed` is working memory.
     #[allow(clippy::too_many_arguments)] // as above
-    fn attend(&self, isa: Isa, grid: usize, qkv: &[E], out: &mut [E], packed: &mut [E], tiles: &Tiles<E>, team: Team) {
+    fn attend(
+        &self,
+        isa: Isa,
+        grid: usize,
+        qkv: &[E],
+        out: &mut [E],
+        packed: &mut [E],
+        tiles: &Tiles<E>,
+        threads: Threads,
+    ) {
         let (tokens, width, heads) = (grid * grid, self.proj.n(), self.heads);
         let head = width / heads;
         let scale = (head as f32).powf(-0.5);
@@ -175,7 +184,7 @@ impl<E: Element> Block<E> {
             Span::Window(side, bias) => {
                 let windows = Windows { height: grid, width: grid, window: *side, heads, d: head };
                 let parts = Heads::per_part(qkv, 3 * width, heads, head);
-                team.each(windows.pieces(out, width, team.pieces()), |piece| {
+                threads.each(windows.pieces(out, width, threads.pieces()), |piece| {
                     tiles.with(|tile| piece.run(isa, &parts, &self.padding, bias, scale, &mut tile.scratch));
                 });
             }
@@ -184,13 +193,13 @@ impl<E: Element> Block<E> {
                 let [q, k, v] = Heads::per_part(qkv, 3 * width, heads, head);
                 let length = layout.packed_len::<E>();
                 let packed = &mut packed[..heads * length];
-                team.rows(packed, length, 1, |heads, packed| {
+                threads.rows(packed, length, 1, |heads, packed| {
                     for (head, packed) in heads.zip(packed.chunks_exact_mut(length)) {
                         layout.pack(&k, &v, head, packed);
                     }
                 });
                 let packed = &*packed;
-                team.rows(out, width, QUERIES, |queries, out| {
+                threads.rows(out, width, QUERIES, |queries, out| {
                     tiles.with(|tile| {
                         let (heads, scratch) = (0..heads, &mut tile.scratch);
                         attend(isa, &layout, &q, packed, heads, queries, scale, Some(relative), out, width, scratch);

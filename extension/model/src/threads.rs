@@ -12,36 +12,36 @@ const PIECES: usize = 4;
 /// Where a batch has several pictures each is worked on by one thread, which needs no waiting for each other; a
 /// single picture is spread over all. The result has the same bits either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Team {
-    threads: usize,
+pub struct Threads {
+    count: usize,
 }
 
-impl Team {
+impl Threads {
     /// The calling thread alone.
-    pub const ALONE: Self = Self { threads: 1 };
+    pub const ONE: Self = Self { count: 1 };
 
-    /// `threads` threads of the current rayon pool; at least one.
-    pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1) }
+    /// `count` threads of the current rayon pool; at least one.
+    pub fn new(count: usize) -> Self {
+        Self { count: count.max(1) }
     }
 
     /// How many pieces to cut work into.
     pub(crate) fn pieces(self) -> usize {
-        if self.threads == 1 { 1 } else { self.threads * PIECES }
+        if self.count == 1 { 1 } else { self.count * PIECES }
     }
 
     /// What `work` makes of each of the items: several are worked on by one thread each, a single one by all.
     pub(crate) fn map<T: Sync, R: Send>(self, items: &[T], work: impl Fn(&T, Self) -> R + Sync) -> Vec<R> {
         match items {
             [one] => vec![work(one, self)],
-            _ if self == Self::ALONE => items.iter().map(|item| work(item, self)).collect(),
-            _ => items.par_iter().with_max_len(1).map(|item| work(item, Self::ALONE)).collect(),
+            _ if self == Self::ONE => items.iter().map(|item| work(item, self)).collect(),
+            _ => items.par_iter().with_max_len(1).map(|item| work(item, Self::ONE)).collect(),
         }
     }
 
     /// Calls `work` with each of the pieces.
     pub(crate) fn each<T: Send>(self, pieces: Vec<T>, work: impl Fn(T) + Sync) {
-        if self.threads == 1 {
+        if self.count == 1 {
             return pieces.into_iter().for_each(work);
         }
         rayon::scope(|scope| {
@@ -64,7 +64,7 @@ impl Team {
         self.both_rows(out, length, &mut [(); 0], 0, grain, |rows, out, _| work(rows, out));
     }
 
-    /// As [`Team::rows`] for two outputs with as many rows each.
+    /// As [`Threads::rows`] for two outputs with as many rows each.
     pub(crate) fn both_rows<T: Send, U: Send>(
         self,
         first: &mut [T],
@@ -77,7 +77,7 @@ impl Team {
         let rows = first.len() / first_length.max(1);
         debug_assert_eq!(first.len(), rows * first_length);
         debug_assert_eq!(second.len(), rows * second_length);
-        if self.threads == 1 || rows <= grain {
+        if self.count == 1 || rows <= grain {
             return work(0..rows, first, second);
         }
         let (units, pieces) = (rows.div_ceil(grain), self.pieces());
@@ -106,7 +106,7 @@ mod tests {
     fn pieces_cover_all_rows_once() {
         for (threads, rows, grain) in [(1, 10, 4), (2, 100, 12), (3, 7, 16), (4, 1000, 1), (2, 0, 4), (5, 13, 2)] {
             let (mut pairs, mut triples) = (vec![0; 2 * rows], vec![0; 3 * rows]);
-            Team::new(threads).both_rows(&mut pairs, 2, &mut triples, 3, grain, |range, pairs, triples| {
+            Threads::new(threads).both_rows(&mut pairs, 2, &mut triples, 3, grain, |range, pairs, triples| {
                 assert!(range.start % grain == 0 && (range.end % grain == 0 || range.end == rows));
                 assert_eq!((pairs.len(), triples.len()), (2 * range.len(), 3 * range.len()));
                 for (index, row) in range.enumerate() {
