@@ -20,7 +20,7 @@ def test_no_circle_of_files() -> None:
 def test_only_one_crate_knows_duckdb() -> None:
     for crate in ("kernels", "imaging", "model", "runtime"):
         folder = ROOT / "extension" / crate
-        for path in [folder / "Cargo.toml", *folder.rglob("*.rs")]:
+        for path in [folder / "Cargo.toml", *(folder / "src").rglob("*.rs")]:
             text = path.read_text(encoding="utf-8").replace(RECOGNISED, "")
             if path.name == "Cargo.toml":
                 text = re.sub(r"#.*", "", text)
