@@ -155,7 +155,8 @@ impl Finish {
     /// `cols` columns. The bias is already in the accumulators.
     ///
     /// # Safety
-    /// The tile's valid part lies inside what `new` checked.
+    /// `rows <= MR`; `row + rows` and `col + cols` are at most the `rows` and `n` for which `new` checked the outputs, which
+    /// are still borrowed and written by nobody else.
     #[inline(always)]
     pub(crate) unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
         &self,
