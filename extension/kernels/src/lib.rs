@@ -41,9 +41,7 @@ pub use buffer::{AlignedVec, Plain, Scratch};
 pub use depthwise::Depthwise;
 pub use elem::Elem;
 pub use functions::sigmoid;
-pub use gemm::{
-    Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride,
-};
+pub use gemm::{Act, Conv3x3, Epilogue, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride};
 pub use guided::GuidedFilter;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use masks::mask_logits;

@@ -49,9 +49,6 @@ impl Epilogue<'_> {
     pub const RELU: Epilogue<'static> = Epilogue { act: Act::Relu, residual: Residual::None, act_after: Act::None };
     /// Bias, added to what the output holds.
     pub const ADD: Epilogue<'static> = Epilogue { act: Act::None, residual: Residual::InPlace, act_after: Act::None };
-    /// Bias, added to what the output holds, then GELU.
-    pub const ADD_GELU: Epilogue<'static> =
-        Epilogue { act: Act::None, residual: Residual::InPlace, act_after: Act::Gelu };
 }
 
 /// Where the result goes: f32, bf16 or both; the first row of each belongs to the first row of the range asked for.

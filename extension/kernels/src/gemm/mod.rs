@@ -11,7 +11,7 @@ pub(crate) mod tile;
 
 pub use epilogue::{Act, Epilogue, Out, Residual};
 pub use pack::Packed;
-pub use source::{Conv3x3, Gather, Mat, MatMut, Patches, Rows, Source};
+pub use source::{Conv3x3, Mat, MatMut, Patches, Rows, Source};
 
 use crate::Isa;
 use crate::bf16::Bf16;
