@@ -28,7 +28,7 @@ pub(crate) fn info(format: Format, bytes: &[u8]) -> Result<ImageInfo, ImageError
     // Levels of fewer bits count as those of 8.
     let bits = (color.bits_per_pixel() / color.channel_count().max(1) as u16).max(8);
     let orientation = orientation(format, bytes);
-    let (width, height) = if orient::swaps_sides(orientation) { (height, width) } else { (width, height) };
+    let [width, height] = orient::shown([width, height], orientation);
     let sample = SampleType { numbers: Numbers::Unsigned, bits: if format == Format::Png { bits } else { 8 } };
     Ok(ImageInfo { width, height, channels, format: format.id(), orientation, sample, pages: frames(format, bytes) })
 }
@@ -49,11 +49,10 @@ pub(crate) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<(R
         ColorType::Rgba16 => (Colours::Rgb, true, Stored::U16),
         color => {
             let reason = format!("colours of kind {color:?}");
-            return Err(ImageError::Unsupported { format: format.name(), reason, remedy: REMEDY });
+            return Err(format.unsupported(reason, REMEDY));
         }
     };
-    let bits = stored.bytes() as u16 * 8;
-    let pixels = Pixels { width, height, stored, bits, colours, alpha, premultiplied: false, inverted: false };
+    let pixels = Pixels { alpha, ..Pixels::new([width, height], stored, colours) };
     let orientation = orientation(format, bytes);
     let beside = beside(format, bytes, &pixels);
     limits.check_work(format.name(), bytes.len(), pixels.work(1) + beside)?;
@@ -122,12 +121,9 @@ fn beside(format: Format, bytes: &[u8], pixels: &Pixels) -> u64 {
 }
 
 fn translate(format: Format, error: image::ImageError) -> ImageError {
-    let format = format.name();
     match error {
-        image::ImageError::Limits(_) => ImageError::Tables { format },
-        image::ImageError::Unsupported(error) => {
-            ImageError::Unsupported { format, reason: error.to_string(), remedy: REMEDY }
-        }
-        error => ImageError::Damaged { format, reason: error.to_string() },
+        image::ImageError::Limits(_) => ImageError::Tables { format: format.name() },
+        image::ImageError::Unsupported(error) => format.unsupported(error.to_string(), REMEDY),
+        error => format.damaged(error.to_string()),
     }
 }

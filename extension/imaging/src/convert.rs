@@ -3,7 +3,7 @@
 //! Of 8 bits, as Pillow's `Image.convert("RGB")`: alpha is dropped, not blended; grey is replicated. What has more is
 //! first brought to 8 bits, by [`Range`].
 
-use crate::pixels::{Colours, Pixels, RGB, Range, Stored, times};
+use crate::pixels::{Colours, Pixels, RGB, Range, Stored, by_type, times};
 use crate::range::{Level, Number, extremes, full};
 
 /// Pixels that are worked on at a time: what they become is written over where they were.
@@ -14,20 +14,10 @@ const MOST_CHANNELS: usize = 5;
 
 /// Turns the samples at `start` of `buffer` into RGB at its beginning.
 pub(crate) fn to_rgb(pixels: &Pixels, range: Range, buffer: &mut [u8], start: usize) {
-    match pixels.stored {
-        Stored::U8 => match (&pixels.colours, pixels.alpha, pixels.inverted) {
-            (Colours::Rgb, false, false) => (),
-            _ => in_place(pixels, buffer, start, |block, out| colours(pixels, block, out)),
-        },
-        Stored::I8 => numbers(pixels, range, buffer, start, |&bytes| i8::from_ne_bytes(bytes)),
-        Stored::U16 => numbers(pixels, range, buffer, start, |&bytes| u16::from_ne_bytes(bytes)),
-        Stored::I16 => numbers(pixels, range, buffer, start, |&bytes| i16::from_ne_bytes(bytes)),
-        Stored::U32 => numbers(pixels, range, buffer, start, |&bytes| u32::from_ne_bytes(bytes)),
-        Stored::I32 => numbers(pixels, range, buffer, start, |&bytes| i32::from_ne_bytes(bytes)),
-        Stored::U64 => numbers(pixels, range, buffer, start, |&bytes| u64::from_ne_bytes(bytes)),
-        Stored::I64 => numbers(pixels, range, buffer, start, |&bytes| i64::from_ne_bytes(bytes)),
-        Stored::F32 => numbers(pixels, range, buffer, start, |&bytes| f32::from_ne_bytes(bytes)),
-        Stored::F64 => numbers(pixels, range, buffer, start, |&bytes| f64::from_ne_bytes(bytes)),
+    match (pixels.stored, &pixels.colours, pixels.alpha, pixels.inverted) {
+        (Stored::U8, Colours::Rgb, false, false) => (),
+        (Stored::U8, ..) => in_place(pixels, buffer, start, |block, out| colours(pixels, block, out)),
+        (stored, ..) => by_type!(stored, numbers(pixels, range, buffer, start)),
     }
 }
 
@@ -161,16 +151,7 @@ mod tests {
         values: &[T],
         bytes: fn(T) -> [u8; N],
     ) -> [Vec<u8>; 2] {
-        let pixels = Pixels {
-            width: values.len() as u32,
-            height: 1,
-            stored,
-            bits,
-            colours: Colours::Grey,
-            alpha: false,
-            premultiplied: false,
-            inverted: false,
-        };
+        let pixels = Pixels { bits, ..Pixels::new([values.len() as u32, 1], stored, Colours::Grey) };
         [Range::Own, Range::Full].map(|range| {
             let mut raw = Raw::new(pixels.clone()).unwrap();
             for (out, &value) in raw.samples_mut().as_chunks_mut::<N>().0.iter_mut().zip(values) {

@@ -25,6 +25,20 @@ use crate::{coded, gif, jpeg, orient, tiff};
 /// # Errors
 /// Everything in [`ImageError`] but [`ImageError::Encode`] and [`ImageError::NoPage`]. Whatever the bytes, there is no
 /// panic.
+///
+/// ```
+/// use sam_imaging::{Limits, Rle, decode, mask_png};
+///
+/// // A PNG of 2 x 3 pixels, of which the first is white.
+/// let png = mask_png(&Rle { height: 3, width: 2, counts: vec![0, 1, 5] }, &Limits::default())?;
+/// let picture = decode(&png, &Limits::default())?;
+/// assert_eq!(picture.dimensions(), (2, 3));
+/// assert_eq!([picture[(0, 0)].0, picture[(1, 2)].0], [[255; 3], [0; 3]]);
+///
+/// let error = decode(b"%PDF-1.7", &Limits::default()).unwrap_err();
+/// assert!(error.to_string().starts_with("the picture is a PDF, which is not supported here"));
+/// # Ok::<(), sam_imaging::ImageError>(())
+/// ```
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
     guarded(bytes, limits, |format| Ok(decode_as(format, bytes, limits, Range::Own, false)?.rgb))
 }
@@ -52,7 +66,7 @@ fn decode_as(
     range: Range,
     transparency: bool,
 ) -> Result<Whole, ImageError> {
-    let (raw, orientation, mut profile, mut alpha): (Raw, u8, _, Option<GrayImage>) = match format {
+    let (raw, orientation, mut profile, alpha): (Raw, u8, _, Option<GrayImage>) = match format {
         Format::Jpeg => {
             let profile = if transparency { jpeg::profile(bytes, limits)? } else { None };
             let (raw, orientation) = jpeg::decode(bytes, limits)?;
@@ -75,18 +89,8 @@ fn decode_as(
         profile = None;
     }
     let grey = matches!(raw.pixels.colours, Colours::Grey);
-    let [width, height] = [raw.pixels.width, raw.pixels.height];
     let (rgb, own) = raw.picture(range, transparency)?;
-    alpha = alpha.or(own);
-    let alpha = match alpha {
-        Some(alpha) => {
-            let turned = orient::turned::<1>(alpha.into_raw(), [width, height], orientation)?;
-            let swapped = orient::swaps_sides(orientation);
-            let [width, height] = if swapped { [height, width] } else { [width, height] };
-            GrayImage::from_raw(width, height, turned)
-        }
-        None => None,
-    };
+    let alpha = alpha.or(own).map(|alpha| orient::upright(alpha, orientation)).transpose()?;
     Ok(Whole { rgb: orient::upright(rgb, orientation)?, alpha, grey, profile, format })
 }
 
@@ -94,6 +98,15 @@ fn decode_as(
 ///
 /// # Errors
 /// As [`decode`], limits of size included, but damage behind the header goes unnoticed.
+///
+/// ```
+/// use sam_imaging::{Limits, Rle, info, mask_png};
+///
+/// let png = mask_png(&Rle { height: 3, width: 2, counts: vec![0, 1, 5] }, &Limits::default())?;
+/// let info = info(&png[..45], &Limits::default())?;
+/// assert_eq!((info.width, info.height, info.channels, info.format), (2, 3, 1, "png"));
+/// # Ok::<(), sam_imaging::ImageError>(())
+/// ```
 pub fn info(bytes: &[u8], limits: &Limits) -> Result<ImageInfo, ImageError> {
     guarded(bytes, limits, |format| {
         let info = header(format, bytes)?;
@@ -142,7 +155,6 @@ pub(crate) fn guarded<T>(
     // Unwind safety: all that a decoder could leave half done is dropped with it.
     catch_unwind(AssertUnwindSafe(|| work(format))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
-        let reason = format!("the decoder stopped ({})", text.unwrap_or("no reason given"));
-        Err(ImageError::Damaged { format: format.name(), reason })
+        Err(format.damaged(format!("the decoder stopped ({})", text.unwrap_or("no reason given"))))
     })
 }

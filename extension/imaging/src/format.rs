@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::ImageError;
+
 /// A format of picture files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -61,6 +63,16 @@ impl Format {
             Format::Bmp => "bmp",
             Format::Tiff => "tiff",
         }
+    }
+
+    /// The error of data that contradict the format or end too early.
+    pub(crate) fn damaged(self, reason: impl Into<String>) -> ImageError {
+        ImageError::Damaged { format: self.name(), reason: reason.into() }
+    }
+
+    /// The error of a sound file that uses something the decoder lacks.
+    pub(crate) fn unsupported(self, reason: impl Into<String>, remedy: &'static str) -> ImageError {
+        ImageError::Unsupported { format: self.name(), reason: reason.into(), remedy }
     }
 
     pub(crate) fn name(self) -> &'static str {

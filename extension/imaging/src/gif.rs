@@ -18,9 +18,7 @@ type Decoder<'a> = gif::Decoder<Cursor<&'a [u8]>>;
 /// What the header says, and how many frames follow.
 pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let file = with_palette(bytes)?;
-    let mut decoder = open(&file)?;
-    let frame = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
-    let [width, height] = canvas(&decoder, &frame);
+    let (_, _, [width, height]) = start(&file)?;
     let format = Format::Gif.id();
     Ok(ImageInfo {
         width,
@@ -41,20 +39,9 @@ pub(crate) fn decode(
     transparency: bool,
 ) -> Result<(Raw, Option<GrayImage>), ImageError> {
     let file = with_palette(bytes)?;
-    let mut decoder = open(&file)?;
-    let frame = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
-    let [width, height] = canvas(&decoder, &frame);
+    let (mut decoder, frame, [width, height]) = start(&file)?;
     limits.check_size(width, height)?;
-    let pixels = Pixels {
-        width,
-        height,
-        stored: Stored::U8,
-        bits: 8,
-        colours: Colours::Palette(palette(&decoder)),
-        alpha: false,
-        premultiplied: false,
-        inverted: false,
-    };
+    let pixels = Pixels::new([width, height], Stored::U8, Colours::Palette(palette(&decoder)));
     let covers = [frame.left, frame.top] == [0, 0] && [frame.width, frame.height] == [width, height];
     let work = pixels.work(1) + if covers { 0 } else { frame.pixels() };
     limits.check_work("GIF", bytes.len(), work)?;
@@ -90,14 +77,11 @@ pub(crate) fn decode(
 /// As for [`decode`]; the frames before it count as work.
 pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbImage, Option<GrayImage>), ImageError> {
     let file = with_palette(bytes)?;
-    let mut decoder = open(&file)?;
-    let first = next(&mut decoder)?.ok_or_else(|| damaged("it has no picture"))?;
-    let [width, height] = canvas(&decoder, &first);
+    let (mut decoder, mut frame, [width, height]) = start(&file)?;
     limits.check_size(width, height)?;
     let area = u64::from(width) * u64::from(height);
     limits.check_work("GIF", bytes.len(), area * 9)?;
     let (mut rgb, mut alpha) = (zeroed(area as usize * 3)?, zeroed(area as usize)?);
-    let mut frame = first;
     // Pixels that pass through: a frame may reach beyond the canvas, and go back to what was there.
     let mut through = 0;
     for index in 1..=number {
@@ -137,7 +121,7 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
             }
             _ => (),
         }
-        frame = next(&mut decoder)?.ok_or_else(|| damaged("a frame is missing"))?;
+        frame = next(&mut decoder)?.ok_or_else(|| Format::Gif.damaged("a frame is missing"))?;
     }
     let opaque = alpha.iter().all(|&value| value == 255);
     let alpha = if opaque { None } else { GrayImage::from_raw(width, height, alpha) };
@@ -172,6 +156,14 @@ fn open(bytes: &[u8]) -> Result<Decoder<'_>, ImageError> {
     // Frames are read into memory that is given.
     options.set_memory_limit(MemoryLimit::Bytes(std::num::NonZeroU64::MAX));
     options.read_info(Cursor::new(bytes)).map_err(translate)
+}
+
+/// A decoder that is about to read the first frame, and the canvas.
+fn start(file: &[u8]) -> Result<(Decoder<'_>, Frame, [u32; 2]), ImageError> {
+    let mut decoder = open(file)?;
+    let frame = next(&mut decoder)?.ok_or_else(|| Format::Gif.damaged("it has no picture"))?;
+    let canvas = canvas(&decoder, &frame);
+    Ok((decoder, frame, canvas))
 }
 
 /// The file with levels of grey as its colours if it has none for all frames, which is how frames without any are shown.
@@ -238,10 +230,6 @@ fn frames(bytes: &[u8]) -> u32 {
     }
 }
 
-fn damaged(reason: &str) -> ImageError {
-    ImageError::Damaged { format: "GIF", reason: reason.to_string() }
-}
-
 fn translate(error: gif::DecodingError) -> ImageError {
-    damaged(&error.to_string())
+    Format::Gif.damaged(error.to_string())
 }

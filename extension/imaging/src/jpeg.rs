@@ -34,7 +34,7 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     color(&mut decoder)?;
     let channels = structure.channels();
     let orientation = orientation(&structure);
-    let (width, height) = if orient::swaps_sides(orientation) { (height, width) } else { (width, height) };
+    let [width, height] = orient::shown([width, height], orientation);
     let format = Format::Jpeg.id();
     Ok(ImageInfo { width, height, channels, format, orientation, sample: SampleType::BYTE, pages: 1 })
 }
@@ -57,16 +57,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageEr
         _ => (ColorSpace::RGB, Colours::Rgb),
     };
     decoder.set_options(decoder.options().jpeg_set_out_colorspace(output));
-    let pixels = Pixels {
-        width,
-        height,
-        stored: Stored::U8,
-        bits: 8,
-        colours,
-        alpha: false,
-        premultiplied: false,
-        inverted: false,
-    };
+    let pixels = Pixels::new([width, height], Stored::U8, colours);
     let coefficients = structure.coefficient_bytes();
     let work = (pixels.work(1) + coefficients).max(pixels.work(orientation)).max(structure.scan_work());
     limits.check_work("JPEG", bytes.len(), work)?;
@@ -75,7 +66,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageEr
     decoder.decode_into(raw.samples_mut()).map_err(translate)?;
     if !structure.has_end {
         // Strict decoding notices missing rows of blocks, but not where the last of them is cut.
-        return Err(damaged("the end-of-image marker is missing"));
+        return Err(Format::Jpeg.damaged("the end-of-image marker is missing"));
     }
     Ok((raw, orientation))
 }
@@ -119,7 +110,7 @@ fn open<'a>(bytes: &'a [u8], limits: &Limits, strict: bool) -> Result<(Decoder<'
         }
         result => result.map_err(translate)?,
     }
-    let (width, height) = decoder.dimensions().ok_or_else(|| damaged("it has no size"))?;
+    let (width, height) = decoder.dimensions().ok_or_else(|| Format::Jpeg.damaged("it has no size"))?;
     // A JPEG's sides have 16 bits.
     let (width, height) = (width as u32, height as u32);
     limits.check_size(width, height)?;
@@ -133,13 +124,9 @@ fn color(decoder: &mut Decoder<'_>) -> Result<ColorSpace, ImageError> {
     }
 }
 
-fn damaged(reason: &str) -> ImageError {
-    ImageError::Damaged { format: "JPEG", reason: reason.to_string() }
-}
-
 fn translate(error: DecodeErrors) -> ImageError {
     match error {
         DecodeErrors::Unsupported(scheme) => unsupported(format!("{scheme:?}")),
-        error => damaged(&error.to_string()),
+        error => Format::Jpeg.damaged(error.to_string()),
     }
 }

@@ -9,7 +9,7 @@
 //! encoding of it, exchangeable with pycocotools.
 //!
 //! Nothing here starts a thread: callers spread pictures over theirs.
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::missing_safety_doc)]
 
 mod coded;
 mod convert;

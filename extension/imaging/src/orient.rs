@@ -1,6 +1,6 @@
 //! Turning pictures upright. Where each format keeps its orientation stands in [`crate::metadata`].
 
-use image::RgbImage;
+use image::{ImageBuffer, Pixel};
 
 use crate::memory::{NoMemory, zeroed};
 
@@ -12,15 +12,26 @@ pub(crate) fn swaps_sides(orientation: u8) -> bool {
     (5..=8).contains(&orientation)
 }
 
-/// The picture as it is to be displayed. Orientations outside 2..=8 change nothing.
+/// Width and height as displayed, of what is stored in `size`.
+pub(crate) fn shown([width, height]: [u32; 2], orientation: u8) -> [u32; 2] {
+    if swaps_sides(orientation) { [height, width] } else { [width, height] }
+}
+
+/// The picture, or its alpha, as it is to be displayed. Orientations outside 2..=8 change nothing.
 ///
 /// # Errors
 /// There is no memory for a second picture.
-pub(crate) fn upright(picture: RgbImage, orientation: u8) -> Result<RgbImage, NoMemory> {
-    let (width, height) = picture.dimensions();
-    let turned = turned::<3>(picture.into_raw(), [width, height], orientation)?;
-    let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
-    Ok(RgbImage::from_raw(width, height, turned).expect("as many pixels as before"))
+pub(crate) fn upright<P: Pixel<Subpixel = u8>>(
+    picture: ImageBuffer<P, Vec<u8>>,
+    orientation: u8,
+) -> Result<ImageBuffer<P, Vec<u8>>, NoMemory> {
+    let size = picture.dimensions().into();
+    let turned = match P::CHANNEL_COUNT {
+        1 => turned::<1>(picture.into_raw(), size, orientation)?,
+        _ => turned::<3>(picture.into_raw(), size, orientation)?,
+    };
+    let [width, height] = shown(size, orientation);
+    Ok(ImageBuffer::from_raw(width, height, turned).expect("as many pixels as before"))
 }
 
 /// The same for pixels of `N` bytes, of the width and height given. Half turns and reflections need no second picture.

@@ -8,7 +8,7 @@ use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::memory::NoMemory;
 use crate::picture::{Picture, Sink, unwritten};
-use crate::pixels::{Colours, Stored};
+use crate::pixels::{Colours, Range, Stored};
 use crate::samples::Raw;
 use crate::{coded, gif, orient, range, tiff};
 
@@ -32,11 +32,10 @@ pub fn page(bytes: &[u8], number: i64, limits: &Limits) -> Result<Vec<u8>, Image
                 let (rgb, alpha) = gif::page(bytes, page, limits)?;
                 Picture { rgb, alpha, grey: false, profile: None, format }.encode(Format::Png)
             }
-            _ if page > 1 => Err(ImageError::Unsupported {
-                format: format.name(),
-                reason: "a frame after the first".to_string(),
-                remedy: "take the frame out first, for example with ffmpeg or ImageMagick, or save the animation as GIF",
-            }),
+            _ if page > 1 => Err(format.unsupported(
+                "a frame after the first",
+                "take the frame out first, for example with ffmpeg or ImageMagick, or save the animation as GIF",
+            )),
             Format::Png => {
                 let (raw, orientation, _) = coded::decode(format, bytes, limits)?;
                 png(raw, orientation)
@@ -51,14 +50,9 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
     let plain = matches!(pixels.colours, Colours::Grey | Colours::Rgb) && !pixels.premultiplied;
     if pixels.stored == Stored::U8 || !plain {
         let (format, grey) = (Format::Png, matches!(pixels.colours, Colours::Grey));
-        let size = [pixels.width, pixels.height];
-        let (rgb, alpha) = raw.picture(crate::Range::Own, true)?;
+        let (rgb, alpha) = raw.picture(Range::Own, true)?;
         let rgb = orient::upright(rgb, orientation)?;
-        let turned = |alpha: image::GrayImage| orient::turned::<1>(alpha.into_raw(), size, orientation);
-        let alpha = match alpha.map(turned).transpose()? {
-            Some(alpha) => image::GrayImage::from_raw(rgb.width(), rgb.height(), alpha),
-            None => None,
-        };
+        let alpha = alpha.map(|alpha| orient::upright(alpha, orientation)).transpose()?;
         return Picture { rgb, alpha, grey, profile: None, format }.encode(format);
     }
     // Of 16 bits they are as they should be.
@@ -73,7 +67,7 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
         3 => (orient::turned::<6>(levels, size, orientation)?, ExtendedColorType::Rgb16),
         _ => (orient::turned::<8>(levels, size, orientation)?, ExtendedColorType::Rgba16),
     };
-    let [width, height] = if orient::swaps_sides(orientation) { [size[1], size[0]] } else { size };
+    let [width, height] = orient::shown(size, orientation);
     // The encoder copies them, in the byte order of PNG.
     NoMemory::expect(levels.len() as u64)?;
     let mut bytes = Sink::default();

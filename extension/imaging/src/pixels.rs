@@ -62,6 +62,25 @@ impl Stored {
     }
 }
 
+/// Calls a function with what reads a number of the type `$stored`, as its last argument.
+macro_rules! by_type {
+    ($stored:expr, $function:ident($($argument:expr),*)) => {
+        match $stored {
+            Stored::U8 => $function($($argument,)* |&bytes| u8::from_ne_bytes(bytes)),
+            Stored::U16 => $function($($argument,)* |&bytes| u16::from_ne_bytes(bytes)),
+            Stored::U32 => $function($($argument,)* |&bytes| u32::from_ne_bytes(bytes)),
+            Stored::U64 => $function($($argument,)* |&bytes| u64::from_ne_bytes(bytes)),
+            Stored::I8 => $function($($argument,)* |&bytes| i8::from_ne_bytes(bytes)),
+            Stored::I16 => $function($($argument,)* |&bytes| i16::from_ne_bytes(bytes)),
+            Stored::I32 => $function($($argument,)* |&bytes| i32::from_ne_bytes(bytes)),
+            Stored::I64 => $function($($argument,)* |&bytes| i64::from_ne_bytes(bytes)),
+            Stored::F32 => $function($($argument,)* |&bytes| f32::from_ne_bytes(bytes)),
+            Stored::F64 => $function($($argument,)* |&bytes| f64::from_ne_bytes(bytes)),
+        }
+    };
+}
+pub(crate) use by_type;
+
 /// What the pixels of a buffer are.
 #[derive(Clone, Debug)]
 pub(crate) struct Pixels {
@@ -80,6 +99,12 @@ pub(crate) struct Pixels {
 }
 
 impl Pixels {
+    /// Pixels without alpha, whose samples have all bits of their type.
+    pub(crate) fn new([width, height]: [u32; 2], stored: Stored, colours: Colours) -> Self {
+        let bits = stored.bytes() as u16 * 8;
+        Self { width, height, stored, bits, colours, alpha: false, premultiplied: false, inverted: false }
+    }
+
     pub(crate) fn channels(&self) -> usize {
         self.colours.channels() + usize::from(self.alpha)
     }

@@ -1,7 +1,7 @@
 //! The range of samples: how numbers of any type become levels.
 
 use crate::memory::{NoMemory, zeroed};
-use crate::pixels::{Colours, Pixels, Stored};
+use crate::pixels::{Colours, Pixels, Stored, by_type};
 
 /// A number that samples are.
 pub(crate) trait Number: Copy {
@@ -157,16 +157,5 @@ pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, NoMemory
         }
         Ok(out)
     }
-    match pixels.stored {
-        Stored::U8 => levels(pixels, samples, |&bytes| u8::from_ne_bytes(bytes)),
-        Stored::I8 => levels(pixels, samples, |&bytes| i8::from_ne_bytes(bytes)),
-        Stored::U16 => levels(pixels, samples, |&bytes| u16::from_ne_bytes(bytes)),
-        Stored::I16 => levels(pixels, samples, |&bytes| i16::from_ne_bytes(bytes)),
-        Stored::U32 => levels(pixels, samples, |&bytes| u32::from_ne_bytes(bytes)),
-        Stored::I32 => levels(pixels, samples, |&bytes| i32::from_ne_bytes(bytes)),
-        Stored::U64 => levels(pixels, samples, |&bytes| u64::from_ne_bytes(bytes)),
-        Stored::I64 => levels(pixels, samples, |&bytes| i64::from_ne_bytes(bytes)),
-        Stored::F32 => levels(pixels, samples, |&bytes| f32::from_ne_bytes(bytes)),
-        Stored::F64 => levels(pixels, samples, |&bytes| f64::from_ne_bytes(bytes)),
-    }
+    by_type!(pixels.stored, levels(pixels, samples))
 }

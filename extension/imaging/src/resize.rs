@@ -40,6 +40,14 @@ const PADDING: usize = 0;
 ///
 /// A picture of zero width or height, given or asked for, gives an all-black picture of the asked size.
 ///
+/// ```
+/// use sam_imaging::{Rgb, RgbImage, resize_bilinear};
+///
+/// let picture = RgbImage::from_fn(4, 2, |x, _| Rgb([80 * x as u8, 0, 200]));
+/// let half = resize_bilinear(&picture, 2, 1);
+/// assert_eq!([half[(0, 0)].0, half[(1, 0)].0], [[57, 0, 200], [183, 0, 200]]); // as Pillow
+/// ```
+///
 /// # Panics
 /// Without memory, as [`NoMemory::raise`].
 pub fn resize_bilinear(src: &RgbImage, width: u32, height: u32) -> RgbImage {
@@ -119,6 +127,10 @@ fn run(
     Ok(())
 }
 
+/// [`passes`] compiled for AVX2.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn passes_avx2(

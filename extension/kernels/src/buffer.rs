@@ -36,7 +36,7 @@ impl<T: Plain> AlignedVec<T> {
     }
 
     /// A copy of `items`.
-    pub fn copy_of(items: &[T]) -> Self {
+    pub(crate) fn copy_of(items: &[T]) -> Self {
         let mut v = Self::zeroed(items.len());
         v.copy_from_slice(items);
         v

@@ -91,6 +91,8 @@ impl Depthwise {
     }
 }
 
+/// An output row whose sizes [`Depthwise::row`] has checked: input rows of `width` pixels, an output row of
+/// `width.div_ceil(stride)`.
 pub struct Row<'a, I, O> {
     conv: &'a Depthwise,
     input: [Option<&'a [I]>; 3],
@@ -139,27 +141,23 @@ impl<I: Scalar, O: Scalar> Kernel for Row<'_, I, O> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let full = self.input.iter().all(Option::is_some);
-        // SAFETY (all): the caller of `run` checked the sizes of the rows; `line` keeps to them.
         match (full, self.stride) {
-            // SAFETY: as above.
-            (true, 1) => unsafe { self.line::<S, true, 1>(s) },
-            // SAFETY: as above.
-            (true, _) => unsafe { self.line::<S, true, 2>(s) },
-            // SAFETY: as above.
-            (false, 1) => unsafe { self.line::<S, false, 1>(s) },
-            // SAFETY: as above.
-            (false, _) => unsafe { self.line::<S, false, 2>(s) },
+            (true, 1) => self.line::<S, true, 1>(s),
+            (true, _) => self.line::<S, true, 2>(s),
+            (false, 1) => self.line::<S, false, 1>(s),
+            (false, _) => self.line::<S, false, 2>(s),
         }
     }
 }
 
 impl<I: Scalar, O: Scalar> Row<'_, I, O> {
+    /// The whole row. `FULL`: there are three input rows; `STRIDE`: that of the row.
     #[inline(always)]
-    unsafe fn line<S: Simd, const FULL: bool, const STRIDE: usize>(&mut self, s: S) {
+    fn line<S: Simd, const FULL: bool, const STRIDE: usize>(&mut self, s: S) {
         let out_width = self.width.div_ceil(STRIDE);
         // the last output pixel whose right neighbour is inside
         let inner_end = if self.width < 2 { 1 } else { (self.width - 2) / STRIDE + 1 };
-        // SAFETY: the taps named are inside the image for each pixel.
+        // SAFETY: pixels end at the output's width, and each is given only taps whose columns are inside the image.
         unsafe {
             self.pixels::<S, FULL, STRIDE, 1>(s, 0, 1, if self.width > 1 { 3 } else { 2 });
             let mut x = 1;
@@ -179,6 +177,10 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
     }
 
     /// Output pixels `x..x + P` from the taps in columns `from..to`.
+    ///
+    /// # Safety
+    /// The pixels are inside the output. The columns `x * STRIDE + tap - 1` of these taps, for each of the pixels, are
+    /// inside the image; `P > 1` only with all three taps.
     #[inline(always)]
     unsafe fn pixels<S: Simd, const FULL: bool, const STRIDE: usize, const P: usize>(
         &mut self,
@@ -189,7 +191,7 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
     ) {
         let channels = self.conv.channels;
         let whole = channels / S::LANES * S::LANES;
-        // SAFETY: the caller's contract; a short vector where fewer than LANES channels are left.
+        // SAFETY: these pixels and taps exist; a short vector where fewer than LANES channels are left.
         unsafe {
             let mut c = 0;
             while c < whole {
@@ -202,6 +204,10 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
         }
     }
 
+    /// Channels `c..c + n` of these pixels, `n` being LANES if they are a `WHOLE` vector, else less.
+    ///
+    /// # Safety
+    /// As [`Row::pixels`], and `c + n` is at most the number of channels.
     #[allow(clippy::too_many_arguments)]
     #[inline(always)]
     unsafe fn vector<S: Simd, const FULL: bool, const STRIDE: usize, const P: usize, const WHOLE: bool>(
@@ -244,8 +250,11 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
 }
 
 /// A whole vector or its first `n` values.
+///
+/// # Safety
+/// `p` is valid for reading LANES elements if `WHOLE`, else for `n`, which is less.
 #[inline(always)]
 unsafe fn some<S: Simd, E: Scalar, const WHOLE: bool>(s: S, p: *const E, n: usize) -> S::F {
-    // SAFETY: the caller's contract.
+    // SAFETY: as many elements can be read.
     unsafe { if WHOLE { E::load(s, p) } else { E::load_n(s, p, n) } }
 }

@@ -9,6 +9,16 @@ use std::{fmt, sync::OnceLock};
 pub const ISA_VARIABLE: &str = "SAM_ISA";
 
 /// A form of the kernels that this processor can run. Values exist only for available forms.
+///
+/// ```
+/// use sam_kernels::Isa;
+///
+/// let best = Isa::get()?;
+/// println!("{} computes; bf16 is native: {}", best.name(), best.has_native_bf16());
+/// assert!(Isa::available().contains(&best));
+/// assert!(Isa::named("sse9").unwrap_err().to_string().starts_with("instruction set 'sse9' is unknown"));
+/// # Ok::<(), sam_kernels::IsaError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Isa(Form);
 
@@ -138,25 +148,34 @@ impl fmt::Debug for Isa {
     }
 }
 
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
 fn run_avx512bf16<K: Kernel>(kernel: K) -> K::Out {
-    // SAFETY: the features are enabled here.
-    kernel.run(unsafe { Avx512::<true>::new() })
+    kernel.run(Avx512::<true>::new())
 }
 
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
-    // SAFETY: the features are enabled here.
-    kernel.run(unsafe { Avx512::<false>::new() })
+    kernel.run(Avx512::<false>::new())
 }
 
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
-    // SAFETY: the features are enabled here.
-    kernel.run(unsafe { Avx2::new() })
+    kernel.run(Avx2::new())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //!   load, the same for every form. Working memory comes from a [`Scratch`] per worker.
 //! - A transposed 2x2 convolution of stride 2 is two products per image row (one per output row), each with
 //!   `2 * channels` outputs: output row `2 y + dy` is then one dense matrix.
-#![warn(missing_docs)]
+#![deny(missing_docs, clippy::missing_safety_doc)]
 // Loops over register tiles index several arrays by row and vector, with constant bounds.
 #![allow(clippy::needless_range_loop)]
 
@@ -41,9 +41,7 @@ pub use buffer::{AlignedVec, Plain, Scratch};
 pub use depthwise::Depthwise;
 pub use elem::Elem;
 pub use functions::sigmoid;
-pub use gemm::{
-    Act, Conv3x3, Epilogue, Gather, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride,
-};
+pub use gemm::{Act, Conv3x3, Epilogue, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride};
 pub use guided::GuidedFilter;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};
 pub use masks::mask_logits;

@@ -11,6 +11,17 @@ use crate::scalar::Scalar;
 use crate::simd::{Kernel, Simd};
 
 /// Scale and shift of a layer norm.
+///
+/// ```
+/// use sam_kernels::{Act, Isa, LayerNorm, Mat, MatMut};
+///
+/// let norm = LayerNorm::new(&[1.0, 1.0], &[0.0, 10.0], 0.0);
+/// let mut out = [0.0f32; 4];
+/// let x = [1.0, 3.0, -5.0, 5.0];
+/// norm.apply(Isa::get()?, Mat::new(&x, 2), 2, Act::None, MatMut::new(&mut out, 2));
+/// assert_eq!(out, [-1.0, 11.0, -1.0, 11.0]);
+/// # Ok::<(), sam_kernels::IsaError>(())
+/// ```
 #[derive(Clone)]
 pub struct LayerNorm {
     gamma: AlignedVec<f32>,
@@ -94,6 +105,10 @@ impl<O: Scalar> Kernel for NormRun<'_, O> {
     }
 }
 
+/// One row.
+///
+/// # Safety
+/// `x` is valid for reading and `y` for writing `norm.channels()` values. They may be the same memory only if `O` is f32.
 #[inline(always)]
 unsafe fn row<S: Simd, O: Scalar>(s: S, norm: &LayerNorm, x: *const f32, y: *mut O, act: Act) {
     let n = norm.channels();

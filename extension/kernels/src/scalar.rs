@@ -17,18 +17,35 @@ pub trait Scalar: Plain + Default + sealed::Vectors {
 mod sealed {
     use super::*;
 
-    /// Vector access to an element type. Pointer contracts are those of [`Simd`].
+    /// Vector access to an element type. Pointers are as [`Simd`] wants them: aligned for the element, no more.
     pub trait Vectors: Copy {
         type Operand<S: Simd>: Copy;
+        /// # Safety
+        /// `p` is valid for reading `LANES` elements.
         unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::F;
+        /// # Safety
+        /// `n <= LANES`, and `p` is valid for reading `n` elements.
         unsafe fn load_n<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
+        /// # Safety
+        /// `p` is valid for writing `LANES` elements.
         unsafe fn store<S: Simd>(s: S, p: *mut Self, v: S::F);
+        /// # Safety
+        /// `n <= LANES`, and `p` is valid for writing `n` elements.
         unsafe fn store_n<S: Simd>(s: S, p: *mut Self, n: usize, v: S::F);
         /// `STEP * LANES` packed weights.
+        ///
+        /// # Safety
+        /// `p` is valid for reading as many.
         unsafe fn load_b<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
         /// `STEP` values in every lane.
+        ///
+        /// # Safety
+        /// `p` is valid for reading as many.
         unsafe fn splat_a<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
         /// One value, and zero for the rest of the step, in every lane.
+        ///
+        /// # Safety
+        /// `p` is valid for reading one element.
         unsafe fn splat_last<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
         fn mac<S: Simd>(s: S, a: Self::Operand<S>, b: Self::Operand<S>, acc: S::F) -> S::F;
     }
@@ -62,7 +79,7 @@ macro_rules! forward {
             type Operand<S: Simd> = S::$operand;
             #[inline(always)]
             unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::F {
-                // SAFETY: the caller's contract, here and below.
+                // SAFETY: the contracts of the two methods are the same, here and below.
                 unsafe { s.$load(p) }
             }
             #[inline(always)]

@@ -1,245 +1,154 @@
-//! Matrix products and implicit convolutions against naive sums in f64, on every instruction set.
+//! Matrix products against sums in f64, on every instruction set. Convolutions as products: `convolution.rs`.
 
 mod common;
 
 use common::*;
 use sam_kernels::*;
 
-fn act(a: Act, x: f64) -> f64 {
-    match a {
-        Act::None => x,
-        Act::Gelu => gelu(x),
-        Act::Relu => x.max(0.0),
-    }
-}
+const SHAPES: [(usize, usize, usize); 8] =
+    [(1, 1, 1), (2, 3, 5), (7, 17, 33), (12, 32, 32), (13, 31, 64), (25, 64, 100), (40, 5, 7), (29, 129, 48)];
 
-/// `[rows][k]` times `[n][k]`.
-fn naive(a: &[f64], w: &[f64], bias: &[f32], rows: usize, k: usize, n: usize) -> Vec<f64> {
-    let mut c = vec![0.0; rows * n];
-    for i in 0..rows {
-        for j in 0..n {
-            c[i * n + j] = f64::from(bias[j]) + (0..k).map(|x| a[i * k + x] * w[j * k + x]).sum::<f64>();
-        }
-    }
-    c
-}
+const EPILOGUES: [Epilogue<'static>; 6] = [
+    Epilogue::BIAS,
+    Epilogue::GELU,
+    Epilogue::RELU,
+    Epilogue::ADD,
+    Epilogue { act: Act::None, residual: Residual::InPlace, act_after: Act::Gelu },
+    Epilogue { act: Act::Relu, residual: Residual::InPlace, act_after: Act::Gelu },
+];
 
-fn rows_with_gaps<T: Copy>(x: &[T], stride: usize, n: usize) -> Vec<T> {
-    x.chunks(stride).flat_map(|r| r[..n].to_vec()).collect()
-}
-
-fn products<E: Elem>(tolerance: f64) {
-    let mut r = Random(1);
-    let epilogues = |i: usize| match i % 6 {
-        0 => Epilogue::BIAS,
-        1 => Epilogue::GELU,
-        2 => Epilogue::RELU,
-        3 => Epilogue::ADD,
-        4 => Epilogue::ADD_GELU,
-        _ => Epilogue { act: Act::Relu, residual: Residual::InPlace, act_after: Act::Gelu },
-    };
-    let sizes =
-        [(1, 1, 1), (2, 3, 5), (7, 17, 33), (12, 32, 32), (13, 31, 64), (25, 64, 100), (40, 5, 7), (29, 129, 48)];
-    for (case, &(rows, k, n)) in sizes.iter().chain(&sizes).chain(&sizes).enumerate() {
-        let (lda, ldc) = (k + r.below(5), n + r.below(4));
-        let a = r.elems::<E>(rows * lda);
-        let (w, bias, old) = (r.vec(n * k), r.vec(n), r.vec(rows * ldc));
-        let e = epilogues(case);
-        let sums = naive(&rows_with_gaps(&wide(&a), lda, k), &as_stored::<E>(&w), &bias, rows, k, n);
-        let want: Vec<f64> = sums
-            .iter()
-            .enumerate()
-            .map(|(i, &x)| {
-                let before = f64::from(old[i / n * ldc + i % n]);
-                let residual = if matches!(e.residual, Residual::None) { 0.0 } else { before };
-                act(e.act_after, act(e.act, x) + residual)
-            })
-            .collect();
-        let packed = Packed::<E>::linear(&w, n, k, Some(&bias));
-        for isa in forms() {
-            let what = format!("{isa:?} {rows}x{k}->{n} case {case}");
-            let (mut c, mut h) = (old.clone(), vec![Bf16::ZERO; rows * ldc]);
-            let source = Rows::new(&a, lda, k);
-            gemm(isa, &source, 0..rows, &packed, &e, Out::both(MatMut::new(&mut c, ldc), MatMut::new(&mut h, ldc)));
-            close(&rows_with_gaps(&c, ldc, n), &want, tolerance, &what);
-            close_bf16(&rows_with_gaps(&h, ldc, n), &want, tolerance, &what);
-            // what lies between the rows is not touched
-            for (i, (x, y)) in c.iter().zip(&old).enumerate() {
-                assert!(i % ldc < n || x == y, "{what}: gap at {i}");
-            }
-            // a split range gives the same bits
-            let (mut d, cut) = (old.clone(), r.below(rows + 1));
-            let (top, bottom) = d.split_at_mut(cut * ldc);
-            gemm(isa, &source, 0..cut, &packed, &e, Out::f32(top, ldc));
-            gemm(isa, &source, cut..rows, &packed, &e, Out::f32(bottom, ldc));
-            assert!(c.iter().zip(&d).all(|(x, y)| x.to_bits() == y.to_bits()), "{what}: split at {cut}");
-            // gathered rows
-            let index: Vec<u32> = (0..rows as u32).rev().collect();
-            let mut g = vec![0.0; rows * n];
-            gemm(isa, &Gather::new(source, &index), 0..rows, &packed, &Epilogue::BIAS, Out::f32(&mut g, n));
-            let back: Vec<f64> = sums.chunks(n).rev().flatten().copied().collect();
-            close(&g, &back, tolerance, &what);
-            // bf16 only: the shorter GELU
-            if matches!(e.residual, Residual::None) {
-                gemm(isa, &source, 0..rows, &packed, &e, Out::bf16(&mut h, ldc));
-                close_bf16(&rows_with_gaps(&h, ldc, n), &want, tolerance + 4e-4, &what);
-            }
-        }
-    }
-}
-
-#[test]
-fn f32_products() {
-    products::<f32>(4e-6);
-}
-
-#[test]
-fn bf16_products() {
-    products::<Bf16>(6e-6);
-}
-
-#[test]
-fn blocks_larger_than_a_cache() {
-    let (rows, k, n) = (301, 1500, 70);
-    let mut r = Random(2);
-    let (a, w, bias) = (r.vec(rows * k), r.vec(n * k), r.vec(n));
-    let want = naive(&wide(&a), &wide(&w), &bias, rows, k, n);
-    let (old, packed) = (r.vec(rows * n), Packed::<f32>::linear(&w, n, k, Some(&bias)));
-    for isa in forms() {
-        let mut c = vec![0.0; rows * n];
-        let e = Epilogue { residual: Residual::From(Mat::new(&old, n)), ..Epilogue::BIAS };
-        gemm(isa, &Rows::dense(&a, k), 0..rows, &packed, &e, Out::f32(&mut c, n));
-        let want: Vec<f64> = want.iter().zip(&old).map(|(x, y)| x + f64::from(*y)).collect();
-        close(&c, &want, 1e-4, isa.name());
-    }
-}
-
-/// NCHW-free naive convolution: `[h][w][c]` by `[n][c][size][size]`.
-#[allow(clippy::too_many_arguments)]
-fn naive_conv(
-    image: &[f64],
-    (h, w, c): (usize, usize, usize),
-    weight: &[f64],
-    bias: &[f32],
+/// A product of `rows` x `k` and `k` x `n`, whose rows have gaps, and what it is in f64.
+struct Product<E> {
+    rows: usize,
+    k: usize,
     n: usize,
-    size: usize,
-    stride: usize,
-    pad: usize,
-) -> Vec<f64> {
-    let (oh, ow) = ((h + 2 * pad - size) / stride + 1, (w + 2 * pad - size) / stride + 1);
-    let mut out = Vec::new();
-    for y in 0..oh {
-        for x in 0..ow {
-            for o in 0..n {
-                let mut sum = f64::from(bias[o]);
-                for ky in 0..size {
-                    for kx in 0..size {
-                        let (iy, ix) = ((y * stride + ky).wrapping_sub(pad), (x * stride + kx).wrapping_sub(pad));
-                        if iy < h && ix < w {
-                            for ch in 0..c {
-                                sum += image[(iy * w + ix) * c + ch] * weight[((o * c + ch) * size + ky) * size + kx];
-                            }
-                        }
-                    }
-                }
-                out.push(sum);
+    a: Vec<E>,
+    a_stride: usize,
+    weight: Packed<E>,
+    /// What the output holds before, rows `out_stride` apart.
+    old: Vec<f32>,
+    out_stride: usize,
+    /// Bias and products, before the epilogue.
+    sums: Vec<f64>,
+}
+
+impl<E: Elem> Product<E> {
+    fn new(r: &mut Random, (rows, k, n): (usize, usize, usize)) -> Self {
+        let (a_stride, out_stride) = (k + r.below(5), n + r.below(4));
+        let a = r.elems::<E>(rows * a_stride);
+        let (weight, bias, old) = (r.vec(n * k), r.vec(n), r.vec(rows * out_stride));
+        let (wide_a, wide_w) = (wide(&a), as_stored::<E>(&weight));
+        let sum = |row: &[f64], j: usize| {
+            let products = row.iter().zip(&wide_w[j * k..(j + 1) * k]).map(|(a, w)| a * w);
+            f64::from(bias[j]) + products.sum::<f64>()
+        };
+        let sums = wide_a.chunks(a_stride).flat_map(|row| (0..n).map(move |j| (row, j))).map(|(row, j)| sum(row, j));
+        let sums = sums.collect();
+        let weight = Packed::linear(&weight, n, k, Some(&bias));
+        Self { rows, k, n, a, a_stride, weight, old, out_stride, sums }
+    }
+
+    fn source(&self) -> Rows<'_, E> {
+        Rows::new(&self.a, self.a_stride, self.k)
+    }
+
+    /// What the epilogue makes of the sums.
+    fn want(&self, epilogue: &Epilogue<'_>) -> Vec<f64> {
+        let residuals = wide(&rows(&self.old, self.out_stride, self.n));
+        let in_place = !matches!(epilogue.residual, Residual::None);
+        let finish = |(&sum, residual): (&f64, f64)| {
+            activated(epilogue.act_after, activated(epilogue.act, sum) + if in_place { residual } else { 0.0 })
+        };
+        self.sums.iter().zip(residuals).map(finish).collect()
+    }
+
+    /// The f32 output, computed in two ranges of rows.
+    fn run(&self, isa: Isa, epilogue: &Epilogue<'_>, cut: usize) -> Vec<f32> {
+        let mut out = self.old.clone();
+        let (top, bottom) = out.split_at_mut(cut * self.out_stride);
+        gemm(isa, &self.source(), 0..cut, &self.weight, epilogue, Out::f32(top, self.out_stride));
+        gemm(isa, &self.source(), cut..self.rows, &self.weight, epilogue, Out::f32(bottom, self.out_stride));
+        out
+    }
+}
+
+/// Runs `check` for every shape, epilogue and instruction set; its last argument says which.
+fn each_product<E: Elem>(seed: u64, mut check: impl FnMut(&Product<E>, &Epilogue<'_>, Isa, &str)) {
+    let mut r = Random(seed);
+    for shape in SHAPES {
+        let product = Product::<E>::new(&mut r, shape);
+        for epilogue in &EPILOGUES {
+            for isa in forms() {
+                check(&product, epilogue, isa, &format!("{isa:?} {shape:?} {epilogue:?}"));
             }
         }
     }
-    out
 }
 
-fn convolutions<E: Elem>() {
-    let mut r = Random(3);
-    for (h, w, c, n, stride) in
-        [(5, 7, 4, 9, 1), (8, 6, 2, 33, 2), (7, 9, 16, 32, 2), (1, 1, 3, 5, 1), (6, 5, 8, 40, 1), (9, 4, 4, 20, 2)]
-    {
-        let (weight, bias, image) = (r.vec(n * c * 9), r.vec(n), r.elems::<E>(h * w * c));
-        let want = naive_conv(&wide(&image), (h, w, c), &as_stored::<E>(&weight), &bias, n, 3, stride, 1);
-        let zeros = vec![E::default(); c];
-        let mut bordered = vec![E::default(); (h + 2) * (w + 2) * c];
-        for y in 0..h {
-            bordered[((y + 1) * (w + 2) + 1) * c..][..w * c].copy_from_slice(&image[y * w * c..][..w * c]);
+fn gemm_matches_f64<E: Elem>(tolerance: f64) {
+    each_product::<E>(1, |product, epilogue, isa, what| {
+        let got = product.run(isa, epilogue, product.rows);
+        close(&rows(&got, product.out_stride, product.n), &product.want(epilogue), tolerance, what);
+    });
+}
+for_both_types!(gemm_matches_f64, f32: 4e-6, bf16: 6e-6);
+
+fn a_bf16_copy_is_the_f32_output_rounded<E: Elem>(_: f64) {
+    each_product::<E>(2, |product, epilogue, isa, what| {
+        let (mut out, mut copy) = (product.old.clone(), vec![Bf16::ZERO; product.old.len()]);
+        let both = Out::both(MatMut::new(&mut out, product.out_stride), MatMut::new(&mut copy, product.out_stride));
+        gemm(isa, &product.source(), 0..product.rows, &product.weight, epilogue, both);
+        let rounded: Vec<Bf16> = out.iter().map(|&x| Bf16::from_f32(x)).collect();
+        let of = |x: &[Bf16]| rows(x, product.out_stride, product.n);
+        assert_eq!(of(&copy), of(&rounded), "{what}");
+        same_bits(&out, &product.run(isa, epilogue, product.rows), what);
+    });
+}
+for_both_types!(a_bf16_copy_is_the_f32_output_rounded, f32: 0.0, bf16: 0.0);
+
+fn bf16_alone_matches_f64_by_the_shorter_gelu<E: Elem>(tolerance: f64) {
+    each_product::<E>(3, |product, epilogue, isa, what| {
+        if !matches!(epilogue.residual, Residual::None) {
+            return;
         }
-        let apart = Packed::<E>::conv(&weight, n, c, c, 3, false, Some(&bias));
-        let merged = Packed::<E>::conv(&weight, n, c, c, 3, true, Some(&bias));
-        for isa in forms() {
-            let what = format!("{isa:?} {h}x{w}x{c}->{n} stride {stride}");
-            let padded = Conv3x3::padded(&image, &zeros, h, w, c, stride);
-            let rows = want.len() / n;
-            assert_eq!(padded.output_size().0 * padded.output_size().1, rows);
-            let mut out = vec![0.0; want.len()];
-            gemm(isa, &padded, 0..rows, &apart, &Epilogue::BIAS, Out::f32(&mut out, n));
-            close(&out, &want, 4e-6, &what);
-            let mut split = vec![0.0; want.len()];
-            let cut = r.below(rows + 1);
-            let (top, bottom) = split.split_at_mut(cut * n);
-            gemm(isa, &padded, 0..cut, &apart, &Epilogue::BIAS, Out::f32(top, n));
-            gemm(isa, &padded, cut..rows, &apart, &Epilogue::BIAS, Out::f32(bottom, n));
-            assert_eq!(out, split, "{what}");
-            let source = Conv3x3::bordered(&bordered, h, w, c, stride);
-            gemm(isa, &source, 0..rows, &merged, &Epilogue::BIAS, Out::f32(&mut out, n));
-            close(&out, &want, 4e-6, &what);
-        }
-    }
+        let mut out = vec![Bf16::ZERO; product.old.len()];
+        let to = Out::bf16(&mut out, product.out_stride);
+        gemm(isa, &product.source(), 0..product.rows, &product.weight, epilogue, to);
+        close_bf16(&rows(&out, product.out_stride, product.n), &product.want(epilogue), tolerance, what);
+    });
 }
+for_both_types!(bf16_alone_matches_f64_by_the_shorter_gelu, f32: 4.1e-4, bf16: 4.1e-4);
 
-#[test]
-fn f32_convolutions() {
-    convolutions::<f32>();
+fn gemm_leaves_what_lies_between_rows<E: Elem>(_: f64) {
+    each_product::<E>(4, |product, epilogue, isa, what| {
+        let got = product.run(isa, epilogue, product.rows);
+        let of = |x: &[f32]| gaps(x, product.out_stride, product.n);
+        same_bits(&of(&got), &of(&product.old), what);
+    });
 }
+for_both_types!(gemm_leaves_what_lies_between_rows, f32: 0.0, bf16: 0.0);
 
-#[test]
-fn bf16_convolutions() {
-    convolutions::<Bf16>();
-}
-
-#[test]
-fn surplus_channels_count_for_nothing() {
-    let mut r = Random(4);
-    let (h, w, n) = (6, 6, 10);
-    let (weight, bias, image) = (r.vec(n * 27), r.vec(n), r.vec(h * w * 3));
-    let want = naive_conv(&wide(&image), (h, w, 3), &wide(&weight), &bias, n, 3, 2, 1);
-    let mut stored = vec![0.0; (h + 2) * (w + 2) * 4];
-    for (i, p) in image.chunks(3).enumerate() {
-        let at = ((i / w + 1) * (w + 2) + i % w + 1) * 4;
-        stored[at..at + 3].copy_from_slice(p);
-        stored[at + 3] = 7.0;
-    }
-    let packed = Packed::<f32>::conv(&weight, n, 3, 4, 3, true, Some(&bias));
-    for isa in forms() {
-        let mut out = vec![0.0; want.len()];
-        gemm(isa, &Conv3x3::bordered(&stored, h, w, 4, 2), 0..9, &packed, &Epilogue::BIAS, Out::f32(&mut out, n));
-        close(&out, &want, 4e-6, isa.name());
-    }
-}
-
-#[test]
-fn patches() {
+fn gemm_same_bits_for_any_row_ranges<E: Elem>(_: f64) {
     let mut r = Random(5);
-    let (h, w, n, size) = (32, 48, 21, 16);
-    let (weight, bias, image) = (r.vec(n * 3 * size * size), r.vec(n), r.vec(h * w * 3));
-    let want = naive_conv(&wide(&image), (h, w, 3), &wide(&weight), &bias, n, size, size, 0);
-    let packed = Packed::<f32>::conv(&weight, n, 3, 3, size, true, Some(&bias));
-    for isa in forms() {
-        let mut out = vec![0.0; want.len()];
-        gemm(isa, &Patches::new(&image, h, w, 3, size), 0..6, &packed, &Epilogue::BIAS, Out::f32(&mut out, n));
-        close(&out, &want, 2e-5, isa.name());
-    }
+    each_product::<E>(5, |product, epilogue, isa, what| {
+        let whole = product.run(isa, epilogue, product.rows);
+        let cut = r.below(product.rows + 1);
+        same_bits(&product.run(isa, epilogue, cut), &whole, &format!("{what} cut at {cut}"));
+    });
 }
+for_both_types!(gemm_same_bits_for_any_row_ranges, f32: 0.0, bf16: 0.0);
 
 #[test]
-fn odd_segments_of_bf16_are_padded() {
-    let mut r = Random(6);
-    let (h, w, c, n) = (5, 4, 3, 6);
-    let (weight, bias, image) = (r.vec(n * c * 9), r.vec(n), r.elems::<Bf16>(h * w * c));
-    let want = naive_conv(&wide(&image), (h, w, c), &as_stored::<Bf16>(&weight), &bias, n, 3, 1, 1);
-    let packed = Packed::<Bf16>::conv(&weight, n, c, c, 3, false, Some(&bias));
+fn blocks_larger_than_a_cache_match_f64() {
+    let product = Product::<f32>::new(&mut Random(7), (301, 1500, 70));
+    let residual = Mat::new(&product.old, product.out_stride);
+    let epilogue = Epilogue { residual: Residual::From(residual), ..Epilogue::BIAS };
+    let mut out = vec![0.0; product.old.len()];
     for isa in forms() {
-        let mut out = vec![0.0; want.len()];
-        let source = Conv3x3::padded(&image, &[Bf16::ZERO; 3], h, w, c, 1);
-        gemm(isa, &source, 0..h * w, &packed, &Epilogue::BIAS, Out::f32(&mut out, n));
-        close(&out, &want, 4e-6, isa.name());
+        let to = Out::f32(&mut out, product.out_stride);
+        gemm(isa, &product.source(), 0..product.rows, &product.weight, &epilogue, to);
+        let got = rows(&out, product.out_stride, product.n);
+        close(&got, &product.want(&epilogue), 1e-4, isa.name());
     }
 }
 
@@ -256,6 +165,6 @@ fn weights_given_transposed_are_the_same_weights() {
             gemm(forms()[0], &Rows::dense(&a, k), 0..3, &packed, &Epilogue::BIAS, Out::f32(&mut out, n));
             out
         });
-        assert_eq!(a, b, "{n} x {k}");
+        same_bits(&a, &b, &format!("{n} x {k}"));
     }
 }

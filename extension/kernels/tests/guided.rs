@@ -41,7 +41,8 @@ fn solve(mut m: [[f64; 4]; 3]) -> [f64; 3] {
     x
 }
 
-fn naive(rgb: &[u8], size: (usize, usize), radius: usize, eps: f64, plane: &[f32], clip: f32) -> Vec<f64> {
+/// The filter as its paper defines it, with the clipping and its undoing.
+fn filtered(rgb: &[u8], size: (usize, usize), radius: usize, eps: f64, plane: &[f32], clip: f32) -> Vec<f64> {
     let mean = |x: Vec<f64>| means(&x, size, radius);
     let n = size.0 * size.1;
     let colour: [Vec<f64>; 3] = std::array::from_fn(|c| (0..n).map(|i| f64::from(rgb[3 * i + c]) / 255.0).collect());
@@ -83,7 +84,7 @@ fn pictures(r: &mut Random, (h, w): (usize, usize)) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn planes_become_locally_linear_in_the_colours() {
+fn guided_filter_matches_f64() {
     let mut r = Random(16);
     let sizes = [((5, 5), 4), ((2, 9), 1), ((12, 17), 4), ((33, 40), 4), ((9, 16), 3), ((20, 70), 5), ((17, 18), 16)];
     for (size, radius) in sizes {
@@ -92,7 +93,7 @@ fn planes_become_locally_linear_in_the_colours() {
             let tilt = r.unit();
             let wave = |i: usize| 3.0 * ((i % size.1) as f32 * 0.3 + (i / size.1) as f32 * tilt).sin();
             let plane: Vec<f32> = (0..size.0 * size.1).map(|i| wave(i) + 0.1 * r.unit()).collect();
-            let want = naive(&rgb, size, radius, 1e-4, &plane, 2.0);
+            let want = filtered(&rgb, size, radius, 1e-4, &plane, 2.0);
             for isa in forms() {
                 let mut filter = GuidedFilter::new(radius, 1e-4);
                 filter.prepare(isa, &rgb, size);
@@ -108,7 +109,7 @@ fn planes_become_locally_linear_in_the_colours() {
 }
 
 #[test]
-fn a_filter_takes_pictures_of_any_size_one_after_the_other() {
+fn guided_filter_same_bits_after_pictures_of_other_sizes() {
     let mut r = Random(17);
     let mut kept = GuidedFilter::new(2, 1e-3);
     for size in [(9, 31), (30, 8), (3, 3), (16, 32)] {

@@ -1,6 +1,7 @@
 //! The segments of a JPEG: what decoding it takes, and its metadata, before a decoder sees it.
 
 use crate::error::ImageError;
+use crate::format::Format;
 
 /// What to do about a JPEG that is not decoded.
 const REMEDY: &str = "save it as an ordinary JPEG (8 bits, baseline or progressive) or as PNG";
@@ -115,7 +116,7 @@ impl<'a> Structure<'a> {
             _ => Some("hierarchical coding"),
         };
         match (coding, frame.precision) {
-            (Some(coding), _) => Err(unsupported(coding.to_string())),
+            (Some(coding), _) => Err(unsupported(coding)),
             (None, 8) => Ok(()),
             (None, precision) => Err(unsupported(format!("samples of {precision} bits"))),
         }
@@ -177,8 +178,8 @@ impl Frame {
 }
 
 /// A JPEG that is sound, and not decoded.
-pub(super) fn unsupported(reason: String) -> ImageError {
-    ImageError::Unsupported { format: "JPEG", reason, remedy: REMEDY }
+pub(super) fn unsupported(reason: impl Into<String>) -> ImageError {
+    Format::Jpeg.unsupported(reason, REMEDY)
 }
 
 /// Where the next marker begins: 0xff, and a byte that is neither a stuffed 0 nor one more 0xff.

@@ -7,7 +7,7 @@ use crate::memory::{NoMemory, zeroed};
 
 /// A binary mask of `height` x `width` pixels.
 ///
-/// Row-major; a row is `words_per_row` words, pixel `x` is bit `x % 64` of word `x / 64`, and the bits past
+/// Row-major; a row is `width / 64` words, rounded up: pixel `x` is bit `x % 64` of word `x / 64`, and the bits past
 /// `width` are zero.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mask {
@@ -138,7 +138,7 @@ impl Mask {
     ///
     /// # Errors
     /// There is no memory for them.
-    pub fn eroded(&self) -> Result<Mask, NoMemory> {
+    pub(crate) fn eroded(&self) -> Result<Mask, NoMemory> {
         let mut eroded = self.try_clone()?;
         let none = vec![0; self.words_per_row()];
         for y in 0..self.height as usize {
@@ -161,7 +161,7 @@ impl Mask {
     }
 
     /// Words in a row.
-    pub fn words_per_row(&self) -> usize {
+    pub(crate) fn words_per_row(&self) -> usize {
         (self.width as usize).div_ceil(64)
     }
 
@@ -187,6 +187,12 @@ impl std::fmt::Debug for Mask {
 }
 
 /// Builds a [`Mask`] from rows of logits, in any order; rows that are never pushed stay background.
+///
+/// ```
+/// let mut builder = sam_imaging::MaskBuilder::new(3, 2);
+/// builder.push_row(1, &[-1.5, 0.0, 2.5], 0.0);
+/// assert_eq!(builder.finish().to_bytes(), [0, 0, 0, 0, 0, 1]);
+/// ```
 pub struct MaskBuilder {
     mask: Mask,
 }

@@ -78,6 +78,18 @@ impl Rle {
     ///
     /// A polygon is `x, y, x, y, ...` in pixels, (0, 0) being the upper left corner of the first pixel; the last corner is
     /// joined to the first. What lies outside the picture is left out. No polygons are a mask without pixels.
+    ///
+    /// ```
+    /// use sam_imaging::{Rle, wkt};
+    ///
+    /// let mask = Rle::from_polygons(60, 80, &[[10.0, 10.0, 30.0, 10.0, 30.0, 25.0, 10.0, 25.0]])?;
+    /// assert_eq!((mask.area(), mask.bbox()), (300, [10.0, 10.0, 20.0, 15.0]));
+    /// assert_eq!(wkt(&mask.polygons(0.0)), "POLYGON ((10 25, 10 10, 30 10, 30 25, 10 25))");
+    ///
+    /// let error = Rle::from_polygons(60, 80, &[[1.0, 2.0, 3.0]]).unwrap_err();
+    /// assert!(error.to_string().starts_with("polygon 1 has 3 numbers, an odd count"));
+    /// # Ok::<(), sam_imaging::PolygonError>(())
+    /// ```
     pub fn from_polygons<P: AsRef<[f64]>>(height: u32, width: u32, polygons: &[P]) -> Result<Rle, PolygonError> {
         pixels(height, width)?;
         let mut parts = Vec::with_capacity(polygons.len());

@@ -10,6 +10,21 @@ use crate::memory::{NoMemory, push, zeroed};
 
 /// A mask of `height` x `width` pixels as runs down its columns.
 ///
+/// ```
+/// use sam_imaging::{Mask, Rle};
+///
+/// let rle = Rle::from_mask(&Mask::from_rows(&[[0, 1, 1], [0, 1, 0]]));
+/// assert_eq!(rle.counts, [2, 3, 1]); // background first, column by column
+/// assert_eq!((rle.area(), rle.bbox()), (3, [1.0, 0.0, 2.0, 2.0]));
+/// assert_eq!(rle.to_counts_string(), "231"); // what pycocotools writes
+/// assert_eq!(Rle::from_counts_string(2, 3, "231")?, rle);
+///
+/// let row = Rle::from_counts(2, 3, vec![0, 1, 1, 1, 1, 1, 1])?;
+/// assert_eq!(rle.iou(&row), Some(0.5));
+/// # Ok::<(), sam_imaging::RleError>(())
+/// ```
+///
+///
 /// `counts` alternates background and foreground lengths, background first; the counts sum to
 /// `height * width`. The fields are public as they are the data; [`Rle::from_counts`] and
 /// [`Rle::from_counts_string`] check what comes from outside.

@@ -12,6 +12,18 @@ use crate::pixels::{Range, times};
 use crate::resize::try_resize_bilinear;
 
 /// A picture, upright, with what has to survive a change of its pixels.
+///
+/// ```
+/// use sam_imaging::{Format, Limits, Picture, Rle, info, mask_png};
+///
+/// let png = mask_png(&Rle { height: 40, width: 60, counts: vec![2400] }, &Limits::default())?;
+/// let picture = Picture::read(&png, &Limits::default())?;
+/// let [width, height] = picture.thumbnail_size(30);
+/// let small = picture.resize(width, height)?.crop([0, 0], [25, 20])?.encode(Format::Jpeg)?;
+/// let info = info(&small, &Limits::default())?;
+/// assert_eq!((info.width, info.height, info.format), (25, 20, "jpeg"));
+/// # Ok::<(), sam_imaging::ImageError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Picture {
     /// The colours.

@@ -43,6 +43,9 @@ impl Packed {
 }
 
 /// Resizes two rows, each readable for [`PADDING`] bytes behind its end, into two rows of the new width.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
 #[target_feature(enable = "avx2")]
 pub(super) fn resize_rows(src: [&[u8]; 2], packed: &Packed, out: [&mut [u8]; 2]) {
     const NO: i8 = -1; // gives a zero byte
@@ -80,6 +83,9 @@ pub(super) fn resize_rows(src: [&[u8]; 2], packed: &Packed, out: [&mut [u8]; 2])
 }
 
 /// Sixteen bytes from `at` on.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
 #[inline]
 #[target_feature(enable = "sse2")]
 fn load(bytes: &[u8], at: usize) -> __m128i {

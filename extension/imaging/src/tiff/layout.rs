@@ -10,7 +10,7 @@ use super::tags::{
     TILE_HEIGHT, TILE_OFFSETS, TILE_WIDTH, WIDTH, XMP, damaged, unsupported,
 };
 use crate::error::ImageError;
-use crate::format::{Numbers, SampleType};
+use crate::format::{Format, Numbers, SampleType};
 use crate::metadata;
 use crate::pixels::{Colours, Stored};
 
@@ -115,11 +115,7 @@ pub(super) fn check_raw(file: &File<'_>, directory: &Directory<'_>) -> Result<()
     } else {
         return Ok(());
     };
-    Err(ImageError::Unsupported {
-        format: "TIFF",
-        reason: format!("it is a camera's raw picture: {what}"),
-        remedy: REMEDY_RAW,
-    })
+    Err(Format::Tiff.unsupported(format!("it is a camera's raw picture: {what}"), REMEDY_RAW))
 }
 
 impl<'a> Layout<'a> {

@@ -50,7 +50,7 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let (file, directory) = open(bytes, 1)?;
     layout::check_raw(&file, &directory)?;
     let layout::Head { width, height, samples, sample, orientation } = layout::head(&directory)?;
-    let (width, height) = if orient::swaps_sides(orientation) { (height, width) } else { (width, height) };
+    let [width, height] = orient::shown([width, height], orientation);
     let format = Format::Tiff.id();
     Ok(ImageInfo { width, height, channels: samples, format, orientation, sample, pages: pages(bytes) })
 }

@@ -1,6 +1,7 @@
 //! The tags of a directory that are read, and how what they say is refused.
 
 use crate::error::ImageError;
+use crate::format::Format;
 
 pub(super) const WIDTH: u16 = 256;
 pub(super) const HEIGHT: u16 = 257;
@@ -39,9 +40,9 @@ const REMEDY: &str = "save it again as an ordinary TIFF (uncompressed, LZW, defl
                       gdal_translate, tifffile or ImageMagick";
 
 pub(super) fn damaged(reason: impl Into<String>) -> ImageError {
-    ImageError::Damaged { format: "TIFF", reason: reason.into() }
+    Format::Tiff.damaged(reason)
 }
 
 pub(super) fn unsupported(reason: impl Into<String>) -> ImageError {
-    ImageError::Unsupported { format: "TIFF", reason: reason.into(), remedy: REMEDY }
+    Format::Tiff.unsupported(reason, REMEDY)
 }

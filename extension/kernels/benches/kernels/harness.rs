@@ -89,6 +89,10 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::hint::black_box;
 
+    /// Multiply-adds of registers, `rounds` times so many as keep the units busy.
+    ///
+    /// # Safety
+    /// The processor has the features that are enabled here.
     #[target_feature(enable = "avx512f")]
     pub fn fma512(rounds: usize) {
         let (a, b) = (_mm512_set1_ps(black_box(0.999)), _mm512_set1_ps(black_box(0.001)));
@@ -105,6 +109,10 @@ mod x86 {
         black_box(_mm512_reduce_add_ps(sum));
     }
 
+    /// Multiply-adds of registers, `rounds` times so many as keep the units busy.
+    ///
+    /// # Safety
+    /// The processor has the features that are enabled here.
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub fn dot512(rounds: usize) {
         let zero = _mm512_setzero_ps();
@@ -123,6 +131,10 @@ mod x86 {
         black_box(_mm512_reduce_add_ps(sum));
     }
 
+    /// Multiply-adds of registers, `rounds` times so many as keep the units busy.
+    ///
+    /// # Safety
+    /// The processor has the features that are enabled here.
     #[target_feature(enable = "avx2,fma")]
     pub fn fma256(rounds: usize) {
         let (a, b) = (_mm256_set1_ps(black_box(0.999)), _mm256_set1_ps(black_box(0.001)));

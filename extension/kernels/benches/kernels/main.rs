@@ -27,7 +27,7 @@ fn gemms<E: Elem>(r: &Report, isa: Isa, peak: f64, name: &str) {
     // rows, K, N, epilogue
     let shapes = [
         ("MBConv expand, GELU", 16384, 64, 256, Epilogue::GELU),
-        ("MBConv project, add, GELU", 16384, 256, 64, Epilogue::ADD_GELU),
+        ("MBConv project, add, GELU", 16384, 256, 64, Epilogue { act_after: Act::Gelu, ..Epilogue::ADD }),
         ("layer 1 qkv", 4096, 128, 384, Epilogue::BIAS),
         ("layer 1 fc1, GELU", 4096, 128, 512, Epilogue::GELU),
         ("layer 1 fc2, add", 4096, 512, 128, Epilogue::ADD),

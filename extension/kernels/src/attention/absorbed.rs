@@ -210,13 +210,17 @@ impl Kernel for Sums<'_> {
 }
 
 impl Sums<'_> {
-    /// The sums of `MR` columns, `2 * LANES` or fewer values of each. Returns `MR`.
+    /// The sums of `MR` columns from `column` on, `NV` vectors of values from `n` on. Returns `MR`.
+    ///
+    /// # Safety
+    /// `column + MR <= columns` and `n + NV * LANES <= width`.
     #[inline(always)]
     unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S, column: usize, n: usize) -> usize {
         if MR > S::MR {
             return MR; // never called; keeps the compiler from generating it
         }
-        // SAFETY: the caller's contract.
+        // SAFETY: `weighted_sums` checked that each row of weights has `columns`, of values and sums `width`. The pointers to
+        // the rows go beyond the last one, but are not read there.
         unsafe {
             let mut acc: Acc<S, MR, NV> = zeros::<S, MR, NV>(s);
             let (mut w, mut x) = (self.weights.data.as_ptr().add(column), self.values.data.as_ptr().add(n));
@@ -243,12 +247,15 @@ impl Sums<'_> {
         MR
     }
 
-    /// As `tile`, for the last values of a width that is no multiple of two vectors.
+    /// As `tile`, for all values from `n` on, of a width that is no multiple of two vectors.
+    ///
+    /// # Safety
+    /// `column + MR <= columns`.
     #[inline(always)]
     unsafe fn edge<S: Simd, const MR: usize>(&mut self, s: S, column: usize, n: usize) -> usize {
         for n in (n..self.width).step_by(S::LANES) {
             let count = S::LANES.min(self.width - n);
-            // SAFETY: the caller's contract.
+            // SAFETY: as in `tile`, with the `count` values that are left.
             unsafe {
                 let mut acc = [s.splat(0.0); MR];
                 let (mut w, mut x) = (self.weights.data.as_ptr().add(column), self.values.data.as_ptr().add(n));

@@ -97,11 +97,11 @@ impl DistanceBias {
 
 /// The biases of up to `MR` queries against a tile of keys, written out where they do not lie in a table.
 pub(super) struct Expansion {
-    /// MR rows of `columns` values, and a vector more.
+    /// Can be written: MR rows of `columns` values, and 16 values more.
     pub rows: *mut f32,
     /// `columns` of a tile.
     pub columns: usize,
-    /// For relative positions: MR rows of products with the tables.
+    /// Can be written and read: MR rows of [`Bias::product_columns`] values.
     pub products: *mut f32,
 }
 
@@ -134,7 +134,10 @@ impl<E: Scalar> Bias<E> {
     /// are the first keys that these queries meet.
     ///
     /// # Safety
-    /// The buffers of `to` are as large as they say; unused entries of `queries` repeat a valid one.
+    /// It fits ([`Bias::fits`]) the window, whose heads include `head`, and `d`. There are 1..=`S::MR` positions, all in the
+    /// window, as are the rows `keys`, whose `keys.len() * window` keys are at most `to.columns`. The first `S::MR` of
+    /// `queries` are valid for reading `d` values; those beyond the positions repeat one. The buffers of `to` are valid for
+    /// what [`Expansion`] says; where not `fresh`, `to.products` holds what an earlier call left there.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub(super) unsafe fn of<S: Simd>(
@@ -151,8 +154,8 @@ impl<E: Scalar> Bias<E> {
         let rows = positions.len();
         let mut biases = BiasRows { rows: [to.rows.cast_const(); MAX_MR], run: usize::MAX, skip: 0 };
         let count = keys.len() * window;
-        // SAFETY: the caller's contract. A row may be followed by a vector of rubbish, which the next row, or the room
-        // behind the last one, takes.
+        // SAFETY: rows r < MR of `to` have `columns` values, and one may be followed by a vector of rubbish, which the next
+        // row, or the room behind the last one, takes. A row of the table may be read a vector beyond its end.
         unsafe {
             match self {
                 Bias::Distance(b) if window < SMALL || window.is_multiple_of(SMALL) => {

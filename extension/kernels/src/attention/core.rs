@@ -39,8 +39,8 @@ impl State {
 
 /// Where the biases of the queries of a step are.
 pub(super) struct BiasRows {
-    /// For each query `keys` values rounded up to whole panels, minus infinity from `keys` on; entries beyond the rows in
-    /// use repeat a valid one.
+    /// For each of MR queries as many values to read as `keys` rounded up to whole panels, minus infinity from `keys` on;
+    /// entries beyond the rows in use repeat one.
     pub rows: [*const f32; MAX_MR],
     /// Values that lie one behind the other, a multiple of 16 that divides the keys, or more than there are; behind them
     /// `skip` values are none of the query's.
@@ -48,36 +48,49 @@ pub(super) struct BiasRows {
     pub skip: usize,
 }
 
-/// A step: scores, softmax, weighted sum of values.
+/// A step: scores, softmax, weighted sum of values. Comments say what pointers are valid for, in elements; MR is that of
+/// the instruction set that runs it.
 pub(super) struct Step<'a, E> {
-    /// Queries of the step; entries beyond `rows` repeat a valid one. The same holds for `out`.
+    /// The first MR: `d` to read. Those beyond `rows` repeat one.
     pub queries: &'a [*const E; MAX_MR],
+    /// Queries of the step, 1 to MR.
     pub rows: usize,
+    /// Dimensions of a head, 1 or more.
     pub d: usize,
+    /// Packed keys: `keys_len(keys, d)` to read.
     pub kt: *const E,
+    /// Packed values: `values_len(keys, d)` to read.
     pub values: *const E,
+    /// Keys of the tile, 1 or more.
     pub keys: usize,
     /// Scores are `q k * scale + bias`, in units of ln 2 (the exponential is base 2).
     pub scale: f32,
     pub bias: &'a BiasRows,
+    /// MR rows of `width` to read and write.
     pub scores: *mut f32,
+    /// MR rows of `width` to read and write.
     pub probabilities: *mut E,
+    /// At least `keys` rounded up to whole panels.
     pub width: usize,
     /// Whether these are the first (what the state holds is forgotten) and the last keys of the queries.
     pub first: bool,
     pub last: bool,
-    /// Unfinished outputs of MR queries, `partial_stride`, a number of whole panels, apart.
+    /// Unfinished outputs: MR rows of `partial_stride` to read and write.
     pub partial: *mut f32,
+    /// At least `d` rounded up to whole panels.
     pub partial_stride: usize,
+    /// The first `rows`: `d` to write, by nobody else at the same time.
     pub out: &'a [*mut E; MAX_MR],
 }
 
 impl<E: Scalar> Step<'_, E> {
+    /// Runs the step with the state of its queries.
+    ///
     /// # Safety
-    /// All pointers are valid for what their comments say.
+    /// The fields are what their comments say, those of [`BiasRows`] included.
     #[inline(always)]
     pub unsafe fn run<S: Simd>(&self, s: S, state: &mut State) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the height picked is at least `rows` and at most `S::MR`, to which tiles of other heights are not compiled.
         unsafe {
             match self.rows {
                 7..=12 => self.rows::<S, 12>(s, state),
@@ -88,13 +101,18 @@ impl<E: Scalar> Step<'_, E> {
         }
     }
 
+    /// The step by tiles of `MR` >= `rows` rows.
+    ///
+    /// # Safety
+    /// As [`Step::run`].
     #[inline(always)]
     unsafe fn rows<S: Simd, const MR: usize>(&self, s: S, state: &mut State) {
         if MR > S::MR {
             return; // never called; keeps the compiler from generating it
         }
         let pair = 2 * S::LANES;
-        // SAFETY: the caller's contract; a tile's panels are complete.
+        // SAFETY: panels are complete, so that a pair of vectors that begins before `keys`, or `d`, is inside one; rows r of
+        // probabilities are those in use.
         unsafe {
             let panel = self.d.next_multiple_of(E::STEP) * PANEL;
             let (mut bias, mut left) = (0, self.bias.run);
@@ -137,6 +155,10 @@ impl<E: Scalar> Step<'_, E> {
     }
 
     /// Scores of `NV` vectors of keys from `col` on, whose biases are those from `biases` on.
+    ///
+    /// # Safety
+    /// As [`Step::run`]; `kt` are the packed keys from `col` on, which is a multiple of `2 * LANES` below `keys`; `biases`
+    /// are where [`BiasRows`] has a vector each.
     #[inline(always)]
     unsafe fn score<S: Simd, const MR: usize, const NV: usize>(
         &self,
@@ -145,7 +167,8 @@ impl<E: Scalar> Step<'_, E> {
         col: usize,
         biases: [usize; 2],
     ) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the panel that `kt` is in has `NV` vectors of columns there for each of d; a row of scores has `width`
+        // columns, which are whole panels.
         unsafe {
             let mut acc: Acc<S, MR, NV> = zeros::<S, MR, NV>(s);
             accumulate::<S, E, MR, NV, false>(s, &mut acc, std::slice::from_ref(self.queries), self.d, kt, 0);
@@ -160,6 +183,9 @@ impl<E: Scalar> Step<'_, E> {
     }
 
     /// Turns the scores of a query into unnormalised probabilities; returns the factor for what was summed before.
+    ///
+    /// # Safety
+    /// As [`Step::run`]; `r < rows`, and the row's scores are written.
     #[inline(always)]
     unsafe fn softmax<S: Simd>(&self, s: S, state: &mut State, r: usize) -> S::F {
         // SAFETY: the row has `width` columns, at least `keys` rounded up to a vector.
@@ -198,6 +224,10 @@ impl<E: Scalar> Step<'_, E> {
 
     /// Adds probabilities times values for `NV` vectors of dimensions from `col` on, in `partial`. Rows beyond those in
     /// use compute rubbish: without conditions the accumulators stay in registers.
+    ///
+    /// # Safety
+    /// As [`Step::run`]; `values` are the packed values of the dimensions from `col` on, which is a multiple of
+    /// `2 * LANES` below `d`; the first `MR` of `probabilities` are valid for reading `keys` elements.
     #[inline(always)]
     unsafe fn weigh<S: Simd, const MR: usize, const NV: usize>(
         &self,
@@ -207,7 +237,8 @@ impl<E: Scalar> Step<'_, E> {
         probabilities: &[*const E; MAX_MR],
         shrink: &[S::F; MR],
     ) {
-        // SAFETY: the caller's contract; `partial` has MR rows of whole panels.
+        // SAFETY: the panel that `values` are in has `NV` vectors of columns there for each key; `partial` has MR rows of whole
+        // panels.
         unsafe {
             let mut acc: Acc<S, MR, NV> = zeros::<S, MR, NV>(s);
             if !self.first {
@@ -228,10 +259,13 @@ impl<E: Scalar> Step<'_, E> {
     }
 
     /// Divides by the sums and stores the results.
+    ///
+    /// # Safety
+    /// As [`Step::run`]; `partial` is written.
     #[inline(always)]
     unsafe fn finish<S: Simd>(&self, s: S, state: &State) {
         for r in 0..self.rows {
-            // SAFETY: the caller's contract; a sum has room for a vector.
+            // SAFETY: a row of `partial` has whole panels, an output d elements, and a sum room for a vector.
             unsafe {
                 let inverse = s.splat(1.0 / s.sum(s.load(state.sum[r].as_ptr())));
                 for c in (0..self.d).step_by(S::LANES) {

@@ -159,14 +159,13 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
                         let mut biases = BiasRows { rows: [bias_rows.as_ptr(); MAX_MR], run: usize::MAX, skip: 0 };
                         for r in 0..S::MR {
                             let i = first + r.min(rows - 1);
-                            // SAFETY: sizes were checked.
-                            unsafe {
-                                from[r] = q.at(i, head);
-                                outs[r] = out.as_mut_ptr().add((i - queries.start) * out_stride + head * d);
-                            }
+                            from[r] = q.at(i, head);
+                            // SAFETY: `attend` checked that the output has the row and its heads.
+                            outs[r] = unsafe { out.as_mut_ptr().add((i - queries.start) * out_stride + head * d) };
                         }
                         if let Some(relative) = relative {
-                            // SAFETY: the buffers were made for GROUP * MR queries.
+                            // SAFETY: there are products for GROUP * MR queries, and MR rows of biases with 16 values behind
+                            // them; keys are whole rows of the grid, in which the query is.
                             unsafe {
                                 let products = products.as_mut_ptr().add(t * S::MR * product_columns);
                                 if first_key == 0 {
@@ -204,7 +203,8 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
                             partial_stride,
                             out: &outs,
                         };
-                        // SAFETY: everything points to buffers of the sizes the step asks for.
+                        // SAFETY: `attend` checked queries, packed keys and outputs; scores, probabilities and biases have MR
+                        // rows of `columns`, which is at least the keys in whole panels.
                         unsafe { step.run(s, &mut states[t]) };
                     }
                 }

@@ -39,13 +39,9 @@ impl<'a, E: Scalar> Heads<'a, E> {
         }
     }
 
-    /// Start of a head of a token.
-    ///
-    /// # Safety
-    /// Within what `check` accepted.
+    /// Start of a head of a token: valid for `d` values where [`Heads::check`] accepted the token, head and `d`.
     #[inline(always)]
-    pub(super) unsafe fn at(&self, token: usize, head: usize) -> *const E {
-        // SAFETY: the caller's contract.
-        unsafe { self.data.as_ptr().add(token * self.stride + self.offset + head * self.step) }
+    pub(super) fn at(&self, token: usize, head: usize) -> *const E {
+        self.data.as_ptr().wrapping_add(token * self.stride + self.offset + head * self.step)
     }
 }

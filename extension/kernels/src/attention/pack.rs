@@ -22,22 +22,24 @@ static ZEROS: [u16; PANEL] = [0; PANEL];
 pub(super) const PAD: u32 = u32::MAX;
 
 impl<E> Tokens<E> {
+    /// The values of a token, or of the padding token.
     #[inline(always)]
-    unsafe fn at(&self, token: u32) -> *const E {
-        // SAFETY: the caller's contract: the token exists.
-        if token == PAD { self.pad } else { unsafe { self.start.add(token as usize * self.stride) } }
+    fn at(&self, token: u32) -> *const E {
+        if token == PAD { self.pad } else { self.start.wrapping_add(token as usize * self.stride) }
     }
 }
 
 /// Packs `d` values of each token, transposed, into `to`.
 ///
 /// # Safety
-/// Tokens exist and have `d` values; `to` has room for `keys_len(tokens.len(), d)`.
+/// `from` leads for each of `tokens` to `d` values that can be read. `to` is valid for writing
+/// `keys_len(tokens.len(), d)` elements, and overlaps none of them.
 #[inline(always)]
 pub(super) unsafe fn pack_keys<S: Simd, E: Scalar>(s: S, from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
     // f32 and pairs of bf16 alike are words of 32 bits
     let (words, panel) = (d / E::STEP, d.next_multiple_of(E::STEP) * PANEL);
-    // SAFETY: the caller's contract.
+    // SAFETY: rows are read up to d values: words * STEP <= d, and one more where d is odd for bf16. A group of 16 tokens
+    // goes to half a panel, of which `to` has whole ones; the second half of the last is copied from the first.
     unsafe {
         for (first, group) in tokens.chunks(BLOCK).enumerate() {
             let j = first * BLOCK;
@@ -79,11 +81,11 @@ pub(super) unsafe fn pack_keys<S: Simd, E: Scalar>(s: S, from: Tokens<E>, tokens
 /// Packs `d` values of each token into `to`.
 ///
 /// # Safety
-/// As [`pack_keys`], with `values_len`.
+/// As [`pack_keys`], but `to` is valid for writing `values_len(tokens.len(), d)` elements.
 #[inline(always)]
 pub(super) unsafe fn pack_values<E: Scalar>(from: Tokens<E>, tokens: &[u32], d: usize, to: *mut E) {
     let panel = value_panel_len::<E>(tokens.len());
-    // SAFETY: the caller's contract.
+    // SAFETY: a panel is PANEL of the d columns, or what is left of them; `to` has d.div_ceil(PANEL) panels.
     unsafe {
         for c in (0..d).step_by(PANEL) {
             let from = Tokens { start: from.start.wrapping_add(c), pad: from.pad.wrapping_add(c), ..from };
@@ -97,14 +99,19 @@ pub(super) unsafe fn pack_values<E: Scalar>(from: Tokens<E>, tokens: &[u32], d: 
     }
 }
 
-/// `n` columns of values, `N` if that is not zero.
+/// `n` columns of values, `N` if that is not zero, into a panel.
+///
+/// # Safety
+/// `from` leads for each of `tokens` to `n` values that can be read; `n` is `N` or `N` is 0, and at most `PANEL`. `to` is
+/// valid for writing `value_panel_len(tokens.len())` elements, and overlaps none of them.
 #[inline(always)]
 unsafe fn values<E: Scalar, const N: usize>(from: Tokens<E>, tokens: &[u32], n: usize, to: *mut E) {
     let pair = |a: u16, b: u16| {
         let (low, high) = if cfg!(target_endian = "big") { (b, a) } else { (a, b) };
         u32::from(high) << 16 | u32::from(low)
     };
-    // SAFETY: the caller's contract.
+    // SAFETY: token j, or pair of tokens j, goes to row j of the panel, which has PANEL >= n columns; a pair of bf16 is one
+    // word. The last token of an odd number is paired with PANEL zeros.
     unsafe {
         if E::STEP == 1 {
             for (j, &token) in tokens.iter().enumerate() {

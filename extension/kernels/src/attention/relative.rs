@@ -44,10 +44,11 @@ impl<E: Scalar> RelativePositions<E> {
     /// Products of `rows` queries with the tables into `to`, `product_columns` apart.
     ///
     /// # Safety
-    /// The pointers are valid; unused query entries repeat a valid one.
+    /// `rows` is 1..=`S::MR`. The first `S::MR` entries of `queries` are valid for reading `d` values, those beyond `rows`
+    /// because they repeat one. `to` is valid for writing `rows * product_columns` values.
     #[inline(always)]
     pub(super) unsafe fn products<S: Simd>(&self, s: S, queries: &[*const E; MAX_MR], rows: usize, to: *mut f32) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the height picked is at least `rows` and at most `S::MR`, to which tiles of other heights are not compiled.
         unsafe {
             match rows {
                 7..=12 => self.tile::<S, 12>(s, queries, rows, to),
@@ -58,6 +59,10 @@ impl<E: Scalar> RelativePositions<E> {
         }
     }
 
+    /// The products by a tile of `MR` >= `rows` rows.
+    ///
+    /// # Safety
+    /// As [`RelativePositions::products`].
     #[inline(always)]
     unsafe fn tile<S: Simd, const MR: usize>(&self, s: S, queries: &[*const E; MAX_MR], rows: usize, to: *mut f32) {
         if MR > S::MR {
@@ -65,7 +70,8 @@ impl<E: Scalar> RelativePositions<E> {
         }
         let columns = self.product_columns();
         let unit = s.splat(std::f32::consts::LOG2_E); // scores are in units of ln 2
-        // SAFETY: the caller's contract.
+        // SAFETY: MR <= S::MR queries have d values. Columns are padded to whole panels, in the table and in `to`, so that
+        // two vectors from `col` on exist in both.
         unsafe {
             for col in (0..self.table.n()).step_by(2 * S::LANES) {
                 let panel = self.table.panels.as_ptr();
@@ -88,7 +94,8 @@ impl<E: Scalar> RelativePositions<E> {
     /// query's `products`; may write up to a vector more.
     ///
     /// # Safety
-    /// `bias` is valid for the keys and a vector.
+    /// `y < height`, `x < width` and `from <= to <= height`. `products` is valid for reading `product_columns` values,
+    /// `bias` for writing `(to - from) * width` and a vector more.
     #[inline(always)]
     pub(super) unsafe fn expand<S: Simd>(
         &self,
@@ -98,7 +105,8 @@ impl<E: Scalar> RelativePositions<E> {
         (from, to): (usize, usize),
         bias: *mut f32,
     ) {
-        // SAFETY: y < height and x < width, so both slices of the products exist; columns are padded.
+        // SAFETY: the vertical products of the query are `height` values, the horizontal ones `width`, and both lie within the
+        // table's columns; a vector that is stored begins in a key's place.
         unsafe {
             let vertical = products.add(self.height - 1 - y);
             let horizontal = products.add(2 * self.height - 1 + self.width - 1 - x);
@@ -121,11 +129,11 @@ impl<E: Scalar> RelativePositions<E> {
 /// Sets columns `keys..` of a bias row of `width` columns to minus infinity.
 ///
 /// # Safety
-/// The row has `width` columns.
+/// `bias` is valid for writing `width` values.
 #[inline(always)]
 pub(super) unsafe fn close_row(bias: *mut f32, keys: usize, width: usize) {
     for c in keys..width {
-        // SAFETY: the caller's contract.
+        // SAFETY: c < width.
         unsafe { *bias.add(c) = f32::NEG_INFINITY };
     }
 }

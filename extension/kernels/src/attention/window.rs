@@ -185,15 +185,19 @@ impl Window {
     }
 }
 
-/// Buffers of a call. Those for queries have room for one step, of larger windows for a block.
+/// Buffers of a call, all of them to read and write.
 struct Buffers<E> {
-    /// Tiles of `tile_len`: keys, and `keys_len` further on values.
+    /// For each tile of the window `tile_len` elements: keys, and `keys_len` further on values.
     packed: *mut E,
     tile_len: usize,
     keys_len: usize,
+    /// MR rows of `bias.columns`.
     probabilities: *mut E,
+    /// MR rows of `bias.columns`.
     scores: *mut f32,
+    /// Its products have room for all queries of a block, for a step's in small windows.
     bias: Expansion,
+    /// For as many queries `d` values each, rounded up to whole panels.
     partial: *mut f32,
 }
 
@@ -243,7 +247,7 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
             if !sizes.is_large() {
                 self.fetch(s, if moves { &following } else { &current }, next.head);
             }
-            // SAFETY: the sizes were checked before the run.
+            // SAFETY: `run` of the piece checked the sizes; the window is set for the unit, whose head is packed.
             unsafe {
                 if fresh {
                     self.pack(s, &current, at.head, &buffers);
@@ -312,6 +316,9 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
     }
 
     /// Packs the keys and values of a head, tile by tile.
+    ///
+    /// # Safety
+    /// The sizes are those that [`WindowPiece::run`] checked, `w` a window and `head` a head of them, `to` as it says.
     #[inline(always)]
     unsafe fn pack<S: Simd>(&self, s: S, w: &Window, head: usize, to: &Buffers<E>) {
         let Windows { window, d, .. } = self.piece.sizes;
@@ -328,6 +335,9 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
     }
 
     /// Outputs of a block of queries, given the packed keys and values of the head.
+    ///
+    /// # Safety
+    /// As [`WindowRun::pack`], which has packed the head; `unit` belongs to this piece, and is of the window `w`.
     #[inline(always)]
     unsafe fn block<S: Simd>(&self, s: S, w: &Window, unit: Unit, to: &Buffers<E>, states: &mut [State]) {
         let sizes = &self.piece.sizes;
@@ -352,8 +362,9 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
                 }
                 // In a small window each step is the first and last of its queries.
                 let t = if large { t } else { 0 };
-                // SAFETY: everything points to buffers of the sizes that are asked for; outputs are the caller's
-                // promise.
+                // SAFETY: the buffers have room for MR queries and the largest tile, and for the products and partial outputs
+                // of a block. Queries and outputs are of tokens in the image; units do not overlap, so that nobody else
+                // writes these outputs.
                 unsafe {
                     let products = to.bias.products.add(t * S::MR * self.bias.product_columns());
                     let expansion = Expansion { products, ..to.bias };

@@ -49,9 +49,6 @@ impl Epilogue<'_> {
     pub const RELU: Epilogue<'static> = Epilogue { act: Act::Relu, residual: Residual::None, act_after: Act::None };
     /// Bias, added to what the output holds.
     pub const ADD: Epilogue<'static> = Epilogue { act: Act::None, residual: Residual::InPlace, act_after: Act::None };
-    /// Bias, added to what the output holds, then GELU.
-    pub const ADD_GELU: Epilogue<'static> =
-        Epilogue { act: Act::None, residual: Residual::InPlace, act_after: Act::Gelu };
 }
 
 /// Where the result goes: f32, bf16 or both; the first row of each belongs to the first row of the range asked for.
@@ -155,7 +152,8 @@ impl Finish {
     /// `cols` columns. The bias is already in the accumulators.
     ///
     /// # Safety
-    /// The tile's valid part lies inside what `new` checked.
+    /// `rows <= MR`; `row + rows` and `col + cols` are at most the `rows` and `n` for which `new` checked the outputs, which
+    /// are still borrowed and written by nobody else.
     #[inline(always)]
     pub(crate) unsafe fn store<S: Simd, const MR: usize, const NV: usize>(
         &self,

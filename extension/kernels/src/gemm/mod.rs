@@ -11,7 +11,7 @@ pub(crate) mod tile;
 
 pub use epilogue::{Act, Epilogue, Out, Residual};
 pub use pack::Packed;
-pub use source::{Conv3x3, Gather, Mat, MatMut, Patches, Rows, Source};
+pub use source::{Conv3x3, Mat, MatMut, Patches, Rows, Source};
 
 use crate::Isa;
 use crate::bf16::Bf16;
@@ -32,6 +32,18 @@ const GROUPS: usize = 160;
 ///
 /// Rows of A whose stride is a multiple of 4096 bytes all fall into the same lines of the first-level cache and cost a
 /// quarter of the speed: see [`good_stride`]. Panics where the shapes do not fit.
+///
+/// ```
+/// use sam_kernels::{Epilogue, Isa, Out, Packed, Rows, gemm};
+///
+/// // Two rows of three values, and a layer of two outputs with a bias.
+/// let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let layer = Packed::<f32>::linear(&[1.0, 0.0, 0.0, 1.0, 1.0, 1.0], 2, 3, Some(&[0.5, -20.0]));
+/// let mut c = [0.0; 4];
+/// gemm(Isa::get()?, &Rows::dense(&a, 3), 0..2, &layer, &Epilogue::RELU, Out::f32(&mut c, 2));
+/// assert_eq!(c, [1.5, 0.0, 4.5, 0.0]);
+/// # Ok::<(), sam_kernels::IsaError>(())
+/// ```
 pub fn gemm<E: GemmElem, A: Source<E>>(
     isa: Isa,
     a: &A,
@@ -149,9 +161,14 @@ struct Tile<'a, E> {
 
 impl<E: Scalar> Tile<'_, E> {
     /// Picks the smallest compiled tile height for `rows`; the sums are the same in each.
+    ///
+    /// # Safety
+    /// `rows` is 1..=`S::MR`. The first `S::MR` pointers of each entry of `group` are valid for reading `len` elements.
+    /// `panel` and `bias` are those of a packed weight from column `col` on, a multiple of `2 * LANES`, with `cols` more.
+    /// Rows `row..row + rows` are among those that `finish` was made for, as are all columns.
     #[inline(always)]
     unsafe fn dispatch<S: Simd>(&self, s: S, row: usize, rows: usize) {
-        // SAFETY: the caller's contract.
+        // SAFETY: the height picked is at least `rows` and at most `S::MR`, to which tiles of other heights are not compiled.
         unsafe {
             if self.cols <= S::LANES {
                 match rows {
@@ -172,12 +189,16 @@ impl<E: Scalar> Tile<'_, E> {
         }
     }
 
+    /// The tile by `MR` >= `rows` rows and `NV` vectors of columns.
+    ///
+    /// # Safety
+    /// As [`Tile::dispatch`].
     #[inline(always)]
     unsafe fn run<S: Simd, const MR: usize, const NV: usize>(&self, s: S, row: usize, rows: usize) {
         if MR > S::MR {
             return; // never called; keeps the compiler from generating it
         }
-        // SAFETY: the bias is padded to whole panels; otherwise the caller's contract.
+        // SAFETY: bias and weights are padded to whole panels, so that `NV` vectors of columns exist; MR <= S::MR rows do.
         unsafe {
             self.finish.prefetch(s, row, rows, self.col);
             let mut bias = [s.load(self.bias.as_ptr()); NV];

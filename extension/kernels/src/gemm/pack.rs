@@ -92,9 +92,4 @@ impl<E: Scalar> Packed<E> {
     pub fn k(&self) -> usize {
         self.segments * self.segment
     }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&*self.panels) + size_of_val(&*self.bias)
-    }
 }

@@ -99,37 +99,6 @@ unsafe impl<E: Scalar> Source<E> for Rows<'_, E> {
     }
 }
 
-/// Rows of another source in the order of `index`.
-#[derive(Clone, Copy)]
-pub struct Gather<'a, E> {
-    rows: Rows<'a, E>,
-    index: &'a [u32],
-}
-
-impl<'a, E: Scalar> Gather<'a, E> {
-    /// Row `i` is `rows[index[i]]`.
-    pub fn new(rows: Rows<'a, E>, index: &'a [u32]) -> Self {
-        Self { rows, index }
-    }
-}
-
-// SAFETY: forwards to `Rows`, which checks the row.
-unsafe impl<E: Scalar> Source<E> for Gather<'_, E> {
-    fn rows(&self) -> usize {
-        self.index.len()
-    }
-    fn segments(&self) -> usize {
-        1
-    }
-    fn segment(&self) -> usize {
-        self.rows.segment()
-    }
-    #[inline(always)]
-    fn segment_pointers(&self, row: usize, put: impl FnMut(usize, *const E)) {
-        self.rows.segment_pointers(self.index[row] as usize, put);
-    }
-}
-
 /// Output pixels of a 3x3 convolution over an NHWC image, as rows of nine segments (no intermediate matrix).
 ///
 /// Two forms. [`Conv3x3::padded`]: an image without border, one zero pixel assumed around it, nine segments of

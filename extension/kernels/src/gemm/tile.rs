@@ -17,8 +17,9 @@ pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]
 /// each row, a cache line at a time, spread over the loop.
 ///
 /// # Safety
-/// Each of the first `MR` pointers of each segment is valid for `len` reads; `w` covers the segments, each rounded up
-/// to a whole number of steps, for `NV` vectors of columns.
+/// Each of the first `MR` pointers of each segment is valid for reading `len` elements. `w` is valid for reading, for each
+/// step of each segment (`len` rounded up to whole steps), `NV * LANES * STEP` elements, `PANEL * STEP` after those of the
+/// step before.
 #[inline(always)]
 // Plain loops, no closures: a closure would be compiled on its own, without the vector features.
 pub(crate) unsafe fn accumulate<S: Simd, E: Scalar, const MR: usize, const NV: usize, const AHEAD: bool>(
@@ -44,7 +45,7 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Scalar, const MR: usize, const NV: u
                 whole
             };
             while k < stop {
-                // SAFETY: the caller's contract; k + STEP <= len.
+                // SAFETY: k + STEP <= len, and `w` is at the step's columns.
                 unsafe {
                     let mut b = [E::load_b(s, w); NV];
                     for v in 1..NV {

@@ -7,7 +7,8 @@ use std::arch::x86_64::*;
 /// Evaluates intrinsics whose features the receiver proves.
 macro_rules! v {
     ($e:expr) => {
-        // SAFETY: `self` exists only where the features are present; pointers are the caller's contract.
+        // SAFETY: `self` exists only where the features are present. Pointers are valid for what is read or written by the
+        // contract of the method of `Simd` that this is; copies of `n` elements fit the array, as `n <= LANES`.
         unsafe { $e }
     };
 }
@@ -17,9 +18,12 @@ macro_rules! v {
 pub struct Avx2(());
 
 impl Avx2 {
+    /// The proof; safe to call where the compiler knows of the features.
+    ///
     /// # Safety
-    /// The processor has AVX2 and FMA.
-    pub(crate) unsafe fn new() -> Self {
+    /// The processor has the features that are enabled here.
+    #[target_feature(enable = "avx2,fma")]
+    pub(crate) fn new() -> Self {
         Self(())
     }
 

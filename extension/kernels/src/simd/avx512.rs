@@ -8,10 +8,24 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub struct Avx512<const BF16: bool>(());
 
-impl<const BF16: bool> Avx512<BF16> {
+impl Avx512<true> {
+    /// The proof; safe to call where the compiler knows of the features.
+    ///
     /// # Safety
-    /// The processor has the features named at the type.
-    pub(crate) unsafe fn new() -> Self {
+    /// The processor has the features that are enabled here.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Avx512<false> {
+    /// The proof; safe to call where the compiler knows of the features.
+    ///
+    /// # Safety
+    /// The processor has the features that are enabled here.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(crate) fn new() -> Self {
         Self(())
     }
 }
@@ -19,7 +33,8 @@ impl<const BF16: bool> Avx512<BF16> {
 /// Evaluates intrinsics whose features the receiver proves.
 macro_rules! v {
     ($e:expr) => {
-        // SAFETY: `self` exists only where the features are present; pointers are the caller's contract.
+        // SAFETY: `self` exists only where the features are present. Pointers are valid for what is read or written by the
+        // contract of the method of `Simd` that this is; masks are of `n <= LANES` elements.
         unsafe { $e }
     };
 }

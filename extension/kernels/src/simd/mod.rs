@@ -17,9 +17,9 @@ pub(crate) mod portable;
 
 /// Vectors of `LANES` f32 and the operations the kernels need. `LANES` divides 16.
 ///
-/// # Safety
-/// Functions taking pointers are unsafe: the pointer must be valid for the elements read or written. No alignment is
-/// required. The `_n` forms touch only the first `n <= LANES` elements and read the others as zero.
+/// A value of the type is the proof that the processor has the features, so that only pointers are left to be promised.
+/// They are aligned for their elements, as those into a slice are, and need no more; what they point to is initialised
+/// where it is read. The `_n` forms touch only the first `n` elements, and read the others as zero.
 pub trait Simd: Copy {
     /// f32 values per vector.
     const LANES: usize;
@@ -40,19 +40,41 @@ pub trait Simd: Copy {
 
     fn splat(self, x: f32) -> Self::F;
     /// The value at `p` in every lane.
+    ///
+    /// # Safety
+    /// `p` is valid for reading one f32.
     #[inline(always)]
     unsafe fn splat_from(self, p: *const f32) -> Self::F {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for one value.
         self.splat(unsafe { *p })
     }
+    /// # Safety
+    /// `p` is valid for reading `LANES` f32.
     unsafe fn load(self, p: *const f32) -> Self::F;
+    /// # Safety
+    /// `n <= LANES`, and `p` is valid for reading `n` f32.
     unsafe fn load_n(self, p: *const f32, n: usize) -> Self::F;
+    /// # Safety
+    /// `p` is valid for writing `LANES` f32.
     unsafe fn store(self, p: *mut f32, v: Self::F);
+    /// # Safety
+    /// `n <= LANES`, and `p` is valid for writing `n` f32.
     unsafe fn store_n(self, p: *mut f32, n: usize, v: Self::F);
+    /// # Safety
+    /// `p` is valid for reading `LANES` bf16.
     unsafe fn load_bf16(self, p: *const Bf16) -> Self::F;
+    /// # Safety
+    /// `n <= LANES`, and `p` is valid for reading `n` bf16.
     unsafe fn load_bf16_n(self, p: *const Bf16, n: usize) -> Self::F;
     /// Rounds to nearest, ties to even.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `LANES` bf16.
     unsafe fn store_bf16(self, p: *mut Bf16, v: Self::F);
+    /// As [`Simd::store_bf16`], the first `n` values.
+    ///
+    /// # Safety
+    /// `n <= LANES`, and `p` is valid for writing `n` bf16.
     unsafe fn store_bf16_n(self, p: *mut Bf16, n: usize, v: Self::F);
 
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
@@ -72,12 +94,15 @@ pub trait Simd: Copy {
     /// Largest lane.
     fn top(self, v: Self::F) -> f32;
 
-    /// Turns 16 x 16 words of 32 bits: word `c` of row `r` goes to `to[c * stride + r]`. Each row has 16 words.
+    /// Turns 16 x 16 words of 32 bits: word `c` of row `r` goes to `to[c * stride + r]`. Words need no alignment.
+    ///
+    /// # Safety
+    /// Each of `rows` is valid for reading 16 words, `to` for writing `15 * stride + 16`; the two do not overlap.
     #[inline(always)]
     unsafe fn transpose(self, rows: &[*const u32; 16], to: *mut u32, stride: usize) {
         for (r, row) in rows.iter().enumerate() {
             for c in 0..16 {
-                // SAFETY: the caller's contract.
+                // SAFETY: c < 16 words of a row, and c * stride + r < 15 * stride + 16.
                 unsafe { to.add(c * stride + r).write_unaligned(row.add(c).read_unaligned()) };
             }
         }
@@ -89,10 +114,19 @@ pub trait Simd: Copy {
     fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F;
 
     /// `2 * LANES` consecutive bf16.
+    ///
+    /// # Safety
+    /// `p` is valid for reading `2 * LANES` bf16.
     unsafe fn load_pairs(self, p: *const Bf16) -> Self::P;
     /// The pair at `p` in every lane.
+    ///
+    /// # Safety
+    /// `p` is valid for reading two bf16.
     unsafe fn splat_pair(self, p: *const Bf16) -> Self::P;
     /// The value at `p` and zero in every lane: the last step of an odd length.
+    ///
+    /// # Safety
+    /// `p` is valid for reading one bf16.
     unsafe fn splat_half(self, p: *const Bf16) -> Self::P;
     /// `acc + a0 * b0 + a1 * b1` per lane, products exact in f32.
     fn dot(self, a: Self::P, b: Self::P, acc: Self::F) -> Self::F;

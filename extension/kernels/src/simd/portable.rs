@@ -41,46 +41,46 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> V {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for N f32, by the contract of `Simd`.
         unsafe { p.cast::<V>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> V {
         let mut t = [0f32; N];
-        // SAFETY: the caller's contract; n <= N.
+        // SAFETY: `p` is valid for n values, and n <= N, by the contract of `Simd`.
         unsafe { std::ptr::copy_nonoverlapping(p, t.as_mut_ptr(), n) };
         t
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, x: V) {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for N f32, by the contract of `Simd`.
         unsafe { p.cast::<V>().write_unaligned(x) }
     }
     #[inline(always)]
     unsafe fn store_n(self, p: *mut f32, n: usize, x: V) {
-        // SAFETY: the caller's contract; n <= N.
+        // SAFETY: `p` is valid for n values, and n <= N, by the contract of `Simd`.
         unsafe { std::ptr::copy_nonoverlapping(x.as_ptr(), p, n) }
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const Bf16) -> V {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for N bf16, by the contract of `Simd`.
         unsafe { p.cast::<[Bf16; N]>().read_unaligned() }.map(Bf16::to_f32)
     }
     #[inline(always)]
     unsafe fn load_bf16_n(self, p: *const Bf16, n: usize) -> V {
         let mut t = [Bf16::ZERO; N];
-        // SAFETY: the caller's contract; n <= N.
+        // SAFETY: `p` is valid for n values, and n <= N, by the contract of `Simd`.
         unsafe { std::ptr::copy_nonoverlapping(p, t.as_mut_ptr(), n) };
         t.map(Bf16::to_f32)
     }
     #[inline(always)]
     unsafe fn store_bf16(self, p: *mut Bf16, x: V) {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for N bf16, by the contract of `Simd`.
         unsafe { p.cast::<[Bf16; N]>().write_unaligned(x.map(Bf16::from_f32)) }
     }
     #[inline(always)]
     unsafe fn store_bf16_n(self, p: *mut Bf16, n: usize, x: V) {
-        // SAFETY: the caller's contract; n <= N.
+        // SAFETY: `p` is valid for n values, and n <= N, by the contract of `Simd`.
         unsafe { std::ptr::copy_nonoverlapping(x.map(Bf16::from_f32).as_ptr(), p, n) }
     }
 
@@ -141,20 +141,20 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load_pairs(self, p: *const Bf16) -> Pairs {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for 2 N bf16, by the contract of `Simd`.
         let t = unsafe { p.cast::<[u32; N]>().read_unaligned() };
         let t = if cfg!(target_endian = "big") { t.map(|x| x.rotate_left(16)) } else { t };
         Pairs { even: t.map(|x| f32::from_bits(x << 16)), odd: t.map(|x| f32::from_bits(x & 0xffff_0000)) }
     }
     #[inline(always)]
     unsafe fn splat_pair(self, p: *const Bf16) -> Pairs {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for two bf16, by the contract of `Simd`.
         let [a, b] = unsafe { p.cast::<[Bf16; 2]>().read_unaligned() };
         Pairs { even: [a.to_f32(); N], odd: [b.to_f32(); N] }
     }
     #[inline(always)]
     unsafe fn splat_half(self, p: *const Bf16) -> Pairs {
-        // SAFETY: the caller's contract.
+        // SAFETY: `p` is valid for one bf16, by the contract of `Simd`.
         Pairs { even: [unsafe { *p }.to_f32(); N], odd: [0.0; N] }
     }
     #[inline(always)]

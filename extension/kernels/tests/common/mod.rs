@@ -1,10 +1,28 @@
-//! Shared by the tests: reproducible numbers and comparison with a naive form.
-#![allow(dead_code, unused_imports)]
+//! Shared by the tests: reproducible numbers, comparison with a reference in f64, and each property for both types.
+#![allow(dead_code, unused_imports, unused_macros)]
 
 mod reference;
 
 pub use reference::gelu;
-use sam_kernels::{AlignedVec, Bf16, Elem, Isa};
+use sam_kernels::{Act, Bf16, Elem, Isa};
+
+/// Makes a test for each element type of a property, which is a generic function of a tolerance.
+macro_rules! for_both_types {
+    ($property:ident, f32: $single:expr, bf16: $half:expr) => {
+        mod $property {
+            #[test]
+            fn f32() {
+                super::$property::<f32>($single);
+            }
+
+            #[test]
+            fn bf16() {
+                super::$property::<sam_kernels::Bf16>($half);
+            }
+        }
+    };
+}
+pub(crate) use for_both_types;
 
 /// Small linear congruential generator.
 pub struct Random(pub u64);
@@ -31,19 +49,11 @@ impl Random {
     pub fn elems<E: Elem>(&mut self, n: usize) -> Vec<E> {
         (0..n).map(|_| E::from_f32(self.unit())).collect()
     }
-}
 
-pub fn wide<E: Elem>(x: &[E]) -> Vec<f64> {
-    x.iter().map(|x| f64::from(x.to_f32())).collect()
-}
-
-/// As a weight of that element type would be stored.
-pub fn as_stored<E: Elem>(x: &[f32]) -> Vec<f64> {
-    x.iter().map(|&x| f64::from(E::from_f32(x).to_f32())).collect()
-}
-
-pub fn aligned(x: &[f32]) -> AlignedVec<f32> {
-    AlignedVec::copy_of(x)
+    /// In -size..size.
+    pub fn scaled<E: Elem>(&mut self, n: usize, size: f32) -> Vec<E> {
+        (0..n).map(|_| E::from_f32(size * self.unit())).collect()
+    }
 }
 
 /// Each form this processor has.
@@ -51,21 +61,64 @@ pub fn forms() -> Vec<Isa> {
     Isa::available()
 }
 
+pub fn wide<E: Elem>(x: &[E]) -> Vec<f64> {
+    x.iter().map(|x| f64::from(x.to_f32())).collect()
+}
+
+pub fn narrow<E: Elem>(x: &[E]) -> Vec<f32> {
+    x.iter().map(|x| x.to_f32()).collect()
+}
+
+/// As a weight of that element type would be stored.
+pub fn as_stored<E: Elem>(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| f64::from(E::from_f32(x).to_f32())).collect()
+}
+
+/// The first `n` values of rows that are `stride` apart.
+pub fn rows<T: Copy>(x: &[T], stride: usize, n: usize) -> Vec<T> {
+    x.chunks(stride).flat_map(|row| &row[..n]).copied().collect()
+}
+
+/// What lies between such rows.
+pub fn gaps<T: Copy>(x: &[T], stride: usize, n: usize) -> Vec<T> {
+    x.chunks(stride).flat_map(|row| &row[n..]).copied().collect()
+}
+
+/// An activation in f64.
+pub fn activated(act: Act, x: f64) -> f64 {
+    match act {
+        Act::None => x,
+        Act::Gelu => gelu(x),
+        Act::Relu => x.max(0.0),
+    }
+}
+
+/// Each value within `tolerance * max(1, |value|)`.
 #[track_caller]
 pub fn close(got: &[f32], want: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(got.len(), want.len(), "{what}");
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        let bound = tolerance * w.abs().max(1.0);
-        assert!((f64::from(*g) - w).abs() <= bound, "{what}: [{i}] is {g}, not {w}");
-    }
+    close_but(got, want, |want| tolerance * want.abs().max(1.0), what);
 }
 
 /// bf16 results: half a unit of the last place more.
 #[track_caller]
 pub fn close_bf16(got: &[Bf16], want: &[f64], tolerance: f64, what: &str) {
-    let got: Vec<f32> = got.iter().map(|x| x.to_f32()).collect();
+    close_but(&narrow(got), want, |want| tolerance * want.abs().max(1.0) + want.abs() / 250.0, what);
+}
+
+#[track_caller]
+fn close_but(got: &[f32], want: &[f64], bound: impl Fn(f64) -> f64, what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}");
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        let bound = tolerance * w.abs().max(1.0) + w.abs() / 250.0;
-        assert!((f64::from(*g) - w).abs() <= bound, "{what}: [{i}] is {g}, not {w}");
+        assert!((f64::from(*g) - w).abs() <= bound(*w), "{what}: [{i}] is {g}, not {w}");
+    }
+}
+
+/// To the bit, signs of zeros included.
+#[track_caller]
+pub fn same_bits<E: Elem>(a: &[E], b: &[E], what: &str) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        let [a, b] = [a, b].map(|x| x.to_f32());
+        assert!(a.to_bits() == b.to_bits(), "{what}: [{i}] is {a} or {b}");
     }
 }
