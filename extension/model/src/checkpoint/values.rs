@@ -118,6 +118,6 @@ mod tests {
         let source = Source::from_static("x", b"x");
         let encoding = Encoding { kind: Kind::F32, big_endian: false };
         let error = Decoder::new(&encoding, usize::MAX / 4, &source).err().unwrap().to_string();
-        assert!(error.contains("there is no memory for") && error.contains("sam_unload"), "{error}");
+        assert!(error.contains("there is no memory for") && error.contains("; unload other models"), "{error}");
     }
 }
