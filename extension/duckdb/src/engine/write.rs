@@ -39,6 +39,24 @@ impl<'a> Output<'a> {
         unsafe { Output::new(self.vector, self.kind, self.rows) }
     }
 
+    /// Writes NULL to the rows that have no value.
+    pub fn set_nulls<T>(&mut self, values: &[Option<T>]) -> Result<()> {
+        let missing = values.iter().enumerate().filter(|(_, value)| value.is_none());
+        missing.map(|(row, _)| row).try_for_each(|row| self.set_null(row))
+    }
+
+    /// Has `put` write the value of each row that has one, and writes NULL to the others.
+    pub fn each<T>(
+        &mut self,
+        values: impl IntoIterator<Item = Option<T>>,
+        put: impl Fn(&mut Self, usize, T) -> Result<()>,
+    ) -> Result<()> {
+        values.into_iter().enumerate().try_for_each(|(row, value)| match value {
+            Some(value) => put(self, row, value),
+            None => self.set_null(row),
+        })
+    }
+
     /// Writes NULL to `row`, and to `row` of all fields of a struct.
     pub fn set_null(&mut self, row: usize) -> Result<()> {
         self.check(row)?;

@@ -44,8 +44,7 @@ fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let records = Batch::new(&call, requests, |prompt, _| Ok(Annotate(prompt)))?.answers()?;
     let lengths: Vec<_> = counts.iter().map(|count| count.unwrap_or(0)).collect();
     write(&records, &mut output.lists(&lengths)?)?;
-    let nulls = counts.iter().enumerate().filter(|(_, count)| count.is_none());
-    nulls.map(|(row, _)| row).try_for_each(|row| output.set_null(row))
+    output.set_nulls(&counts)
 }
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -65,14 +64,11 @@ pub fn write(records: &[Option<Arc<Record>>], output: &mut Output<'_>) -> Result
             *bbox = record.rle.bbox();
         }
     }
-    for (row, record) in records.iter().enumerate() {
-        let Some(Record { rle, predicted_iou, stability_score }) = record.as_deref() else {
-            output.set_null(row)?;
-            continue;
-        };
+    output.each(records.iter().map(Option::as_deref), |output, row, record| {
+        let Record { rle, predicted_iou, stability_score } = record;
         output.field(2)?.bigints()[row] = i64::try_from(rle.area()).map_err(Failure::internal)?;
         output.field(3)?.floats()[row] = *predicted_iou;
         output.field(4)?.floats()[row] = *stability_score;
-    }
-    Ok(())
+        Ok(())
+    })
 }

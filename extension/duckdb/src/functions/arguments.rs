@@ -114,6 +114,22 @@ pub fn requests<'a>(input: &Input<'a>, call: &Call<'_>) -> Result<Vec<Option<Req
     (0..input.rows()).map(pass).collect()
 }
 
+/// Reads `(model, image)`, with what `prompt` makes of the row; `None` where any of them is missing.
+pub fn images<'a, P>(
+    input: &Input<'a>,
+    call: &Call<'_>,
+    prompt: impl Fn(usize) -> Option<P>,
+) -> Result<Vec<Option<Request<'a, P>>>> {
+    let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
+    let request = |row| {
+        let model = models.text(row)?;
+        let image = call.pass(images.get(row), model, None)?.flatten();
+        let parts = model.zip(image).zip(prompt(row));
+        Ok(parts.map(|((model, image), prompt)| Request { model, image, prompt }))
+    };
+    (0..input.rows()).map(request).collect()
+}
+
 /// Reads `(model, image, prompts)`: the requests of all rows, one after the other, and how many each row has; `None`
 /// for a row that is NULL.
 #[expect(clippy::type_complexity, reason = "two lists, described above")]

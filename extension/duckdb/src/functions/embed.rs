@@ -1,9 +1,9 @@
 //! `sam_embed`: what the image encoder makes of a picture, to keep in a table.
 
-use super::arguments::{IMAGE, Images, MODEL};
+use super::arguments::{self, IMAGE, MODEL};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use sam_model::BlobType;
-use sam_runtime::{Batch, Embed, Failure, Request, Result};
+use sam_runtime::{Batch, Embed, Failure, Result};
 
 /// `sam_embed(model, image)` and `sam_embed(model, image, type)`.
 pub static EMBED: ScalarFunction = ScalarFunction {
@@ -25,29 +25,20 @@ pub static EMBED: ScalarFunction = ScalarFunction {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let call = input.caller().begin()?;
-    let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let kinds = if input.arguments() == 3 { Some(input.column(2)?) } else { None };
     let kind = |row| match kinds.map(|kinds| kinds.text(row)).transpose()? {
         None => Ok(Some(BlobType::default())),
         Some(text) => Ok(text.map(|text| text.parse().map_err(Failure::usage)).transpose()?),
     };
     let kinds = (0..input.rows()).map(kind).collect::<Result<Vec<_>>>()?;
-    let request = |row: usize| {
-        let image = call.pass(images.get(row), models.text(row)?, None)?.flatten();
-        let (Some(model), Some(image), Some(_)) = (models.text(row)?, image, kinds[row]) else { return Ok(None) };
-        Ok(Some(Request { model, image, prompt: () }))
-    };
-    let requests = (0..input.rows()).map(request).collect::<Result<_>>()?;
+    let requests = arguments::images(input, &call, |row| kinds[row].map(|_| ()))?;
     let batch = Batch::new(&call, requests, |(), _| Ok(Embed))?;
     let models = batch.models();
     let rows = || models.iter().zip(&kinds).map(|(model, kind)| model.as_ref().zip(*kind));
     let sizes: Vec<_> = rows().map(|row| row.map_or(0, |(model, kind)| model.blob_bytes(kind))).collect();
     call.settings().results.check_embeddings(&sizes)?;
-    for (row, (embedding, made)) in batch.answers()?.into_iter().zip(rows()).enumerate() {
-        match embedding.zip(made) {
-            Some((embedding, (model, kind))) => output.set_bytes(row, &embedding.to_bytes(model, kind)?)?,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    let embeddings = batch.answers()?.into_iter().zip(rows()).map(|(embedding, row)| embedding.zip(row));
+    output.each(embeddings, |output, row, (embedding, (model, kind))| {
+        output.set_bytes(row, &embedding.to_bytes(model, kind)?)
+    })
 }

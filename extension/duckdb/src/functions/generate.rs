@@ -1,11 +1,11 @@
 //! `sam_generate`: everything in a picture.
 
 use super::annotate;
-use super::arguments::{IMAGE, Images, MODEL};
+use super::arguments::{self, IMAGE, MODEL};
 use super::types::FOUND;
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use sam_model::GenerateOptions;
-use sam_runtime::{Batch, Failure, Generate, Generated, Request, Result};
+use sam_runtime::{Batch, Failure, Generate, Generated, Result};
 use std::sync::Arc;
 
 /// Options by name.
@@ -44,18 +44,11 @@ pub static GENERATE: ScalarFunction = ScalarFunction {
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let call = input.caller().begin()?;
-    let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
     let changes = match input.arguments() {
         3 => Changes::new(input.column(2)?)?,
         _ => Changes::None,
     };
-    let request = |row: usize| {
-        let image = call.pass(images.get(row), models.text(row)?, None)?.flatten();
-        let (Some(model), Some(image)) = (models.text(row)?, image) else { return Ok(None) };
-        Ok(Some(Request { model, image, prompt: row }))
-    };
-    let requests = (0..input.rows()).map(request).collect::<Result<_>>()?;
-    let batch = Batch::new(&call, requests, |row, model| {
+    let batch = Batch::new(&call, arguments::images(input, &call, Some)?, |row, model| {
         let mut options = model.generate_options();
         changes.apply(row, &mut options)?;
         Ok(Generate(options))
@@ -150,8 +143,7 @@ fn write(found: &[Option<Arc<Generated>>], output: &mut Output<'_>) -> Result<()
         let crops = crops.lists(&vec![4; records.len()])?.floats().as_chunks_mut::<4>().0;
         crops.iter_mut().zip(places()).for_each(|(to, place)| *to = place.crop_box);
     }
-    let nulls = found.iter().enumerate().filter(|(_, found)| found.is_none());
-    nulls.map(|(row, _)| row).try_for_each(|row| output.set_null(row))
+    output.set_nulls(found)
 }
 
 #[cfg(test)]

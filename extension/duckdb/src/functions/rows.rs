@@ -24,11 +24,5 @@ impl<'a> Rows<'a> {
 
 /// Writes bytes or texts; NULL where there are none.
 pub fn write_bytes<T: AsRef<[u8]>>(values: &[Option<T>], output: &mut Output<'_>) -> Result<()> {
-    for (row, value) in values.iter().enumerate() {
-        match value {
-            Some(value) => output.set_bytes(row, value.as_ref())?,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(values.iter().map(Option::as_ref), |output, row, value| output.set_bytes(row, value.as_ref()))
 }

@@ -39,11 +39,8 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let slices = split(masks.lists(&pixels)?.floats(), &pixels)?;
         batch.run(slices, |prediction, mask| write_probabilities(prediction, mask))?
     };
-    for (row, score) in scores.into_iter().enumerate() {
-        match score {
-            Some(score) => output.field(1)?.floats()[row] = score,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(scores, |output, row, score| {
+        output.field(1)?.floats()[row] = score;
+        Ok(())
+    })
 }

@@ -76,13 +76,10 @@ fn hash(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let limits = rows.call.settings().images;
     let images = rows.read(|row| images.get(row))?;
     let hash = |image: &&[u8]| read_or_null(|| Picture::read(image, &limits)?.hash());
-    for (row, hash) in rows.call.rows(&images, 1, hash)?.into_iter().enumerate() {
-        match hash {
-            Some(hash) => output.reborrow().ubigints()[row] = hash,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(rows.call.rows(&images, 1, hash)?, |output, row, hash| {
+        output.reborrow().ubigints()[row] = hash;
+        Ok(())
+    })
 }
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -91,13 +88,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         Some(image) => read_or_null(|| sam_imaging::info_of_any_size(image)),
         None => Ok(None),
     };
-    for (row, info) in rows.read(header)?.iter().enumerate() {
-        match info {
-            Some(info) => write(info, row, output)?,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(rows.read(header)?, |output, row, info| write(&info, row, output))
 }
 
 fn write(info: &ImageInfo, row: usize, output: &mut Output<'_>) -> Result<()> {

@@ -47,7 +47,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         elements.field(1)?.integers()[index] = i32::try_from(*y).map_err(Failure::internal)?;
         elements.field(2)?.set_bytes(index, bytes)?;
     }
-    (0..tiles.len()).filter(|&row| tiles[row].is_none()).try_for_each(|row| output.set_null(row))
+    output.set_nulls(&tiles)
 }
 
 /// Size and overlap, checked.

@@ -203,7 +203,7 @@ fn from_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
             None => Ok(()),
         })
     })??;
-    (0..masks.len()).filter(|&row| masks[row].is_none()).try_for_each(|row| output.set_null(row))
+    output.set_nulls(&masks)
 }
 
 fn to_png(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {

@@ -53,13 +53,10 @@ pub static ERROR: ScalarFunction = ScalarFunction {
 };
 
 fn area(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    for (row, area) in each(input, TOGETHER, |mask| Ok(Some(mask.area())))?.into_iter().enumerate() {
-        match area {
-            Some(area) => output.reborrow().bigints()[row] = i64::try_from(area).map_err(Failure::internal)?,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(each(input, TOGETHER, |mask| Ok(Some(mask.area())))?, |output, row, area| {
+        output.reborrow().bigints()[row] = i64::try_from(area).map_err(Failure::internal)?;
+        Ok(())
+    })
 }
 
 fn bbox(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -69,7 +66,7 @@ fn bbox(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         .lists(&lengths)?
         .floats()
         .copy_from_slice(boxes.iter().flatten().copied().collect::<Vec<_>>().as_flattened());
-    (0..boxes.len()).filter(|&row| boxes[row].is_none()).try_for_each(|row| output.set_null(row))
+    output.set_nulls(&boxes)
 }
 
 fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -81,13 +78,10 @@ fn iou(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let differ = || sizes_differ(["mask a", "mask b"], [[a.height, a.width], [b.height, b.width]]);
         a.iou(&b).ok_or_else(differ).map(Some)
     })?;
-    for (row, iou) in ious.into_iter().enumerate() {
-        match iou {
-            Some(iou) => output.reborrow().doubles()[row] = iou,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(ious, |output, row, iou| {
+        output.reborrow().doubles()[row] = iou;
+        Ok(())
+    })
 }
 
 fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {

@@ -103,13 +103,7 @@ pub fn write<'r>(masks: impl Iterator<Item = Option<&'r Rle>> + Clone, mut outpu
             *size = [side(mask.height)?, side(mask.width)?];
         }
     }
-    for (row, mask) in masks.enumerate() {
-        match mask {
-            Some(mask) => output.field(1)?.set_bytes(row, mask.to_counts_string().as_bytes())?,
-            None => output.set_null(row)?,
-        }
-    }
-    Ok(())
+    output.each(masks, |output, row, mask| output.field(1)?.set_bytes(row, mask.to_counts_string().as_bytes()))
 }
 
 /// The failure for two sizes, height and width each, that should be one.
