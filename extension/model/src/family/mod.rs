@@ -162,8 +162,6 @@ mod tests {
         serde_json::from_str::<derived::EncoderConfig>(vit).unwrap();
         for text in [
             "{}",
-            r#"{"type": "hiera"}"#,
-            r#"{"type": "hiera", "img_size": 1}"#,
             r#"{"type": "vit", "type": "vit"}"#,
             r#"{"type": "vit", "img_size": 1, "img_size": 1}"#,
             r#"{"type": "vit", "img_size": "64"}"#,
@@ -176,6 +174,11 @@ mod tests {
         ] {
             let expected = serde_json::from_str::<derived::EncoderConfig>(text).unwrap_err().to_string();
             assert_eq!(read(text).unwrap_err(), expected, "{text}");
+        }
+        for text in [r#"{"type": "hiera"}"#, r#"{"type": "hiera", "img_size": 1}"#] {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with("unknown variant `hiera`, expected "), "{error}");
+            assert!(FAMILIES.iter().all(|family| error.contains(&format!("`{}`", family.name()))), "{error}");
         }
     }
 }
