@@ -23,10 +23,10 @@ pub static GENERATE: ScalarFunction = ScalarFunction {
             masks that `min_mask_region_area` has changed come last. `points_per_side` is 32 if not given, which makes \
             1,024 prompts. The options are those of `SamAutomaticMaskGenerator`: `points_per_side`, `pred_iou_thresh`, \
             `stability_score_thresh`, `stability_score_offset`, `box_nms_thresh`, `crop_n_layers`, `crop_nms_thresh`, \
-            `crop_overlap_ratio`, \
-            `crop_n_points_downscale_factor` and `min_mask_region_area`. The defaults of `pred_iou_thresh`, `stability_score_thresh` and `box_nms_thresh` \
-            depend on the model; all others are SAM's. NULL stands for the defaults. DuckDB 1 ignores the name of an \
-            argument (`name := value`), so give options in the MAP.",
+            `crop_overlap_ratio`, `crop_n_points_downscale_factor` and `min_mask_region_area`. The defaults of \
+            `pred_iou_thresh`, `stability_score_thresh` and `box_nms_thresh` depend on the model; all others are \
+            SAM's. NULL stands for the defaults. DuckDB 1 ignores the name of an argument (`name := value`), so give \
+            options in the MAP.",
         example: "sam_generate('nano', image, MAP {'points_per_side': 16, 'min_mask_region_area': 100})",
     },
     overloads: &[
