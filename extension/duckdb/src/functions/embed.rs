@@ -1,4 +1,4 @@
-//! `sam_embed`: what the image encoder makes of a picture, to keep in a table.
+//! `sam_embed`: the embedding of an image, to keep in a table.
 
 use super::arguments::{self, IMAGE, MODEL};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};

@@ -1,4 +1,4 @@
-//! `sam_generate`: everything in a picture.
+//! `sam_generate`: all objects in an image.
 
 use super::annotate;
 use super::arguments::{self, IMAGE, MODEL};
@@ -58,7 +58,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     write(&batch.answers()?, output)
 }
 
-/// What the rows want otherwise than the defaults.
+/// What the rows change in the defaults.
 enum Changes<'a> {
     None,
     Points(Column<'a>),
@@ -98,7 +98,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Sets one option; whether it is in range is asked by the generator.
+/// Sets one option; whether it is in range is checked by the generator.
 fn set(options: &mut GenerateOptions, name: &str, value: f64) -> Result<()> {
     let whole = || match value.fract() == 0.0 && (0.0..=1e15).contains(&value) {
         true => Ok(value as u64),

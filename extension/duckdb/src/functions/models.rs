@@ -21,7 +21,7 @@ const INFO: Type = Type::Struct(&[
     (c"sha256", Type::Varchar),
 ]);
 
-/// `sam_model_info(model)`: loads the model if need be.
+/// `sam_model_info(model)`: loads the model if necessary.
 pub static MODEL_INFO: ScalarFunction = ScalarFunction {
     name: c"sam_model_info",
     help: Help {

@@ -8,8 +8,8 @@ use sam_runtime::{Batch, Result, Results, Segment, write_probabilities};
 /// `STRUCT(mask FLOAT[], iou_score FLOAT)`
 const SEGMENT_TYPE: Type = Type::Struct(&[(c"mask", Type::List(&Type::Float)), (c"iou_score", Type::Float)]);
 
-/// `sam_segment(model, image, point)` and `sam_segment(model, image, points, labels, box)`: the foreground
-/// probability of each pixel, row by row, at the picture's own size, and the IoU that the model predicts for it.
+/// `sam_segment(model, image, point)` and `sam_segment(model, image, points, labels, box)`. The mask is the foreground
+/// probability of each pixel, row by row, at the image's own size; with it comes the IoU that the model predicts.
 pub static SEGMENT: ScalarFunction = ScalarFunction {
     name: c"sam_segment",
     help: Help {

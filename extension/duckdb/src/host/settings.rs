@@ -1,6 +1,6 @@
 //! Settings: those of the process and those that every database has of its own. They begin as what the environment says
-//! when the process loads the extension first, and are changed by `sam_configure`. From DuckDB 1.5.6 on a database's can
-//! also be given by `SET`, for one connection or with `SET GLOBAL` for the database, which then has precedence.
+//! when the process first loads the extension, and are changed by `sam_configure`. From DuckDB 1.5.6 on, a database's
+//! can also be given by `SET` for one connection, or by `SET GLOBAL` for the database. `SET` then has precedence.
 
 use sam_runtime::{
     ClientSettings, Failure, LimitSource, MAX_THREADS, OnError, Result, ResultLimit, Settings, expand_home,

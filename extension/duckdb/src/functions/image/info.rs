@@ -1,4 +1,4 @@
-//! `image_info`, `image_error`, `image_hash`: what there is to say about a picture.
+//! `image_info`, `image_error`, `image_hash`: what there is to say about an image.
 
 use super::read_or_null;
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
@@ -18,7 +18,7 @@ const INFO: Type = Type::Struct(&[
     (c"pages", Type::Integer),
 ]);
 
-/// `image_info(image)`; NULL for bytes that are no picture.
+/// `image_info(image)`; NULL for bytes that are not an image.
 pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
     name: c"image_info",
     help: Help {

@@ -1,4 +1,4 @@
-//! `image_overlay` and `image_cutout`: pictures with masks.
+//! `image_overlay` and `image_cutout`: images with masks.
 
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
@@ -63,7 +63,7 @@ fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     )
 }
 
-/// The mask, if it is one, which must then be of the picture's size.
+/// The mask, if it is one, which must then be of the image's size.
 fn fitting(picture: &Picture, mask: &Encoded<'_>) -> Result<Option<Rle>> {
     let Some(mask) = mask.decode()? else { return Ok(None) };
     let [width, height] = picture.size();

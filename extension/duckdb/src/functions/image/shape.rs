@@ -1,4 +1,4 @@
-//! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: pictures in other sizes and formats.
+//! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: images in other sizes and formats.
 
 use super::{Pictures, read_or_null};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};

@@ -1,4 +1,4 @@
-//! `image_tile`: pictures larger than what a model sees.
+//! `image_tile`: images larger than what a model sees.
 
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};

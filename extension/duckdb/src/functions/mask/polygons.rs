@@ -94,7 +94,7 @@ fn rasterised<P: AsRef<[f64]>>([height, width]: [u32; 2], polygons: &[P]) -> Res
     Rle::from_polygons(height, width, polygons).map_err(|error| Failure::input(error.to_string()))
 }
 
-/// A mask, which must be of the picture's size.
+/// A mask, which must be of the image's size.
 fn fitting([height, width]: [u32; 2], mask: std::result::Result<Rle, NoMask>) -> Result<Rle> {
     match mask {
         Ok(mask) if [mask.height, mask.width] == [height, width] => Ok(mask),
