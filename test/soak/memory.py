@@ -83,7 +83,7 @@ def main() -> int:
     options = parser.parse_args()
     flat = True
     with duckdb_sam.connect() as con:
-        con.execute("CALL sam_configure(memo_mb := 100)")
+        con.execute("CALL sam_configure(cache_mb := 100)")
         measure(con, "warm-up", jpeg((310, 240)), min(300, options.small))
         for name, size, count in (("small", (320, 240), options.small), ("large", (4000, 3000), options.large)):
             first, second = measure(con, name, jpeg(size), count)

@@ -1,12 +1,11 @@
 //! How the engine finds the extension, and how one file serves DuckDB 1.2 to 2.0.
 //!
-//! The engine hands an extension a table of function pointers. Its first 404 entries, the band v1.2.0, are in
-//! the same order in every release from 1.2 on; what follows moves from release to release, and the table of
-//! an older release is shorter. The bindings are generated for one release and know *all* its entries, so we copy
-//! the band into a table of that size. The entries beyond the band are empty in it: to call one of them is a
-//! panic that names the mistake, on every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second
-//! band with a fixed order; what is called of it, and only there, is in `engine/access.rs`
-//! and, for settings, in `engine/registry.rs`.
+//! The engine hands an extension a table of function pointers. Its first 404 entries, the band v1.2.0, are in the same
+//! order in every release from 1.2 on. What follows moves from release to release, and the table of an older release is
+//! shorter. The bindings are generated for one release and know *all* its entries, so we copy the band into a table of
+//! that size. The entries beyond the band are empty in it: to call one of them is a panic that names the mistake, on
+//! every engine, instead of a jump to somewhere. From DuckDB 1.5.6 on there is a second band with a fixed order; what
+//! is called of it, and only there, is in `engine/access.rs` and, for settings, in `engine/registry.rs`.
 
 use crate::engine::{NEW_BAND, OLD_BAND, Registry, Version, callback, ffi, silence_panics};
 use crate::functions;

@@ -167,7 +167,7 @@ pub enum ImageError {
         format: &'static str,
     },
     /// The system gave no memory.
-    #[error("there is no memory for the {bytes} bytes that the picture takes; use smaller pictures or fewer threads")]
+    #[error("there is no memory for {bytes} bytes of an image")]
     NoMemory {
         /// How much was asked for.
         bytes: usize,

@@ -40,5 +40,5 @@ pub use memory::NoMemory;
 pub use page::page;
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use pixels::Range;
-pub use recognise::Recognised;
+pub use recognise::{Recognised, Wrapping};
 pub use resize::resize_bilinear;

@@ -2,9 +2,7 @@
 
 /// The process cannot have the memory of a mask or a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there is no memory for {bytes} bytes of a mask or a picture; use fewer rows at a time (LIMIT), fewer threads, or smaller pictures"
-)]
+#[error("there is no memory for {bytes} bytes of a mask or an image")]
 pub struct NoMemory {
     /// What was asked for.
     pub bytes: usize,

@@ -12,11 +12,32 @@ pub struct Recognised {
     remedy: &'static str,
     /// Whether it is a picture, sound as far as its first bytes tell; otherwise there is none in the bytes.
     pub is_picture: bool,
+    /// What it holds or points to, where a host has functions of its own to get at it.
+    pub wrapping: Option<Wrapping>,
+}
+
+/// What pictures come wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// Base64 text.
+    Base64,
+    /// A `data:` URL.
+    DataUrl,
+    /// Hexadecimal text.
+    Hexadecimal,
+    /// Bytes written out as text, such as `\xff`.
+    EscapedBytes,
+    /// A Parquet file.
+    Parquet,
+    /// An SQLite database.
+    Sqlite,
+    /// The address of a file.
+    Address,
 }
 
 impl fmt::Display for Recognised {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Recognised { what, remedy, is_picture } = self;
+        let Recognised { what, remedy, is_picture, .. } = self;
         match is_picture {
             true => {
                 write!(formatter, "the picture is {what}, which is not supported here; the file may be sound: {remedy}")
@@ -52,11 +73,11 @@ pub(crate) fn recognise(bytes: &[u8], is_format: bool) -> Option<Recognised> {
 }
 
 fn picture(what: &'static str, remedy: &'static str) -> Option<Recognised> {
-    Some(Recognised { what, remedy, is_picture: true })
+    Some(Recognised { what, remedy, is_picture: true, wrapping: None })
 }
 
 fn other(what: &'static str, remedy: &'static str) -> Option<Recognised> {
-    Some(Recognised { what, remedy, is_picture: false })
+    Some(Recognised { what, remedy, is_picture: false, wrapping: None })
 }
 
 /// Whether `pattern` stands at `offset`.
@@ -116,7 +137,9 @@ fn binary(bytes: &[u8]) -> Option<Recognised> {
         [0, 0, 1, 0xb3 | 0xba, ..] => other("an MPEG video", FRAME),
         [b'O', b'g', b'g', b'S', ..] => other("an Ogg video or sound", FRAME),
         [b'F', b'L', b'V', 1, ..] => other("a Flash video", FRAME),
-        [b'P', b'A', b'R', b'1', ..] => other("a Parquet file", "read it with read_parquet()"),
+        [b'P', b'A', b'R', b'1', ..] => {
+            wrapped(Wrapping::Parquet, other("a Parquet file", "read its column of pictures"))
+        }
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => other("an Arrow file", "read its column of pictures"),
         _ => longer(bytes),
     }
@@ -159,7 +182,7 @@ fn longer(bytes: &[u8]) -> Option<Recognised> {
         return other("an AVI video", FRAME);
     }
     if begins(b"SQLite format 3\0") {
-        return other("an SQLite database", "ATTACH it, and read its column of pictures");
+        return wrapped(Wrapping::Sqlite, other("an SQLite database", "read its column of pictures"));
     }
     if bytes.len() > 44 && bytes[bytes.len() - 18..].starts_with(b"TRUEVISION-XFILE.") {
         return picture("a Truevision TGA", CONVERT);
@@ -184,6 +207,10 @@ fn container(bytes: &[u8]) -> Option<Recognised> {
     other("a video (MP4, MOV)", FRAME)
 }
 
+fn wrapped(wrapping: Wrapping, found: Option<Recognised>) -> Option<Recognised> {
+    found.map(|found| Recognised { wrapping: Some(wrapping), ..found })
+}
+
 /// What text says.
 fn text(bytes: &[u8]) -> Option<Recognised> {
     let head = &bytes[..bytes.len().min(4096)];
@@ -195,13 +222,9 @@ fn text(bytes: &[u8]) -> Option<Recognised> {
         return other("a pointer of Git LFS, not the file itself", "fetch the files with git lfs pull");
     }
     if begins(b"data:") {
-        let remedy = "decode what follows the comma: from_base64(split_part(image::VARCHAR, ',', 2))";
-        return match begins(b"data:image") {
-            true => picture("a data: URL", remedy),
-            false => other("a data: URL", remedy),
-        };
+        let found = if begins(b"data:image") { picture } else { other };
+        return wrapped(Wrapping::DataUrl, found("a data: URL", "decode what follows the comma"));
     }
-    const BASE64: &str = "decode it: from_base64(image::VARCHAR)";
     for (prefix, what) in [
         (&b"/9j/"[..], "a JPEG as base64 text"),
         (b"iVBORw0KGgo", "a PNG as base64 text"),
@@ -211,10 +234,9 @@ fn text(bytes: &[u8]) -> Option<Recognised> {
         (b"TU0AK", "a TIFF as base64 text"),
     ] {
         if head.starts_with(prefix) {
-            return picture(what, BASE64);
+            return wrapped(Wrapping::Base64, picture(what, "decode it"));
         }
     }
-    const HEX: &str = "decode it: from_hex(...)";
     for prefix in [
         &b"ffd8ff"[..],
         b"89504e470d0a1a0a",
@@ -226,17 +248,16 @@ fn text(bytes: &[u8]) -> Option<Recognised> {
         b"\\x89504e47",
     ] {
         if begins(prefix) {
-            return picture("a picture as hexadecimal text", HEX);
+            return wrapped(Wrapping::Hexadecimal, picture("a picture as hexadecimal text", "decode it"));
         }
     }
     for prefix in
         [&b"\\xff\\xd8\\xff"[..], b"\\x89png", b"b'\\xff\\xd8", b"b'\\x89png", b"b\"\\xff\\xd8", b"b\"\\x89png"]
     {
         if begins(prefix) {
-            return picture(
-                "a picture whose bytes were written out as text",
-                "cast the text to BLOB where it was made: text::BLOB",
-            );
+            let found =
+                picture("a picture whose bytes were written out as text", "make bytes of the text where it was made");
+            return wrapped(Wrapping::EscapedBytes, found);
         }
     }
     if contains(b"<svg") {
@@ -267,7 +288,7 @@ fn text(bytes: &[u8]) -> Option<Recognised> {
     }
     for scheme in [&b"http://"[..], b"https://", b"s3://", b"gs://", b"hf://", b"file://"] {
         if begins(scheme) {
-            return other("an address, not what is there", "read it with read_blob()");
+            return wrapped(Wrapping::Address, other("an address, not what is there", "read the file that is there"));
         }
     }
     None

@@ -35,7 +35,7 @@ pub use embedding::Embedding;
 pub use error::{ModelError, Result};
 pub use generate::{GenerateOptions, Generated};
 pub use model::{Model, ModelInfo};
-pub use options::{Device, Engine, Options};
+pub use options::{Device, Options};
 pub use precision::Precision;
 pub use prediction::Prediction;
 pub use prompt::Prompt;

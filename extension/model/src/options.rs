@@ -7,7 +7,7 @@ use sam_kernels::Isa;
 use crate::error::{ModelError, Result};
 use crate::precision::Precision;
 
-/// How to run a model. A [`Precision`] or an [`Engine`] alone says the rest by default.
+/// How to run a model. A [`Precision`] alone says the rest by default.
 ///
 /// ```
 /// use sam_model::{Model, Options, Precision};
@@ -65,32 +65,13 @@ impl fmt::Display for Device {
     }
 }
 
-/// What runs the network on the CPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// Weights packed at load for the processor at hand.
-    Plan(Precision),
-    /// The plain definition in candle's operations; see [`Options::reference`].
-    Graph,
-}
-
-impl From<Precision> for Engine {
-    fn from(precision: Precision) -> Self {
-        Self::Plan(precision)
-    }
+impl Options {
+    /// The plain definition of the network on the CPU.
+    pub const REFERENCE: Self = Self { precision: Precision::F32, device: Device::Cpu, isa: None, reference: true };
 }
 
 impl From<Precision> for Options {
     fn from(precision: Precision) -> Self {
         Self { precision, ..Self::default() }
-    }
-}
-
-impl From<Engine> for Options {
-    fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Plan(precision) => precision.into(),
-            Engine::Graph => Self { precision: Precision::F32, reference: true, ..Self::default() },
-        }
     }
 }

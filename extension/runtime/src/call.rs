@@ -46,8 +46,8 @@ impl<'a> Call<'a> {
         &self.settings
     }
 
-    /// The model that the user calls `name`, if the client may open it; loaded if need be. To be called on a thread of the
-    /// host.
+    /// The model that the user calls `name`, if the client may open it; loaded if necessary. To be called on a thread
+    /// of the host.
     ///
     /// # Errors
     /// As [`Session::model`].

@@ -3,7 +3,7 @@
 //! A failure says what is wrong, with its value. What to do about it is data: each host words it with the names of its own
 //! settings and functions.
 
-use sam_imaging::ImageError;
+use sam_imaging::{ImageError, Recognised, Wrapping};
 use sam_model::ModelError;
 use std::fmt;
 
@@ -55,6 +55,8 @@ pub enum Remedy {
     NameModel,
     /// Leave the process more memory: fewer rows at a time, fewer threads, a smaller cache.
     FreeMemory,
+    /// Take the image out of what it is wrapped in.
+    Unwrap(Wrapping),
 }
 
 /// A limit on images; see [`sam_imaging::Limits`].
@@ -150,7 +152,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)?;
         match self.remedy {
-            None => Ok(()),
+            // The text says it.
+            None | Some(Remedy::Unwrap(_)) => Ok(()),
             Some(Remedy::RaiseImageLimit(limit, needed)) => {
                 write!(formatter, "; raise ClientSettings::images.{limit} to {needed}")
             }
@@ -196,7 +199,7 @@ impl From<ModelError> for Failure {
 
 impl From<sam_imaging::NoMemory> for Failure {
     fn from(error: sam_imaging::NoMemory) -> Self {
-        Self::new(Kind::Resources, error.to_string())
+        Self::new(Kind::Resources, error.to_string()).with(Remedy::FreeMemory)
     }
 }
 
@@ -206,11 +209,14 @@ impl From<ImageError> for Failure {
         let raise = |limit, needed| Self::input(text.clone()).with(Remedy::RaiseImageLimit(limit, needed));
         match &error {
             // The machine's, not the row's.
-            ImageError::NoMemory { .. } => Self::new(Kind::Resources, text),
+            ImageError::NoMemory { .. } => Self::new(Kind::Resources, text).with(Remedy::FreeMemory),
             ImageError::TooManyPixels { pixels, .. } => raise(ImageLimit::Megapixels, pixels.div_ceil(1_000_000)),
             ImageError::SideTooLong { width, height, .. } => raise(ImageLimit::Side, u64::from(*width.max(height))),
             ImageError::TooManyBytes { found, .. } => raise(ImageLimit::Megabytes, (*found as u64).div_ceil(1_000_000)),
             ImageError::TooMuchWork { work, .. } => raise(ImageLimit::MemoryMegabytes, work.div_ceil(1_000_000)),
+            ImageError::Recognised(Recognised { wrapping: Some(wrapping), .. }) => {
+                Self::input(text).with(Remedy::Unwrap(*wrapping))
+            }
             _ => Self::input(text),
         }
     }

@@ -1,8 +1,8 @@
 //! Segmentation of many images for many callers: the machinery between a model and whatever asks for masks.
 //!
-//! A [`Session`] holds models, caches, threads and counters. A [`Client`] of it has settings, errors and running calls of its
-//! own. A [`Call`] brings rows, and a [`Batch`] answers them: grouped by image and query, from the caches where possible, in
-//! flight once, on all cores, with errors in the order of rows.
+//! A [`Session`] holds models, caches, threads and counters. A [`Client`] of it has settings, errors and running calls
+//! of its own. A [`Call`] brings rows, and a [`Batch`] answers them, grouped by image and query. Answers come from the
+//! caches where possible, are in flight once, and use all cores; errors come in the order of rows.
 //!
 //! Nothing here knows who asks: a database, a server, a script. A host words failures for its users ([`Failure`]), and may
 //! make [`ReserveAllocator`] its allocator.

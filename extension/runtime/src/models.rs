@@ -1,8 +1,8 @@
 //! Models, loaded once for a session.
 //!
-//! A model is known by its canonical path, by modification time and length of the files that make it (of a folder, all
-//! that may be part of it; a file of facts beside the weights counts), and by what it computes in: another name of the
-//! same file is the same model, a replaced file is another one.
+//! A model is identified by its canonical path, by the modification time and length of the files that make it, and by
+//! what it computes in. Of a folder these are all files that may be part of it; a file of facts beside the weights
+//! counts. Another name of the same file is the same model, a replaced file is another one.
 
 use crate::cache::Caches;
 use crate::failure::{Failure, Kind, Result};
@@ -171,7 +171,7 @@ impl Models {
         Self { loaded: OnceMap::inherit(&parent.loaded), count: AtomicU64::new(parent.count.load(Ordering::Relaxed)) }
     }
 
-    /// The model that the user calls `name`, found by name in `folder` or by its path; loaded if need be.
+    /// The model that the user calls `name`, found by name in `folder` or by its path; loaded if necessary.
     ///
     /// To be called on a thread of the host, not of the pool: see [`crate::Session`].
     pub fn get(&self, name: &str, folder: Option<&Path>, loader: &Loader<'_>) -> Result<Arc<Loaded>> {
@@ -201,9 +201,9 @@ impl Models {
         Ok(model)
     }
 
-    /// Lets go of the models that the user calls `name`, in whatever precision; calls that use them finish with them. The
-    /// file need not be there any more: `name` is what finds it now, else what it was loaded by, else its path, else its
-    /// name or stem, if that is of one file only.
+    /// Lets go of the models that the user calls `name`, in whatever precision; calls that use them finish with them.
+    /// The file need not exist any more. `name` is what finds it now, else what it was loaded by, else its path.
+    /// Failing these, it is its file name or stem, if only one file has it.
     pub fn remove(&self, name: &str, folder: Option<&Path>) -> Result<Vec<Arc<Loaded>>> {
         let resolved = resolve::resolve(name, folder);
         if resolved == Ok(Source::BuiltIn) {

@@ -12,8 +12,8 @@ pub struct Record {
     pub rle: Rle,
     /// The IoU that the network predicts.
     pub predicted_iou: f32,
-    /// What becomes of the mask when the threshold moves by one up or down: the smaller of the masks as a part of the
-    /// larger; 0 where the larger is empty.
+    /// How much of the mask stays when the threshold moves by one up or down: the smaller of the two masks as a part of
+    /// the larger. 0 where the larger is empty.
     pub stability_score: f32,
 }
 
@@ -47,7 +47,7 @@ impl From<sam_model::Generated> for Record {
 /// All masks that were found in an image.
 #[derive(Debug)]
 pub struct Generated {
-    /// The masks, the highest predicted IoU first.
+    /// The masks, in the order of SAM's generator.
     pub records: Vec<Arc<Record>>,
     /// Where each was found.
     pub places: Vec<Place>,

@@ -18,9 +18,9 @@ pub enum Source {
     File(PathBuf),
 }
 
-/// Finds the model that the user calls `name`: `nano`; else, if it has a separator, the file or folder at that path;
-/// else a file or folder of that name in the working directory or the model folder, or a file of the model folder
-/// without its ending. A name that means several is refused: none is silently preferred.
+/// Finds the model that the user calls `name`. `nano` is the built-in one. A name with a separator is the path of a
+/// file or folder. Any other is a file or folder of that name in the working directory or the model folder, or a file
+/// of the model folder without its ending. A name that means several is refused: none is silently preferred.
 pub fn resolve(name: &str, folder: Option<&Path>) -> Result<Source> {
     if name == BUILT_IN {
         return Ok(Source::BuiltIn);
@@ -81,7 +81,7 @@ fn is_path(name: &str) -> bool {
     name.contains('/') || name.contains(MAIN_SEPARATOR) || name == "~" || name == "." || name == ".."
 }
 
-/// Whether there is a model: a file, or a folder; a folder that is not named by its path must have weights in it, for
+/// Whether there is a model: a file, or a folder. A folder that is not named by its path must have weights in it, for
 /// there are folders of all names.
 fn is_model(path: &Path, named_by_path: bool) -> bool {
     path.is_file() || path.is_dir() && (named_by_path || sam_model::is_model_folder(path))

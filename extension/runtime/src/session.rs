@@ -110,8 +110,8 @@ impl Session {
         Ok((settings, own))
     }
 
-    /// The model that the user calls `name`, loaded if need be. Where files are refused there are no models but the
-    /// built-in one, and no look is taken at any file.
+    /// The model that the user calls `name`, loaded if necessary. Where files are refused there are no models but the
+    /// built-in one, and no file is looked at.
     ///
     /// # Errors
     /// It cannot be found, opened or run, or would be read from a file.

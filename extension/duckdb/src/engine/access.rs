@@ -1,9 +1,9 @@
-//! What the caller of a function may do and take: `enable_external_access`, `lock_configuration` and `memory_limit` of its
-//! connection, and what `SET` has given it of our settings, as far as the engine tells.
+//! What the caller of a function may do and take, as far as the engine tells. These are `enable_external_access`,
+//! `lock_configuration` and `memory_limit` of its connection, and what `SET` has given it of our settings.
 //!
-//! It does from DuckDB 1.5.6 on, to a function whose call is being planned. Holding on to the connection until the
-//! call runs would outlive it (plans are kept by indexes), so the answer is taken when the query is planned; external
-//! access can be switched off while a database is open, but never on.
+//! The engine tells from DuckDB 1.5.6 on, to a function whose call is being planned. A handle that is held until the
+//! call runs would outlive the connection, because indexes keep plans. So the answer is taken when the query is
+//! planned. External access can be switched off while a database is open, but never on.
 
 use super::types::text;
 use super::{ffi, version};

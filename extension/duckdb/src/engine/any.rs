@@ -1,6 +1,6 @@
-//! Arguments of any type. What they are is looked up in each call, so that structs may have their fields in any order,
-//! and more of them, and numbers may be of any type: the engine's own casts between structs differ from release to
-//! release, and go by position in some.
+//! Arguments of any type. What they are is looked up in each call. So structs may have their fields in any order, and
+//! more of them, and numbers may be of any type. The engine's own casts between structs differ from release to release,
+//! and go by position in some.
 
 use super::types::LogicalType;
 use super::{Column, Type, ffi};

@@ -1,14 +1,14 @@
 //! The engine's exceptions, on their way through Rust.
 //!
 //! DuckDB's functions may throw C++ exceptions through the C API: above all when memory runs out. Rust code must not be
-//! left that way (its values would not be dropped, and [`std::panic::catch_unwind`] ends the process at the sight of
-//! an exception that is not its own). So each call of the engine stops the exception where it enters, see [`stop`], and
+//! left that way (its values would not be dropped, and [`std::panic::catch_unwind`] ends the process at the sight of an
+//! exception that is not its own). So each call of the engine stops the exception where it enters, see [`stop`]. It
 //! goes on as a panic, which drops what is to be dropped and ends in [`super::guard`]. The callback then raises the
-//! very same exception again, see [`raise`], into the engine, which gets its own object back: kind and text are those that
-//! plain DuckDB would give.
+//! very same exception again, see [`raise`], into the engine, which gets its own object back: kind and text are those
+//! that plain DuckDB would give.
 //!
-//! There is no C++ here, and none is linked: the catch clause is a function of a few instructions with a personality of
-//! its own, written against the Itanium C++ ABI, in which an exception is an opaque object that is handed around by its
+//! There is no C++ here, and none is linked. The catch clause is a function of a few instructions with a personality of
+//! its own, written against the Itanium C++ ABI. There an exception is an opaque object that is handed around by its
 //! address. It exists for Linux; elsewhere exceptions are not stopped.
 
 use std::cell::Cell;

@@ -2,9 +2,9 @@
 //! else can be.
 //!
 //! The types are those of the generated bindings, and so are the signatures: the compiler compares them. The calls are
-//! our own, for two reasons. Any of them may throw a C++ exception, if only because no memory is left: each goes through
-//! [`exception::stop`]. And the pointers are those of one engine: a second one in the process, which may have other
-//! layouts behind its handles, is refused when it loads the extension, see [`install`].
+//! our own, for two reasons. Any of them may throw a C++ exception, if only because no memory is left: each goes
+//! through [`exception::stop`]. And the pointers are those of one engine. A second one in the process may have other
+//! layouts behind its handles, and is refused when it loads the extension, see [`install`].
 
 #![allow(non_camel_case_types)]
 

@@ -17,11 +17,11 @@ pub struct Help {
 /// The chapters of the function reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
-    /// Running a model on a picture.
+    /// Running a model on an image.
     Segmentation,
     /// Masks without a model.
     Masks,
-    /// Pictures without a model.
+    /// Images without a model.
     Images,
     /// The extension about itself.
     Extension,

@@ -2,10 +2,10 @@
 //!
 //! Invariants kept here so that nothing above needs `unsafe`:
 //!
-//! - Only functions of the band v1.2.0 are called, but for [`access`] (see [`crate::entry`]; a call to any other panics, because
-//!   its slot is empty, and the panic becomes an SQL error).
-//! - A column is read, and a result written, only as the type it was registered with; of an argument of any type, only as
-//!   the type that its vector says it has.
+//! - Only functions of the band v1.2.0 are called, but for [`access`]: see [`crate::entry`]. A call to any other
+//!   panics, because its slot is empty, and the panic becomes an SQL error.
+//! - A column is read, and a result written, only as the type it was registered with. An argument of any type is read
+//!   only as the type that its vector says it has.
 //! - A row is read only after its validity was checked: the data behind a NULL is undefined.
 //! - A NULL written to a struct is written to all its fields as well, because the engine reads fields without
 //!   looking at the struct.

@@ -301,12 +301,12 @@ enum Form {
     Other,
 }
 
-/// The form of a vector. The engine flattens the arguments, but not all that is inside them. Every DuckDB 1 leaves
-/// the elements of `[NULL, NULL]::STRUCT(...)[]` as one NULL for all of them, with nothing behind it in the second
-/// place; 1.2 leaves a field such as `'a'` in `{'bytes': image, 'path': 'a'}` a constant too, and throws a C++ exception
-/// when its validity is asked for, so we look before we ask. The C API has no function for it, but the vectors of DuckDB 1
-/// begin with a byte for their form, in all its releases (`test/sql/nulls.test` in each of them would tell). Those of
-/// DuckDB 2 begin otherwise, and are flat.
+/// The form of a vector. The engine flattens the arguments, but not all that is inside them. Every DuckDB 1 leaves the
+/// elements of `[NULL, NULL]::STRUCT(...)[]` as one NULL for all of them, with nothing behind it in the second place.
+/// 1.2 leaves a field such as `'a'` in `{'bytes': image, 'path': 'a'}` a constant too. It throws a C++ exception when
+/// its validity is asked for, so we look before we ask. The C API has no function for it, but the vectors of
+/// DuckDB 1 begin with a byte for their form, in all its releases: `test/sql/nulls.test` in each of them would tell.
+/// Those of DuckDB 2 begin otherwise, and are flat.
 ///
 /// # Safety
 /// `vector` is a live vector.

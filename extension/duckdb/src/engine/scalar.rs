@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 /// A scalar function with its overloads.
 ///
-/// All are registered with special NULL handling: rows with NULL arguments reach the body in any case as soon
-/// as one row of the vector is not NULL, so the body decides about NULL everywhere. None is volatile: the
-/// optimizer may fold a constant call, share equal calls, move them above a limit, and drop unused ones.
+/// All are registered with special NULL handling, so that the body decides about NULL everywhere. Rows with NULL
+/// arguments reach it in any case as soon as one row of the vector is not NULL. None is volatile: the optimizer may
+/// fold a constant call, share equal calls, move them above a limit, and drop unused ones.
 pub struct ScalarFunction {
     /// The name in SQL.
     pub name: &'static CStr,
@@ -59,10 +59,10 @@ impl Parameter {
 
     /// The types that the engine is told, and how it is to hold each, in a function that it may run on dictionaries or not.
     ///
-    /// Inside a union a value is a struct to the engine, see [`Overload::is_exposed`]. The cast to it is implicit and as near
-    /// as none, so that overloads are chosen as before, and copies no bytes. There is none from a text that stands for a
-    /// number, so that numbers stay as they are; nor is it as near for a literal, so that what is refused stays what a
-    /// literal is taken for. Where any type may be, text is told apart to be held so.
+    /// Inside a union a value is a struct to the engine, see [`Overload::is_exposed`]. The cast to it is implicit and
+    /// as near as none, so that overloads are chosen as before, and copies no bytes. There is none from a text that
+    /// stands for a number, so that numbers stay as they are. Nor is it as near for a literal: what is refused stays
+    /// what a literal is taken for. Where any type may be, text is told apart to be held so.
     fn registered(&self, exposed: bool) -> impl Iterator<Item = (Type, Container)> {
         let types = if self.any { &[Type::Any] } else { self.types };
         let text =
@@ -77,8 +77,9 @@ impl Parameter {
 }
 
 impl Overload {
-    /// Whether DuckDB 1.4 and 1.5 run it on all entries of a dictionary, those of rows that a filter has dropped
-    /// included: if its result is no struct, and in a call the first argument that is not constant is none either.
+    /// Whether DuckDB 1.4 and 1.5 run it on all entries of a dictionary, including those of rows that a filter has
+    /// dropped. They do if its result is no struct, and in a call the first argument that is not constant is none
+    /// either.
     fn is_exposed(&self, engine: Version) -> bool {
         engine.runs_dictionaries() && !matches!(self.returns, Type::Struct(_))
     }

@@ -57,8 +57,9 @@ impl Version {
         }
     }
 
-    /// Whether such an engine runs a function that it takes for one that cannot fail on a whole dictionary, where a column
-    /// comes as one: also on entries that no row has, because a filter or a limit has dropped their rows.
+    /// Whether such an engine runs a function on a whole dictionary, where a column comes as one and it takes the
+    /// function for one that cannot fail. That includes entries that no row has, because a filter or a limit has
+    /// dropped their rows.
     pub const fn runs_dictionaries(self) -> bool {
         self.major == 1 && self.minor >= 4
     }

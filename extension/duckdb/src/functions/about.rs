@@ -13,7 +13,7 @@ pub static VERSION: ScalarFunction = ScalarFunction {
     name: c"sam_version",
     help: Help {
         category: Category::Extension,
-        description: "The version of the extension.",
+        description: "Returns the version of the extension.",
         example: "sam_version()",
     },
     overloads: &[Overload { parameters: &[], returns: Type::Varchar, run }],
@@ -24,10 +24,11 @@ pub static STATS: TableFunction = TableFunction {
     name: c"sam_stats",
     help: Help {
         category: Category::Extension,
-        description: "How much work the process has done since the extension was loaded: pictures decoded, encoder \
-            and decoder runs, what the cache has saved (`cache_hits`: prompts that needed no decoder run; \
-            `embedding_hits`: pictures that needed no encoder run), seconds spent in each stage, summed over all \
-            threads; what the cache holds now; and the errors of this database, of which `sam_errors()` lists the latest.",
+        description: "Returns how much work the process has done since the extension was loaded. It counts images \
+            decoded, encoder and decoder runs, and the seconds spent in each stage, summed over all threads. It counts \
+            what the cache has saved: `cache_hits` are prompts that needed no decoder run, `embedding_hits` are images \
+            that needed no encoder run. It also returns what the cache holds now, and the number of errors of this \
+            database, of which `sam_errors()` lists the latest.",
         example: "SELECT value FROM sam_stats() WHERE counter = 'encodes'",
     },
     positional: &[],
@@ -41,8 +42,9 @@ pub static FUNCTIONS: TableFunction = TableFunction {
     name: c"sam_functions",
     help: Help {
         category: Category::Extension,
-        description: "The functions of the extension, one row for each list of arguments, with the columns of \
-            `duckdb_functions()`. Where an argument may have one of several types, they are separated by ` | `.",
+        description: "Lists the functions of the extension, one row for each list of arguments. The columns follow \
+            those of `duckdb_functions()`. Where an argument may have one of several types, they are separated by \
+            ` | `.",
         example: "SELECT function_name, parameters, description FROM sam_functions()",
     },
     positional: &[],

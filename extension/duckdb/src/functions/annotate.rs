@@ -12,10 +12,11 @@ pub static ANNOTATE: ScalarFunction = ScalarFunction {
     name: c"sam_annotate",
     help: Help {
         category: Category::Segmentation,
-        description: "The mask of `sam_segment` as a compact record with the names of SAM's own mask generator. \
-            `segmentation` is COCO's compressed run-length encoding, as pycocotools reads it; `bbox` is x, y, width \
-            and height in pixels; `area` counts pixels; `stability_score` tells how little the mask changes when the \
-            threshold moves.",
+        description: "Segments the object at a prompt and returns its mask as a compact record. Prompt and mask are \
+            those of `sam_segment`; the fields are named as in SAM's own mask generator. `segmentation` is COCO's \
+            compressed run-length encoding, as pycocotools reads it. `bbox` is x, y, width and height in pixels; \
+            `area` is the number of pixels. `stability_score` tells how little the mask changes when the threshold \
+            moves.",
         example: "sam_annotate('nano', image, [[0.5, 0.4], [0.5, 0.8]], [1, 0], [0.1, 0.0, 0.9, 1.0])",
     },
     overloads: &[
@@ -29,10 +30,10 @@ pub static ANNOTATE_MANY: ScalarFunction = ScalarFunction {
     name: c"sam_annotate_many",
     help: Help {
         category: Category::Segmentation,
-        description: "The records of `sam_annotate` for several prompts on one picture, which is encoded once. Each \
-            prompt is `{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, x1, y1]}`, any of which may be \
-            NULL or left out; other fields, such as the label and the score of a detector, are allowed and not looked at. \
-            A prompt that is NULL, or has neither points nor a box, gives a NULL element.",
+        description: "Returns the records of `sam_annotate` for several prompts on one image, which is encoded once. \
+            Each prompt is `{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, x1, y1]}`; any of these fields \
+            may be NULL or left out. Other fields, such as a detector's label and score, are allowed and ignored. A \
+            prompt that is NULL, or has neither points nor a box, gives a NULL element.",
         example: "sam_annotate_many('nano', image, [{'box': [0.1, 0.0, 0.9, 1.0]}, {'box': [0.2, 0.3, 0.6, 0.7]}])",
     },
     overloads: &[Overload { parameters: MANY, returns: Type::List(&SEG), run: run_many }],

@@ -1,8 +1,8 @@
-//! The arguments that functions share: pictures and prompts.
+//! The arguments that functions share: images and prompts.
 //!
-//! Numbers arrive as `DOUBLE` and `BIGINT`, the widest of their kind: `FLOAT[]`, `DECIMAL[]`, `INTEGER[]`, arrays and
-//! `NULL` all cast to their lists implicitly and without ambiguity, while nothing casts implicitly to `FLOAT[]`
-//! that is not one already or a literal.
+//! Numbers arrive as `DOUBLE` and `BIGINT`, the widest of their kind. `FLOAT[]`, `DECIMAL[]`, `INTEGER[]`, arrays and
+//! `NULL` all cast to their lists implicitly and without ambiguity. Nothing casts implicitly to `FLOAT[]` that is not
+//! one already or a literal.
 
 use crate::engine::{Any, Column, Input, Kind, Parameter, Type};
 use sam_model::Prompt;
@@ -18,8 +18,8 @@ const POINTS: (&CStr, Type) = (c"points", Type::List(&NUMBERS));
 const LABELS: (&CStr, Type) = (c"labels", Type::List(&Type::Bigint));
 const BOX: (&CStr, Type) = (c"box", NUMBERS);
 
-/// The arguments of the functions that take several prompts on one picture: structs that have at least one of these
-/// fields, in any order, and may have others, such as a detector's label and score.
+/// The arguments of the functions that take several prompts on one image. Prompts are structs that have at least one of
+/// these fields, in any order. They may have others, such as a detector's label and score.
 pub const MANY: &[Parameter] = &[
     MODEL,
     IMAGE,
@@ -34,7 +34,7 @@ pub const MANY: &[Parameter] = &[
     ),
 ];
 
-/// A picture: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
+/// An image: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
 pub const IMAGE: Parameter = Parameter {
     refused: &[Type::Varchar],
     ..Parameter::new("image", &[Type::Blob, Type::Struct(&[(c"bytes", Type::Blob), (c"path", Type::Varchar)])])
@@ -55,14 +55,14 @@ pub const PROMPTS: &[Parameter] = &[
 /// A list of numbers: one point, or a box.
 const NUMBERS: Type = Type::List(&Type::Double);
 
-/// Pictures: a `BLOB`, or bytes with a path. A `VARCHAR` is accepted in order to say what to do with it.
+/// Images: a `BLOB`, or bytes with a path. A `VARCHAR` is accepted in order to say what to do with it.
 pub struct Images<'a> {
     column: Column<'a>,
     file: Option<(Column<'a>, Column<'a>)>,
 }
 
 impl<'a> Images<'a> {
-    /// Pictures in `column`.
+    /// Images in `column`.
     pub fn new(column: Column<'a>) -> Result<Self> {
         let file = match column.kind() {
             Type::Struct(_) => Some((column.field(0)?, column.field(1)?)),
@@ -71,7 +71,7 @@ impl<'a> Images<'a> {
         Ok(Self { column, file })
     }
 
-    /// The bytes of the picture in `row`.
+    /// The bytes of the image in `row`.
     pub fn get(&self, row: usize) -> Result<Option<&'a [u8]>> {
         let Some((bytes, path)) = &self.file else {
             return match (self.column.kind(), self.column.bytes(row)) {
@@ -255,7 +255,7 @@ impl Parts {
     }
 }
 
-/// A label; which there are is asked by the prompt.
+/// A label; whether it is a known one is checked by the prompt.
 fn label(value: Option<f64>) -> Result<i32> {
     let known = "labels are 1 (foreground) or 0 (background)";
     let value = value.ok_or_else(|| Failure::input(format!("labels contain NULL; {known}")))?;

@@ -12,9 +12,9 @@ pub static LOAD: TableFunction = TableFunction {
     name: c"sam_load",
     help: Help {
         category: Category::Extension,
-        description: "Loads a model, if it is not loaded, and says what it is. Without it the first query that names \
-            a model loads it. `notes` says what of its file was left out, such as tensors that only training uses, and \
-            what was taken for granted; it is NULL if there is nothing to say.",
+        description: "Loads a model, unless it is loaded already, and describes it. Without it, the first query that \
+            names a model loads it. `notes` says what was left out of its file, such as tensors that only training \
+            uses, and what was assumed. It is NULL if there is nothing to say.",
         example: "CALL sam_load('nano')",
     },
     positional: &[c"model"],
@@ -34,10 +34,10 @@ pub static UNLOAD: TableFunction = TableFunction {
     name: c"sam_unload",
     help: Help {
         category: Category::Extension,
-        description: "Frees the memory of a model, and forgets what was computed with it. Queries that use it finish \
-            with it; the next that names it loads it again. `model` is what it was loaded by, its path, or its file's \
-            name if no other loaded model has it; the file need not be there any more. `unloaded` is false if it was \
-            not loaded.",
+        description: "Frees the memory of a model and forgets what was computed with it. Queries that use the model \
+            finish with it; the next one that names it loads it again. `model` is what it was loaded by, its path, or \
+            the name of its file if no other loaded model has that name. The file need not exist any more. `unloaded` \
+            is false if the model was not loaded.",
         example: "CALL sam_unload('nano')",
     },
     positional: &[c"model"],
@@ -51,12 +51,13 @@ pub static CONFIGURE: TableFunction = TableFunction {
     name: c"sam_configure",
     help: Help {
         category: Category::Extension,
-        description: "Changes settings, all that are given or, after an error, none, and lists all with the values that \
-            hold for this connection. `scope` says whom a setting belongs to: `database` is this one with all its \
-            connections, `process` are all databases of the process. Changes hold from the next vector on. From DuckDB \
-            1.5.6 on what belongs to a database can be given by `SET` too, as `sam_` and its name: `SET \
-            sam_on_error = 'null'` for one connection, `SET GLOBAL` for the database; it has precedence until `RESET`, holds \
-            from the next query that is planned on, and is listed by `duckdb_settings()`, as NULL where it is not given. \
+        description: "Changes settings, and lists all of them with the values that hold for this connection. All \
+            settings that are given change or, after an error, none. `scope` says what a setting belongs to: \
+            `database` is this one with all its connections, `process` is all databases of the process. Changes hold \
+            from the next vector on. From DuckDB 1.5.6 on, `SET` takes a database's settings too, except \
+            `external_access`, with `sam_` before their names. `SET sam_on_error = 'null'` is for one connection, \
+            `SET GLOBAL` for the database. What `SET` gives has precedence until `RESET`, and holds from the next \
+            query that is planned on. `duckdb_settings()` lists it, as NULL where it is not given. \
             `lock_configuration` locks both ways there. `variable` is the environment variable that is read when the \
             extension is loaded.",
         example: "CALL sam_configure(cache_mb := 1000)",
@@ -78,9 +79,9 @@ pub static CANCEL: TableFunction = TableFunction {
     name: c"sam_cancel",
     help: Help {
         category: Category::Extension,
-        description: "Stops the calls of this extension that run at this moment, in all connections of this database, \
-            within the time of one picture each: their queries fail. For use from another connection. \
-            Returns how many they are; calls that begin later are not affected.",
+        description: "Stops the calls of this extension that are running, in all connections of this database. They \
+            stop within the time of one image each, and their queries fail. Call it from another connection. It \
+            returns how many calls it stops; calls that begin later are not affected.",
         example: "CALL sam_cancel()",
     },
     positional: &[],
@@ -94,9 +95,9 @@ pub static ERRORS: TableFunction = TableFunction {
     name: c"sam_errors",
     help: Help {
         category: Category::Extension,
-        description: "The latest 1,000 rows of this database that have failed and became NULL because of `sam_configure(on_error := \
-            'null')`. `image_hash` is the first half of the BLAKE3 hash of the picture's bytes. `sam_stats()` counts \
-            all of them as `errors`.",
+        description: "Lists the latest 1,000 rows of this database that failed and became NULL because of \
+            `sam_configure(on_error := 'null')`. `image_hash` is the first half of the BLAKE3 hash of the image's \
+            bytes. `sam_stats()` counts all such rows as `errors`.",
         example: "SELECT message, count(*) FROM sam_errors() GROUP BY message",
     },
     positional: &[],

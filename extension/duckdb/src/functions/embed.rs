@@ -1,4 +1,4 @@
-//! `sam_embed`: what the image encoder makes of a picture, to keep in a table.
+//! `sam_embed`: the embedding of an image, to keep in a table.
 
 use super::arguments::{self, IMAGE, MODEL};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
@@ -10,11 +10,11 @@ pub static EMBED: ScalarFunction = ScalarFunction {
     name: c"sam_embed",
     help: Help {
         category: Category::Segmentation,
-        description: "What the model's image encoder makes of a picture, as bytes that are accepted wherever an image \
-            is, by the same model: prompts on it run the mask decoder only. Made with `type` `f32`, which is the \
-            default, the masks are the same, bit for bit; `f16` takes half the space and changes few pixels. With `nano`, \
-            whose masks are refined by the picture, the bytes hold a copy of it of at most 256 x 256 pixels as well. The \
-            header names the model; another model refuses it. NULL gives NULL.",
+        description: "Returns the embedding that the model's image encoder computes, as bytes. Functions that take a \
+            model accept it in place of the image, with the same model, and then run the mask decoder only. With \
+            `type` `f32`, the default, the masks are the same, bit for bit; `f16` takes half the space and changes few \
+            pixels. With `nano`, whose masks are refined by the image, the bytes also hold a copy of it of at most 256 \
+            x 256 pixels. The header names the model; another model refuses the bytes. NULL gives NULL.",
         example: "sam_embed('nano', image, 'f16')",
     },
     overloads: &[

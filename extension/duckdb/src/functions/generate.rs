@@ -1,4 +1,4 @@
-//! `sam_generate`: everything in a picture.
+//! `sam_generate`: all objects in an image.
 
 use super::annotate;
 use super::arguments::{self, IMAGE, MODEL};
@@ -16,15 +16,17 @@ pub static GENERATE: ScalarFunction = ScalarFunction {
     name: c"sam_generate",
     help: Help {
         category: Category::Segmentation,
-        description: "All masks in a picture, as SAM's automatic mask generator finds them: every point of a grid is a \
-            prompt, and of the masks those stay that the network trusts and that no better one covers. They come with \
-            the highest `predicted_iou` first, as records of `sam_annotate` with `point_coords`, the prompt, and \
-            `crop_box`, both in pixels. `points_per_side` is 32 if not given: 1,024 prompts. The options are those of \
-            `SamAutomaticMaskGenerator`: `points_per_side`, `pred_iou_thresh`, `stability_score_thresh`, \
-            `stability_score_offset`, `box_nms_thresh`, `crop_n_layers`, `crop_nms_thresh`, `crop_overlap_ratio`, \
-            `crop_n_points_downscale_factor` and `min_mask_region_area`. `pred_iou_thresh`, `stability_score_thresh` and `box_nms_thresh` depend on the model, \
-            all other defaults are SAM's; NULL stands for the defaults. DuckDB 1 ignores the name of an argument \
-            (`name := value`): give options in the MAP.",
+        description: "Returns the masks of all objects in an image, as SAM's automatic mask generator finds them. \
+            Every point of a grid is a prompt. A mask is kept if the model trusts it and no better mask covers it. The \
+            masks are records of `sam_annotate` with `point_coords`, the prompt, and `crop_box` in addition, both in \
+            pixels. They come with the highest `predicted_iou` first. With crops, those from smaller crops come first; \
+            masks that `min_mask_region_area` has changed come last. `points_per_side` is 32 if not given, which makes \
+            1,024 prompts. The options are those of `SamAutomaticMaskGenerator`: `points_per_side`, `pred_iou_thresh`, \
+            `stability_score_thresh`, `stability_score_offset`, `box_nms_thresh`, `crop_n_layers`, `crop_nms_thresh`, \
+            `crop_overlap_ratio`, `crop_n_points_downscale_factor` and `min_mask_region_area`. The defaults of \
+            `pred_iou_thresh`, `stability_score_thresh` and `box_nms_thresh` depend on the model; all others are \
+            SAM's. NULL stands for the defaults. DuckDB 1 ignores the name of an argument (`name := value`), so give \
+            options in the MAP.",
         example: "sam_generate('nano', image, MAP {'points_per_side': 16, 'min_mask_region_area': 100})",
     },
     overloads: &[
@@ -56,7 +58,7 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     write(&batch.answers()?, output)
 }
 
-/// What the rows want otherwise than the defaults.
+/// What the rows change in the defaults.
 enum Changes<'a> {
     None,
     Points(Column<'a>),
@@ -96,7 +98,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Sets one option; whether it is in range is asked by the generator.
+/// Sets one option; whether it is in range is checked by the generator.
 fn set(options: &mut GenerateOptions, name: &str, value: f64) -> Result<()> {
     let whole = || match value.fract() == 0.0 && (0.0..=1e15).contains(&value) {
         true => Ok(value as u64),

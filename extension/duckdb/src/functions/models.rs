@@ -21,14 +21,15 @@ const INFO: Type = Type::Struct(&[
     (c"sha256", Type::Varchar),
 ]);
 
-/// `sam_model_info(model)`: loads the model if need be.
+/// `sam_model_info(model)`: loads the model if necessary.
 pub static MODEL_INFO: ScalarFunction = ScalarFunction {
     name: c"sam_model_info",
     help: Help {
         category: Category::Extension,
-        description: "What a model says about itself; it is loaded if need be. `image_size` is the side in pixels of \
-            what its encoder sees, `sha256` that of its file: put it into what caches results. Of a model in several files (weights, an \
-            index, what is stated beside them) it is that of the list of their digests, as `sha256sum` prints it.",
+        description: "Returns what a model says about itself, and loads it if necessary. `image_size` is the side in \
+            pixels of what its encoder sees. `sha256` is the digest of its file: include it in the key when you cache \
+            results. For a model in several files (weights, an index, what is stated beside them) it is the digest of \
+            the list of their digests, as `sha256sum` prints it.",
         example: "sam_model_info('nano').sha256",
     },
     overloads: &[Overload { parameters: &[MODEL], returns: INFO, run }],
@@ -40,8 +41,9 @@ pub static MODELS: TableFunction = TableFunction {
     name: c"sam_models",
     help: Help {
         category: Category::Extension,
-        description: "The models that can be named: the built-in one, the files and Hugging Face folders in the model folder, and those that \
-            were loaded from elsewhere. Of a model that is not loaded only name, path and size are known.",
+        description: "Lists the models that can be named. These are the built-in one, the files and Hugging Face \
+            folders in the model folder, and models that were loaded from elsewhere. Of a model that is not loaded, \
+            only name, path and size are known.",
         example: "FROM sam_models()",
     },
     positional: &[],

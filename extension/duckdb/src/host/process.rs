@@ -1,9 +1,9 @@
 //! What the process has: one session for all its databases, and what becomes of it when the process forks.
 //!
-//! `fork` copies the memory and one thread. In the child the threads of the pool do not exist, and whatever the other
+//! `fork` copies the memory and one thread. In the child the threads of the pool do not exist. Whatever the other
 //! threads were doing stays half done for ever: a lock that one of them held is never released. So the session belongs
-//! to the process that made it. A child leaves the old one where it is, without dropping it or touching any of its locks,
-//! and makes its own with the first call: [`Session::inherit`].
+//! to the process that made it. A child leaves the old one where it is, without dropping it or touching any of its
+//! locks, and makes its own with the first call: [`Session::inherit`].
 //!
 //! That a process is a child is told by a handler of `fork` and not by comparing process numbers: these are used
 //! again, and are the same in every container.
@@ -76,8 +76,8 @@ impl Process {
     }
 }
 
-/// Does something that happens once in a process, such as what a library sets up at its first use, and that a child
-/// would for ever wait for if it found it half done.
+/// Does something that happens once in a process, such as what a library sets up at its first use. A child that found
+/// it half done would wait for it for ever.
 fn undivided<T>(work: impl FnOnce() -> T) -> T {
     struct Done;
     impl Drop for Done {

@@ -1,6 +1,6 @@
 //! Settings: those of the process and those that every database has of its own. They begin as what the environment says
-//! when the process loads the extension first, and are changed by `sam_configure`. From DuckDB 1.5.6 on a database's can
-//! also be given by `SET`, for one connection or with `SET GLOBAL` for the database, which then has precedence.
+//! when the process first loads the extension, and are changed by `sam_configure`. From DuckDB 1.5.6 on, a database's
+//! can also be given by `SET` for one connection, or by `SET GLOBAL` for the database. `SET` then has precedence.
 
 use sam_runtime::{
     ClientSettings, Failure, LimitSource, MAX_THREADS, OnError, Result, ResultLimit, Settings, expand_home,
@@ -73,7 +73,7 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"threads",
         variable: "SAM_THREADS",
         scope: Scope::Process,
-        meaning: "threads that pictures are spread over; any number gives the same masks (all cores)",
+        meaning: "threads that images are spread over; any number gives the same masks (all cores)",
         set: |settings, _, name, text| {
             settings.threads = number(name, text, 1, MAX_THREADS as u64)? as usize;
             Ok(())
@@ -85,7 +85,7 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"encoder_precision",
         variable: "SAM_PRECISION",
         scope: Scope::Process,
-        meaning: "what image encoders compute in: auto, f32 or bf16; auto is bf16 where the processor has it \
+        meaning: "number format of the image encoder: auto, f32 or bf16; auto is bf16 where the processor has it \
             natively (auto)",
         set: |settings, _, name, text| {
             settings.precision = text.trim().parse().map_err(|reason| Failure::usage(format!("{name}: {reason}")))?;
@@ -97,8 +97,8 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"cache_mb",
         variable: "SAM_CACHE_MB",
         scope: Scope::Process,
-        meaning: "most megabytes of results that are cached; 0 caches nothing (512, but at most an eighth of \
-            the memory)",
+        meaning: "limit on the cached results, in megabytes; 0 caches nothing (512, but at most an eighth of the \
+            memory)",
         set: |settings, _, name, text| {
             settings.cache_bytes = megabytes(name, text, 0)?;
             Ok(())
@@ -120,7 +120,7 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"external_access",
         variable: "SAM_EXTERNAL_ACCESS",
         scope: Scope::Database(None),
-        meaning: "whether files of models may be opened; once false, it stays so (true)",
+        meaning: "whether files of models may be opened; once false, it stays false (true)",
         set: |_, settings, name, text| {
             let wanted: bool = text
                 .trim()
@@ -141,8 +141,8 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"mask_limit_mb",
         variable: "SAM_MASK_LIMIT_MB",
         scope: Scope::Database(Some(SetAs::Number(c"sam_mask_limit_mb"))),
-        meaning: "most megabytes that the results of one vector (2,048 rows) may take, and at most half of DuckDB's \
-            memory_limit (a quarter of the memory)",
+        meaning: "limit on the results of one vector (2,048 rows), in megabytes; at most half of DuckDB's memory_limit \
+            (a quarter of the memory)",
         set: |_, settings, name, text| {
             settings.results = ResultLimit { bytes: megabytes(name, text, 1)?, set_by: LimitSource::Settings };
             Ok(())
@@ -153,8 +153,8 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"on_error",
         variable: "SAM_ON_ERROR",
         scope: Scope::Database(Some(SetAs::Text(c"sam_on_error"))),
-        meaning: "what becomes of a row with a bad picture or prompt: 'fail' stops the query, 'null' makes the row \
-            NULL and lists it in sam_errors() (fail)",
+        meaning: "what happens to a row with a bad image or prompt: 'fail' stops the query, 'null' makes the row NULL \
+            and lists it in sam_errors() (fail)",
         set: |_, settings, name, text| {
             settings.on_error = match text.trim().to_ascii_lowercase().as_str() {
                 "fail" => OnError::Fail,
@@ -172,7 +172,8 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"image_megapixels",
         variable: "SAM_IMAGE_MEGAPIXELS",
         scope: Scope::Database(Some(SetAs::Number(c"sam_image_megapixels"))),
-        meaning: "most millions of pixels of a picture; larger ones are refused before they are decoded (100)",
+        meaning: "limit on the pixels of an image, in millions; larger images are refused before they are decoded \
+            (100)",
         set: |_, settings, name, text| {
             settings.images.max_pixels = number(name, text, 1, MAX_MEGA)? * 1_000_000;
             Ok(())
@@ -183,7 +184,7 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"image_side",
         variable: "SAM_IMAGE_SIDE",
         scope: Scope::Database(Some(SetAs::Number(c"sam_image_side"))),
-        meaning: "most pixels of a picture's width and height (32768)",
+        meaning: "limit on the width and the height of an image, in pixels (32768)",
         set: |_, settings, name, text| {
             settings.images.max_side = number(name, text, 1, 1 << 20)? as u32;
             Ok(())
@@ -194,7 +195,7 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"image_mb",
         variable: "SAM_IMAGE_MB",
         scope: Scope::Database(Some(SetAs::Number(c"sam_image_mb"))),
-        meaning: "most megabytes of a compressed picture (268)",
+        meaning: "limit on the size of a compressed image, in megabytes (268)",
         set: |_, settings, name, text| {
             settings.images.max_bytes = usize::try_from(megabytes(name, text, 1)?).unwrap_or(usize::MAX);
             Ok(())
@@ -205,8 +206,8 @@ pub static SETTINGS: [Setting; 11] = [
         name: c"image_memory_mb",
         variable: "SAM_IMAGE_MEMORY_MB",
         scope: Scope::Database(Some(SetAs::Number(c"sam_image_memory_mb"))),
-        meaning: "most megabytes that decoding a picture may take, or 100 times the length of its file where that is \
-            more: what is refused is small and unpacks to very much (400)",
+        meaning: "limit on the memory to decode an image, in megabytes, or 100 times the length of its file if more; \
+            small files that unpack to very much are refused (400)",
         set: |_, settings, name, text| {
             settings.images.max_work = megabytes(name, text, 1)?;
             Ok(())

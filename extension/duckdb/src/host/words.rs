@@ -1,5 +1,6 @@
 //! Failures in the words of SQL: with the functions and settings that mend them.
 
+use sam_imaging::Wrapping;
 use sam_runtime::{Failure, ImageLimit, Kind, LimitSource, Remedy, Results};
 
 /// What is wrong and what to do about it.
@@ -42,6 +43,18 @@ pub fn in_sql(failure: &Failure) -> String {
             "{text}; use fewer rows at a time (LIMIT), fewer threads (CALL sam_configure(threads := 1)), a smaller cache \
              (cache_mb) or model, or let the process have more memory"
         ),
+        Some(Remedy::Unwrap(wrapping)) => {
+            let expression = match wrapping {
+                Wrapping::Base64 => "from_base64(image::VARCHAR)",
+                Wrapping::DataUrl => "from_base64(split_part(image::VARCHAR, ',', 2))",
+                Wrapping::Hexadecimal => "from_hex(...)",
+                Wrapping::EscapedBytes => "text::BLOB",
+                Wrapping::Parquet => "read_parquet()",
+                Wrapping::Sqlite => "ATTACH ... (TYPE sqlite)",
+                Wrapping::Address => "read_blob()",
+            };
+            format!("{text}: {expression}")
+        }
         _ => failure.to_string(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sam_imaging::RgbImage;
-use sam_model::{Engine, Model, Precision, Prompt, Threads};
+use sam_model::{Model, Options, Precision, Prompt, Threads};
 use serde_json::{Value, json};
 
 use crate::seeded;
@@ -248,8 +248,8 @@ fn plan_equals_graph() {
     ];
     let files: Vec<_> = cases.into_iter().map(|(name, small)| (name, small.file(name, |_| {}))).collect();
     for (name, path) in files {
-        let model = |engine: Engine| Model::open(&path, engine).unwrap_or_else(|error| panic!("{error}"));
-        let expected = outputs(&model(Engine::Graph), Threads::ONE);
+        let model = |options: Options| Model::open(&path, options).unwrap_or_else(|error| panic!("{error}"));
+        let expected = outputs(&model(Options::REFERENCE), Threads::ONE);
         // Small networks of random weights are sensitive to rounding: with bf16 only the mean error says something.
         for (precision, tolerances) in [(Precision::F32, [1e-3, 1e-4]), (Precision::Bf16, [f32::INFINITY, 0.2])] {
             let plan = model(precision.into());
@@ -324,8 +324,8 @@ fn sizes_that_cannot_run_are_refused() {
         tensors.insert("image_encoder.layers.1.blocks.0.mlp.fc1.bias".into(), (vec![0], vec![]));
         let path = seeded::scratch(&format!("{name}-{}.safetensors", std::process::id()));
         seeded::write_with(&path, &tensors, Some(small.config().to_string()));
-        for engine in [Engine::Graph, Precision::F32.into()] {
-            let Err(error) = Model::open(&path, engine) else { panic!("{name} was accepted") };
+        for options in [Options::REFERENCE, Precision::F32.into()] {
+            let Err(error) = Model::open(&path, options) else { panic!("{name} was accepted") };
             assert!(error.to_string().contains("mlp.fc1.weight' has shape ["), "{error}");
         }
         std::fs::remove_file(path).unwrap();
@@ -340,17 +340,17 @@ fn upsampling_is_guided_where_a_configuration_asks_for_it() {
     let guided = || with("guided", json!({"guided": {"radius": 2, "eps": 1e-4, "clip": 2.0}}));
     let (plain, guided) = (with("plain", Value::Null), guided());
     let prompt = Prompt::point(0.4, 0.6).unwrap();
-    let masks = |path: &PathBuf, engine: Engine, image: &RgbImage| {
-        let model = Model::open(path, engine).unwrap();
+    let masks = |path: &PathBuf, options: Options, image: &RgbImage| {
+        let model = Model::open(path, options).unwrap();
         let prediction = model.predict(&model.embed(image, Threads::ONE).unwrap(), &prompt, Threads::ONE).unwrap();
         let mut rows = Vec::new();
         prediction.for_each_row(1, |_, row| rows.extend_from_slice(row));
         (prediction.low_res_logits(1).to_vec(), rows, prediction.mask(1, 0.5).1)
     };
-    let plan = Engine::Plan(Precision::F32);
+    let plan = Options::from(Precision::F32);
     let (before, after) = (masks(&plain, plan, &picture()), masks(&guided, plan, &picture()));
     assert!(before.0 == after.0 && before.1 != after.1 && before.2 == after.2);
-    let [largest, _] = difference(&masks(&guided, Engine::Graph, &picture()).1, &after.1);
+    let [largest, _] = difference(&masks(&guided, Options::REFERENCE, &picture()).1, &after.1);
     assert!(largest < 1e-3, "{largest}");
     // Too narrow for a window of its guide.
     let line = RgbImage::from_fn(64, 4, |x, _| image::Rgb([(3 * x) as u8; 3]));

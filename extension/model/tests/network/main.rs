@@ -1,8 +1,8 @@
 //! Whole models: checkpoint files of every kind, and the networks against the original PyTorch code.
 
+mod backends;
 mod checkpoints;
 mod configurations;
-mod engines;
 mod generate;
 mod records;
 mod reference;

@@ -3,7 +3,7 @@
 use crate::records::{self, Record};
 use crate::seeded;
 use sam_imaging::{Limits, RgbImage, decode};
-use sam_model::{Embedding, Engine, Model, Precision, Prediction, Prompt, Threads};
+use sam_model::{Embedding, Model, Options, Precision, Prediction, Prompt, Threads};
 
 /// Largest difference of embedding and logits, as a share of their standard deviation.
 const LOGITS: f32 = 1e-3;
@@ -95,7 +95,10 @@ fn check_prediction(context: &str, prediction: &Prediction, record: &Record, nam
     );
 }
 
-const ENGINES: [Engine; 2] = [Engine::Plan(Precision::F32), Engine::Graph];
+/// The plan and the definition.
+fn both() -> [Options; 2] {
+    [Precision::F32.into(), Options::REFERENCE]
+}
 
 fn check_model(folder: &str, model: &Model, pictures: usize) {
     let records = Record::all(folder);
@@ -113,18 +116,18 @@ fn check_model(folder: &str, model: &Model, pictures: usize) {
 
 fn check_seeded(folder: &str, pictures: usize) {
     let path = seeded::checkpoint(folder);
-    for engine in ENGINES {
-        println!("{engine:?}");
-        check_model(folder, &Model::open(&path, engine).unwrap(), pictures);
+    for options in both() {
+        println!("{options:?}");
+        check_model(folder, &Model::open(&path, options).unwrap(), pictures);
     }
     std::fs::remove_file(path).unwrap();
 }
 
 #[test]
 fn nano_equals_pytorch() {
-    for engine in ENGINES {
-        println!("{engine:?}");
-        check_model("nano", &Model::nano(engine).unwrap(), 5);
+    for options in both() {
+        println!("{options:?}");
+        check_model("nano", &Model::nano(options).unwrap(), 5);
     }
 }
 

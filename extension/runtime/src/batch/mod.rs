@@ -1,14 +1,14 @@
 //! Many rows become the least possible work, spread over all cores.
 //!
-//! Rows are grouped by model and image, and within an image by query: each image is decoded and encoded once, each query
-//! is answered once, however many rows ask it. What was computed before is found in the caches of the session. Several images are
-//! worked on side by side; the embedding of one lives only until its queries are answered.
+//! Rows are grouped by model and image, and within an image by query. Each image is decoded and encoded once, and each
+//! query is answered once, however many rows ask it. What was computed before is found in the caches of the session.
+//! Several images are worked on side by side; the embedding of one lives only until its queries are answered.
 //!
-//! **Nothing is computed twice, and nobody waits in a circle.** What is missing in a cache is put in flight on the thread of
-//! the host before the pool is entered, and computed by the pool; then it is in flight no more. What another call has in
-//! flight is left for later: it is waited for on the thread of the host, outside the pool, at a moment when this call has
-//! nothing in flight. So whatever is in flight belongs to a call that is computing; computing waits for nothing but the pool;
-//! and threads of the pool, which may have stolen work of any call, never wait for what is in flight.
+//! **Nothing is computed twice, and nobody waits in a circle.** What is missing in a cache is put in flight on the
+//! thread of the host before the pool is entered. The pool computes it; then it is no longer in flight. What another
+//! call has in flight is left for later. The thread of the host waits for it outside the pool, at a moment when this
+//! call has nothing in flight. So whatever is in flight belongs to a call that is computing, and computing waits for
+//! nothing but the pool. Threads of the pool, which may have stolen work of any call, never wait for what is in flight.
 
 mod failures;
 mod group;

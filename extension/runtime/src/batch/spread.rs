@@ -15,9 +15,9 @@ pub(super) struct Piece<'a> {
 /// Does something with some threads.
 pub(super) type Run<'a> = Box<dyn FnOnce(Threads) + Send + 'a>;
 
-/// Does all `work` on the threads of the pool that this runs on. One piece per thread needs no waiting for each other. What
-/// is left over, when the heavy pieces do not fill all threads once more, is worked on by all of them, one piece after the
-/// other; so are all heavy pieces that are `large`.
+/// Does all `work` on the threads of the pool that this runs on. One piece per thread needs no waiting for each other.
+/// Heavy pieces that are left over, too few to fill all threads once more, are worked on by all threads, one piece
+/// after the other. So are all heavy pieces that are `large`.
 pub(super) fn spread(work: Vec<Piece<'_>>, threads: usize, large: bool) {
     let (mut alone, light): (Vec<_>, Vec<_>) = work.into_iter().partition(|piece| piece.is_heavy);
     let together = alone.split_off(if large { 0 } else { alone.len() / threads * threads });

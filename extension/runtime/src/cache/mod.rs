@@ -3,13 +3,13 @@
 //! Keys are contents, so that it does not matter which row, table or query an image comes from. A model is known by the
 //! number that it got when it was loaded.
 //!
-//! The budget is split, so that the few large embeddings do not drive out the many small answers: a quarter for embeddings,
-//! a half for masks, an eighth for records and an eighth for what [`crate::Generate`] finds.
+//! The budget is split, so that the few large embeddings do not drive out the many small answers. A quarter is for
+//! embeddings, a half for masks, an eighth for records and an eighth for what [`crate::Generate`] finds.
 //!
-//! Of the policies, evicting the least recently used first is right here, although a scan longer than the budget would find
-//! nothing in the cache again: engines repeat the very rows that they have just computed (for a filter, then for the
-//! projection above it), and a batch looks all its rows up before it adds anything. So of rows that do not fit, as many
-//! are found again as fit.
+//! Evicting the least recently used first is the right policy here, although a scan longer than the budget would find
+//! nothing in the cache again. Engines repeat the very rows that they have just computed: for a filter, then for the
+//! projection above it. And a batch looks up all its rows before it adds anything. So of rows that do not all fit, as
+//! many are found again as fit.
 
 mod digest;
 mod lru;

@@ -1,4 +1,4 @@
-//! `image_info`, `image_error`, `image_hash`: what there is to say about a picture.
+//! `image_info`, `image_error`, `image_hash`: what there is to say about an image.
 
 use super::read_or_null;
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
@@ -18,19 +18,20 @@ const INFO: Type = Type::Struct(&[
     (c"pages", Type::Integer),
 ]);
 
-/// `image_info(image)`; NULL for bytes that are no picture.
+/// `image_info(image)`; NULL for bytes that are not an image.
 pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
     name: c"image_info",
     help: Help {
         category: Category::Images,
-        description: "What the header of a picture says, in microseconds and whatever its size: `width` and `height` as \
-            displayed, with the EXIF `orientation` (1 to 8) applied; `channels` of the file; `format` is `jpeg`, `png`, \
-            `webp`, `gif`, `bmp` or `tiff`; `sample` is the type of its samples: `uint8`, `uint16`, `int16`, `float32`, \
-            .... Anything but `uint8` is stretched when it is read, by all functions: the lowest value in the picture, \
-            over all colours, becomes 0 and the highest 255 (alpha, further bands, NaN and infinities left out; a \
-            picture of one value becomes black). `pages` of a TIFF, or frames of an animation, of which the first is \
-            read: see `image_page`. NULL for bytes that are no picture; an error for a picture of a kind that is not \
-            decoded, such as HEIC.",
+        description: "Reads the header of an image, in microseconds and whatever its size. `width` and `height` are \
+            those of the image as displayed, with the EXIF `orientation` (1 to 8) applied. `channels` are those of the \
+            file. `format` is `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`. `sample` is the type of the samples: \
+            `uint8`, `uint16`, `int16`, `float32` and others. All functions stretch samples other than `uint8` when \
+            they read an image. The lowest value in the image, over all colours, becomes 0 and the highest 255. Alpha, \
+            further bands, NaN and infinities are left out; an image of one value becomes black. `pages` is the number \
+            of pages of a TIFF, or of frames of an animation; the first is read (see `image_page`). Bytes that are not \
+            an image, or are a damaged one, give NULL. An image in a format that is not decoded, such as HEIC, is an \
+            error.",
         example: "image_info(image).width",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: INFO, run }],
@@ -41,10 +42,11 @@ pub static IMAGE_ERROR: ScalarFunction = ScalarFunction {
     name: c"image_error",
     help: Help {
         category: Category::Images,
-        description: "Why bytes cannot be read as a picture; NULL for one that can. It tells apart what is damaged or no \
-            picture, for which the other functions give NULL, what is too large, with the setting that lifts the limit, \
-            and what is sound but not decoded (HEIC, camera raw, ...), with what to do; for both the other functions \
-            fail. The whole picture is decoded, so that truncated ones are found.",
+        description: "Returns why bytes cannot be read as an image; NULL for an image that can. Bytes that are not an \
+            image, or are a damaged one, give NULL in the other `image_` functions. An image that is too large fails \
+            there, and so does an intact one that is not decoded (HEIC, camera raw, ...). The text names the setting \
+            that lifts the limit, or says what to do with such a format. Only `image_info` reads the header of an \
+            image of any size. The whole image is decoded, so that truncated ones are found.",
         example: "image_error(image)",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: Type::Varchar, run: error }],
@@ -55,9 +57,10 @@ pub static IMAGE_HASH: ScalarFunction = ScalarFunction {
     name: c"image_hash",
     help: Help {
         category: Category::Images,
-        description: "A perceptual hash (pHash, 64 bits): pictures that look alike differ in few bits, whatever their \
-            size, format and compression. The number of bits that differ is `bit_count(xor(a, b))`; up to about 10 is \
-            the same picture. NULL for bytes that are no picture.",
+        description: "Returns a perceptual hash of an image (pHash, 64 bits). Images that look alike differ in few \
+            bits, whatever their size, format and compression. The number of bits that differ is \
+            `bit_count(xor(a, b))`; up to about 10 is the same image. Bytes that are not an image, or are a damaged \
+            one, give NULL.",
         example: "image_hash(image)",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: Type::Ubigint, run: hash }],

@@ -1,4 +1,4 @@
-//! `image_overlay` and `image_cutout`: pictures with masks.
+//! `image_overlay` and `image_cutout`: images with masks.
 
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
@@ -12,10 +12,10 @@ pub static OVERLAY: ScalarFunction = ScalarFunction {
     name: c"image_overlay",
     help: Help {
         category: Category::Images,
-        description: "The picture with a mask drawn on it, tinted and with a contour; or with the masks of a list, each in \
-            another colour, the first ones the farthest apart. NULLs in the list are left out. A mask of another size \
-            than the picture is an error. Format and metadata as for `image_thumbnail`. NULL for bytes that are no \
-            picture and values that are no mask.",
+        description: "Draws a mask, or every mask in a list, on an image, tinted and with a contour. Masks in a list \
+            have different colours; those of the first ones are the farthest apart. NULLs in the list are skipped. A \
+            mask of another size than the image is an error. Format and metadata are as for `image_thumbnail`. Bytes \
+            that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.",
         example: "image_overlay(image, mask)",
     },
     overloads: &[Overload { parameters: DRAWN, returns: Type::Blob, run: overlay }],
@@ -26,9 +26,9 @@ pub static CUTOUT: ScalarFunction = ScalarFunction {
     name: c"image_cutout",
     help: Help {
         category: Category::Images,
-        description: "What a mask covers, as a PNG of the size of the mask's box that is transparent elsewhere. A mask of \
-            another size than the picture is an error. NULL for a mask without pixels, for bytes that are no picture \
-            and for values that are no mask.",
+        description: "Returns what a mask covers in an image, as a PNG that is transparent elsewhere. The PNG has the \
+            size of the mask's box. A mask of another size than the image is an error. A mask without pixels gives \
+            NULL. Bytes that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.",
         example: "image_cutout(image, mask)",
     },
     overloads: &[Overload { parameters: CUT, returns: Type::Blob, run: cutout }],
@@ -63,7 +63,7 @@ fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     )
 }
 
-/// The mask, if it is one, which must then be of the picture's size.
+/// The mask, if it is one, which must then be of the image's size.
 fn fitting(picture: &Picture, mask: &Encoded<'_>) -> Result<Option<Rle>> {
     let Some(mask) = mask.decode()? else { return Ok(None) };
     let [width, height] = picture.size();

@@ -1,6 +1,6 @@
-//! Functions on pictures. Bytes that are no picture, or a damaged one, give NULL (why stands in [`super::mask`]);
-//! `image_error` tells what is wrong with them. A sound picture never vanishes: one that is too large, or of a kind that is
-//! not decoded, is an error, and so are arguments that are wrong in themselves.
+//! Functions on images. Bytes that are not an image, or are a damaged one, give NULL: [`super::mask`] says why.
+//! `image_error` tells what is wrong with them. An intact image never vanishes: one that is too large, or in a format
+//! that is not decoded, is an error. So are arguments that are wrong in themselves.
 
 mod info;
 mod masked;
@@ -21,7 +21,7 @@ use sam_imaging::{ImageError, Limits, Picture};
 use sam_runtime::{Failure, Kind, Remedy, Result, ResultLimit, Results};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The rows of a call whose first argument is a picture.
+/// The rows of a call whose first argument is an image.
 struct Pictures<'a> {
     rows: Rows<'a>,
     limits: Limits,
@@ -35,7 +35,7 @@ impl<'a> Pictures<'a> {
         Ok(Self { limits: rows.call.settings().images, rows, room })
     }
 
-    /// What `work` makes of each picture and of the other arguments, which `read` reads, `None` for NULL.
+    /// What `work` makes of each image and of the other arguments, which `read` reads; `None` is NULL.
     fn each<A: Sync, T: Send + Sync>(
         &self,
         input: &Input<'_>,
@@ -49,7 +49,7 @@ impl<'a> Pictures<'a> {
         })
     }
 
-    /// The same where `work` makes a picture, which is written in the format it was read from.
+    /// The same where `work` makes an image, which is written in the format it was read from.
     fn change<A: Sync>(
         &self,
         input: &Input<'_>,
@@ -65,10 +65,10 @@ impl<'a> Pictures<'a> {
     }
 }
 
-/// What `read` makes of a picture; `None` for bytes that are none, or damaged.
+/// What `read` makes of an image; `None` for bytes that are not an image, or are a damaged one.
 ///
 /// # Errors
-/// There is a picture, and it cannot be read.
+/// It is an image, and it cannot be read.
 fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>) -> Result<Option<T>> {
     match read() {
         Ok(value) => Ok(Some(value)),

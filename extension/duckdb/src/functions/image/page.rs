@@ -11,10 +11,11 @@ pub static PAGE: ScalarFunction = ScalarFunction {
     name: c"image_page",
     help: Help {
         category: Category::Images,
-        description: "Page `number` of a TIFF, or frame of a GIF, as a PNG; counted from 1, of `image_info(image).pages`. \
-            All functions read the first; this is the way to the others. It is upright; samples of 8 bits, and grey and \
-            colours of 16, stay as they are, floats and others become 16 bits, from the lowest in the page to the \
-            highest. A number that the picture does not have is an error. NULL for bytes that are no picture.",
+        description: "Returns page `number` of a TIFF, or frame `number` of a GIF, as a PNG. Pages are counted from 1 \
+            to `image_info(image).pages`. All other functions read the first. The result is upright. Samples of 8 \
+            bits, and grey and colours of 16, stay as they are. Floats and others become 16 bits, from the lowest \
+            value in the page to the highest. A number that the image does not have is an error. Bytes that are not an \
+            image, or are a damaged one, give NULL.",
         example: "image_page(image, 2)",
     },
     overloads: &[Overload {

@@ -1,4 +1,4 @@
-//! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: pictures in other sizes and formats.
+//! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: images in other sizes and formats.
 
 use super::{Pictures, read_or_null};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
@@ -12,10 +12,12 @@ pub static THUMBNAIL: ScalarFunction = ScalarFunction {
     name: c"image_thumbnail",
     help: Help {
         category: Category::Images,
-        description: "The picture made smaller, so that its longer side has at most `max_side` pixels; the shape is \
-            kept, and a picture that is small enough keeps its size. The format is that of the picture (PNG for a \
-            GIF), JPEGs are written with quality 90 and WebP without loss. It is upright, and of the metadata only the \
-            colour profile is kept; so do all functions that return a picture. NULL for bytes that are no picture.",
+        description: "Scales an image down so that its longer side has at most `max_side` pixels. The aspect ratio is \
+            kept, and an image that is small enough keeps its size. The format is that of the image (PNG for a GIF); \
+            JPEGs are written with quality 90 and WebP without loss. The result is upright, and of the metadata only \
+            the colour profile is kept. The same holds for all functions that return an image, except that \
+            `image_page` drops the profile of a TIFF or PNG. Bytes that are not an image, or are a damaged one, give \
+            NULL.",
         example: "image_thumbnail(image, 128)",
     },
     overloads: &[Overload {
@@ -30,8 +32,9 @@ pub static RESIZE: ScalarFunction = ScalarFunction {
     name: c"image_resize",
     help: Help {
         category: Category::Images,
-        description: "The picture with `width` and `height` in pixels, whatever its shape; as Pillow's `resize` with \
-            `BILINEAR`. Format and metadata as for `image_thumbnail`. NULL for bytes that are no picture.",
+        description: "Resizes an image to `width` x `height` pixels, whatever its aspect ratio. The result is that of \
+            Pillow's `resize` with `BILINEAR`. Format and metadata are as for `image_thumbnail`. Bytes that are not an \
+            image, or are a damaged one, give NULL.",
         example: "image_resize(image, 320, 240)",
     },
     overloads: &[Overload {
@@ -46,10 +49,10 @@ pub static CROP: ScalarFunction = ScalarFunction {
     name: c"image_crop",
     help: Help {
         category: Category::Images,
-        description: "The part of the picture in a box `[x, y, width, height]` in pixels of the upright picture, such as \
-            the `bbox` of `sam_annotate`; parts of pixels are taken whole, and what lies outside the picture is left \
-            out. Format and metadata as for `image_thumbnail`. NULL where the box holds no pixel of the picture, and \
-            for bytes that are no picture.",
+        description: "Returns the part of an image in a box, such as the `bbox` of `sam_annotate`. The box is \
+            `[x, y, width, height]` in pixels of the upright image. Pixels that it covers in part are taken whole; \
+            what lies outside the image is left out. Format and metadata are as for `image_thumbnail`. A box that \
+            holds no pixel of the image gives NULL. Bytes that are not an image, or are a damaged one, give NULL.",
         example: "image_crop(image, [10, 20, 300, 200])",
     },
     overloads: &[Overload {
@@ -64,11 +67,11 @@ pub static CONVERT: ScalarFunction = ScalarFunction {
     name: c"image_convert",
     help: Help {
         category: Category::Images,
-        description: "The picture as `jpeg`, `png`, `webp`, `bmp` or `tiff`, of 8 bits; transparent parts become white in \
-            `jpeg` and `bmp`. `range` says how samples of more bits are brought to 8: `own` (if it is left out) \
-            stretches from the lowest in the picture to the highest, as all functions do (see `image_info`), `full` \
-            takes the high byte of whole numbers, and 0 to 1 of floats. Quality and metadata as for `image_thumbnail`. \
-            NULL for bytes that are no picture.",
+        description: "Converts an image to `jpeg`, `png`, `webp`, `bmp` or `tiff`, of 8 bits. Transparent parts become \
+            white in `jpeg` and `bmp`. `range` says how samples of more bits are brought to 8. `own`, the default, \
+            stretches from the lowest value in the image to the highest, as all functions do (see `image_info`). \
+            `full` takes the high byte of integers, and the range 0 to 1 of floats. Quality and metadata are as for \
+            `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.",
         example: "image_convert(image, 'png')",
     },
     overloads: &[

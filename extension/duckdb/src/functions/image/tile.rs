@@ -1,4 +1,4 @@
-//! `image_tile`: pictures larger than what a model sees.
+//! `image_tile`: images larger than what a model sees.
 
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
@@ -13,10 +13,11 @@ pub static TILE: ScalarFunction = ScalarFunction {
     name: c"image_tile",
     help: Help {
         category: Category::Images,
-        description: "The picture cut into tiles of `size` x `size` pixels, row by row, that share at least `overlap` \
-            pixels with their neighbours; `x` and `y` are the upper left corner of the tile in the picture. All have the \
-            full size (the last ones are moved back), but for pictures that are smaller themselves. Format and \
-            metadata as for `image_thumbnail`. NULL for bytes that are no picture.",
+        description: "Cuts an image into tiles of `size` x `size` pixels that share at least `overlap` pixels with \
+            their neighbours. The tiles are listed row by row; `x` and `y` are the upper left corner of a tile in the \
+            image. All have the full size, because the last ones are moved back; only an image that is smaller itself \
+            gives smaller ones. Format and metadata are as for `image_thumbnail`. Bytes that are not an image, or are \
+            a damaged one, give NULL.",
         example: "unnest(image_tile(image, 1024, 128))",
     },
     overloads: &[Overload {

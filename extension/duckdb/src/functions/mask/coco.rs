@@ -4,7 +4,7 @@ use sam_imaging::Rle;
 use sam_runtime::{Failure, Result};
 use serde_json::Value;
 
-/// Longest side of a mask. Larger ones than any picture's, but not so large that a forged size takes all memory.
+/// Longest side of a mask. Larger ones than any image's, but not so large that a forged size takes all memory.
 pub const MAX_SIDE: i64 = 1_000_000;
 
 /// Height and width, or what is wrong with them.
@@ -13,7 +13,7 @@ pub type Size = std::result::Result<[u32; 2], String>;
 /// Why a value is no mask.
 #[derive(Debug, PartialEq)]
 pub enum NoMask {
-    /// It is a mask that is damaged: NULL, as bytes that are no picture are.
+    /// It is a mask that is damaged: NULL, as bytes that are not an image are.
     Damaged(String),
     /// It is something else: a wrong argument, which is an error.
     Other(String),

@@ -11,9 +11,9 @@ pub static UNION: ScalarFunction = ScalarFunction {
     name: c"mask_union",
     help: Help {
         category: Category::Masks,
-        description: "The pixels of either of two masks, or of any in a list, such as `list(mask)` gathers of a group: \
-            NULLs in the list are left out, an empty list gives NULL. Masks of different sizes are an error. NULL for \
-            a value that is no mask.",
+        description: "Returns the union of two masks, or of all masks in a list. `list(mask)` gathers such a list from \
+            a group. NULLs in the list are skipped; an empty list gives NULL. Masks of different sizes are an error. \
+            An invalid mask gives NULL.",
         example: "mask_union(mask, other)",
     },
     overloads: &[
@@ -27,7 +27,8 @@ pub static INTERSECT: ScalarFunction = ScalarFunction {
     name: c"mask_intersect",
     help: Help {
         category: Category::Masks,
-        description: "The pixels that two masks, or all in a list, have in common; otherwise as `mask_union`.",
+        description: "Returns the intersection of two masks, or of all masks in a list. NULLs, empty lists, different \
+            sizes and invalid masks are treated as by `mask_union`.",
         example: "mask_intersect(mask, other)",
     },
     overloads: &[
@@ -41,8 +42,8 @@ pub static DIFFERENCE: ScalarFunction = ScalarFunction {
     name: c"mask_difference",
     help: Help {
         category: Category::Masks,
-        description: "The pixels of mask `a` that are not in `b`. Masks of different sizes are an error. NULL for a \
-            value that is no mask.",
+        description: "Returns the pixels of mask `a` that are not in mask `b`. Masks of different sizes are an error. \
+            An invalid mask gives NULL.",
         example: "mask_difference(mask, other)",
     },
     overloads: &[Overload {
@@ -57,10 +58,10 @@ pub static CLEAN: ScalarFunction = ScalarFunction {
     name: c"mask_clean",
     help: Help {
         category: Category::Masks,
-        description: "A mask without specks: holes of fewer than `min_area` pixels are filled, then islands of fewer \
-            are removed, as by SAM's `remove_small_regions`. If all islands are smaller the largest stays. Pixels \
-            that share an edge or a corner are connected; background that touches the border counts as a hole too. \
-            NULL for a value that is no mask.",
+        description: "Removes small holes and islands from a mask. Holes of fewer than `min_area` pixels are filled, \
+            then islands of fewer are removed, as by SAM's `remove_small_regions`. If all islands are smaller, the \
+            largest stays. Pixels that share an edge or a corner are connected. Background that touches the border \
+            counts as a hole too. An invalid mask gives NULL.",
         example: "mask_clean(mask, 100)",
     },
     overloads: &[Overload {

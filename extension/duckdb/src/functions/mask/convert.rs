@@ -14,9 +14,9 @@ pub static TO_RLE: ScalarFunction = ScalarFunction {
     name: c"mask_to_rle",
     help: Help {
         category: Category::Masks,
-        description: "The compact form of a dense mask: one value for each pixel, row by row, of a picture with \
-            `height` rows and `width` columns. A pixel is in the mask where its value is above 0.5: for the \
-            probabilities of `sam_segment`, for 0 and 1 or 0 and 255, for false and true. Masks of bytes \
+        description: "Converts a dense mask into its compact form. The dense mask has one value per pixel, row by row, \
+            of an image with `height` rows and `width` columns. A pixel is in the mask where its value is above 0.5. \
+            This suits the probabilities of `sam_segment`, 0 and 1, 0 and 255, and false and true. Masks of bytes \
             (`UTINYINT[]`, `BOOLEAN[]`) take a quarter of the memory, and less time.",
         example: "mask_to_rle([0, 1, 0.5, 0.7, 0.2, 0.9], 2, 3)",
     },
@@ -44,8 +44,8 @@ pub static FROM_RLE: ScalarFunction = ScalarFunction {
     name: c"mask_from_rle",
     help: Help {
         category: Category::Masks,
-        description: "The dense form of a mask: 1 for each pixel in it and 0 for the others, row by row. It takes four \
-            bytes a pixel. NULL for a value that is no mask.",
+        description: "Converts a mask into its dense form, one value per pixel, row by row: 1 in the mask, 0 outside. \
+            It takes four bytes per pixel. An invalid mask gives NULL.",
         example: "mask_from_rle(mask)",
     },
     overloads: &[Overload { parameters: &[ONE], returns: Type::List(&Type::Float), run: from_rle }],
@@ -56,8 +56,8 @@ pub static TO_PNG: ScalarFunction = ScalarFunction {
     name: c"mask_to_png",
     help: Help {
         category: Category::Masks,
-        description: "A mask as a PNG with one channel: 255 in the mask, 0 outside. NULL for a value that is no mask, \
-            and for a mask without rows or columns.",
+        description: "Converts a mask into a PNG with one channel: 255 in the mask, 0 outside. An invalid mask, or one \
+            without rows or columns, gives NULL.",
         example: "mask_to_png(mask)",
     },
     overloads: &[Overload { parameters: &[ONE], returns: Type::Blob, run: to_png }],
@@ -68,8 +68,8 @@ pub static TO_WKB: ScalarFunction = ScalarFunction {
     name: c"mask_to_wkb",
     help: Help {
         category: Category::Masks,
-        description: "The outline of a mask as `mask_to_wkt` has it, in well-known binary: what GeoParquet holds, and \
-            what `ST_GeomFromWKB` reads.",
+        description: "Returns the outline of a mask as `mask_to_wkt` does, in well-known binary. This is what \
+            GeoParquet holds, and what `ST_GeomFromWKB` reads.",
         example: "mask_to_wkb(mask)",
     },
     overloads: &[
@@ -91,12 +91,12 @@ pub static TO_WKT: ScalarFunction = ScalarFunction {
     name: c"mask_to_wkt",
     help: Help {
         category: Category::Masks,
-        description: "The outline of a mask as well-known text, on the edges of its pixels: x to the right and y \
-            **down**, from the upper left corner of the picture. A `POLYGON`, with holes, or a `MULTIPOLYGON` where there \
-            are several islands (pixels that share only a corner are not one island); `POLYGON EMPTY` without \
-            pixels. It is valid by the rules of OGC, and its area is that of the mask. With a `tolerance` above 0, in \
-            pixels, corners are left out such that each lies within it of the new outline, which stays valid. NULL for \
-            a value that is no mask.",
+        description: "Returns the outline of a mask, along the edges of its pixels, as well-known text. x points to \
+            the right and y **down**, from the upper left corner of the image. The outline is a `POLYGON`, with holes, \
+            or a `MULTIPOLYGON` where there are several islands. Pixels that share only a corner are not one island. A \
+            mask without pixels gives `POLYGON EMPTY`. The outline is valid by the rules of OGC, and its area is that \
+            of the mask. With a `tolerance` above 0, in pixels, corners are left out. Each of them lies within this \
+            distance of the new outline, which stays valid. An invalid mask gives NULL.",
         example: "mask_to_wkt(mask, 1.0)",
     },
     overloads: &[

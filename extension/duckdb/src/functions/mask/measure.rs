@@ -10,7 +10,7 @@ pub static AREA: ScalarFunction = ScalarFunction {
     name: c"mask_area",
     help: Help {
         category: Category::Masks,
-        description: "The number of pixels of a mask. NULL for a value that is no mask.",
+        description: "Returns the number of pixels in a mask. An invalid mask gives NULL.",
         example: "mask_area({'size': [2, 3], 'counts': '132'})",
     },
     overloads: &[Overload { parameters: &[ONE], returns: Type::Bigint, run: area }],
@@ -21,8 +21,8 @@ pub static BBOX: ScalarFunction = ScalarFunction {
     name: c"mask_bbox",
     help: Help {
         category: Category::Masks,
-        description: "The smallest box around a mask, `[x, y, width, height]` in pixels as COCO has it; all 0 for a \
-            mask without pixels. NULL for a value that is no mask.",
+        description: "Returns the smallest box around a mask, `[x, y, width, height]` in pixels as COCO has it; all 0 \
+            for a mask without pixels. An invalid mask gives NULL.",
         example: "mask_bbox(mask)",
     },
     overloads: &[Overload { parameters: &[ONE], returns: Type::List(&Type::Float), run: bbox }],
@@ -33,8 +33,8 @@ pub static IOU: ScalarFunction = ScalarFunction {
     name: c"mask_iou",
     help: Help {
         category: Category::Masks,
-        description: "Intersection over union of two masks, 0 to 1; 0 where both have no pixels. Masks of different \
-            sizes are an error. NULL for a value that is no mask.",
+        description: "Returns the intersection over union of two masks, 0 to 1; 0 where both have no pixels. Masks of \
+            different sizes are an error. An invalid mask gives NULL.",
         example: "mask_iou(mask, other)",
     },
     overloads: &[Overload { parameters: PAIR, returns: Type::Double, run: iou }],
@@ -45,8 +45,8 @@ pub static ERROR: ScalarFunction = ScalarFunction {
     name: c"mask_error",
     help: Help {
         category: Category::Masks,
-        description: "What is wrong with a value for which the other functions give NULL because it is no mask; NULL \
-            for a mask.",
+        description: "Returns what is wrong with an invalid mask, for which the other functions return NULL; NULL for \
+            a valid mask.",
         example: "mask_error({'size': [2, 3], 'counts': '13'})",
     },
     overloads: &[Overload { parameters: &[ONE], returns: Type::Varchar, run: error }],

@@ -1,7 +1,7 @@
 //! Functions on masks: COCO's compressed run lengths out, and all that COCO calls a `segmentation` in.
 //!
-//! A value that is no mask gives NULL, as bytes that are no picture do: DuckDB runs functions on rows that a filter
-//! drops later, and an error there would fail the query. `mask_error` tells what is wrong. Arguments that are wrong in
+//! An invalid mask gives NULL, as bytes that are not an image do. DuckDB runs functions on rows that a filter drops
+//! later, and an error there would fail the query. `mask_error` tells what is wrong. Arguments that are wrong in
 //! themselves, and masks of different sizes, are errors.
 
 mod coco;
@@ -24,8 +24,8 @@ use crate::functions::types::{FOUND, MASK, SEG};
 use sam_imaging::Rle;
 use sam_runtime::{Failure, Result};
 
-/// COCO's other forms: with the widest of integers, which `size` has where DuckDB reads it from JSON; run lengths as
-/// numbers, as COCO publishes those of crowds; bytes, as pycocotools returns them.
+/// COCO's other forms. `size` has the widest of integers where DuckDB reads it from JSON. Run lengths may be numbers,
+/// as COCO publishes those of crowds, or bytes, as pycocotools returns them.
 const WIDE: Type = Type::Struct(&[(c"size", Type::List(&Type::Bigint)), (c"counts", Type::Varchar)]);
 const RUNS: Type = Type::Struct(&[(c"size", Type::List(&Type::Bigint)), (c"counts", Type::List(&Type::Bigint))]);
 const BYTES: Type = Type::Struct(&[(c"size", Type::List(&Type::Bigint)), (c"counts", Type::Blob)]);

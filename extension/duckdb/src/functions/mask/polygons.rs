@@ -14,12 +14,12 @@ pub static FROM_POLYGONS: ScalarFunction = ScalarFunction {
     name: c"mask_from_polygons",
     help: Help {
         category: Category::Masks,
-        description: "The mask of an object with these outlines in a picture of `height` x `width` pixels, bit for bit \
-            as pycocotools makes it. COCO has lists `[x, y, x, y, ...]` in pixels, one for each part of an object; a \
-            single one, a list of points `[x, y]`, lists of those, and JSON of any of them are taken too. A mask has \
-            the pixels that are in any of the parts. What is outside the picture is cut off; an empty list gives a mask \
-            without pixels, NULL gives NULL. A part with fewer than 3 corners, an odd count of numbers, NULL, NaN or a \
-            coordinate farther than 400,000,000 pixels away is an error.",
+        description: "Returns the mask of an object with these outlines, bit for bit as pycocotools makes it. The mask \
+            has `height` x `width` pixels. COCO's polygons are lists `[x, y, x, y, ...]` in pixels, one for each part \
+            of an object. A single one, a list of points `[x, y]`, lists of those, and JSON of any of them are \
+            accepted too. The mask has the pixels that are in any of the parts. What is outside the image is cut off. \
+            An empty list gives a mask without pixels, NULL gives NULL. A part with fewer than 3 corners, an odd count \
+            of numbers, NULL, NaN or a coordinate farther than 400,000,000 pixels away is an error.",
         example: "mask_from_polygons([[10, 10, 30, 10, 30, 25, 10, 25]], 60, 80)",
     },
     overloads: &[Overload {
@@ -38,10 +38,10 @@ pub static FROM_COCO: ScalarFunction = ScalarFunction {
     name: c"mask_from_coco",
     help: Help {
         category: Category::Masks,
-        description: "The mask of COCO's `segmentation` in any of its forms: polygons, as `mask_from_polygons` takes \
-            them, run lengths, or compressed run lengths, as a struct or a list or as JSON, which DuckDB makes of a column \
-            that has several forms. `height` and `width` are those of the picture; run lengths of another size are an \
-            error, and so is what is no segmentation. NULL gives NULL.",
+        description: "Returns the mask of COCO's `segmentation` in any of its forms. These are polygons, as \
+            `mask_from_polygons` takes them, run lengths, and compressed run lengths. They may be a struct, a list, or \
+            JSON, as which DuckDB reads a column that has several forms. `height` and `width` are those of the image. \
+            Run lengths of another size are an error, and so is a value that is not a segmentation. NULL gives NULL.",
         example: "mask_from_coco('{\"size\": [60, 80], \"counts\": [100, 30, 4670]}', 60, 80)",
     },
     overloads: &[Overload {
@@ -94,7 +94,7 @@ fn rasterised<P: AsRef<[f64]>>([height, width]: [u32; 2], polygons: &[P]) -> Res
     Rle::from_polygons(height, width, polygons).map_err(|error| Failure::input(error.to_string()))
 }
 
-/// A mask, which must be of the picture's size.
+/// A mask, which must be of the image's size.
 fn fitting([height, width]: [u32; 2], mask: std::result::Result<Rle, NoMask>) -> Result<Rle> {
     match mask {
         Ok(mask) if [mask.height, mask.width] == [height, width] => Ok(mask),

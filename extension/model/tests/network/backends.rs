@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sam_imaging::{Limits, RgbImage, decode};
-use sam_model::{Device, Engine, Isa, Model, Options, Precision, Prediction, Prompt, Threads};
+use sam_model::{Device, Isa, Model, Options, Precision, Prediction, Prompt, Threads};
 
 use crate::{records, seeded};
 
@@ -39,17 +39,17 @@ fn logits(model: &Model, image: &RgbImage, threads: Threads) -> Vec<u32> {
 fn batches_do_not_change_a_bit() {
     let pictures = ["coffee_600x400", "chelsea_portrait_300x451", "astronaut_512x512"].map(picture);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    for engine in [Engine::Plan(Precision::F32), Engine::Graph] {
-        let model = Model::nano(engine).unwrap();
+    for options in [Options::from(Precision::F32), Options::REFERENCE] {
+        let model = Model::nano(options).unwrap();
         let alone = pictures.each_ref().map(|picture| model.embed(picture, Threads::ONE).unwrap());
         for threads in [Threads::ONE, Threads::new(3)] {
             let together = pool.install(|| model.embed_batch(&pictures, threads)).unwrap();
-            assert!(alone.iter().zip(&together).all(|(a, b)| a.values() == b.values()), "{engine:?} {threads:?}");
+            assert!(alone.iter().zip(&together).all(|(a, b)| a.values() == b.values()), "{options:?} {threads:?}");
             let predictions = pool.install(|| model.predict_batch(&together[0], &prompts(), threads)).unwrap();
             for (prediction, prompt) in predictions.iter().zip(prompts()) {
                 let expected = model.predict(&alone[0], &prompt, Threads::ONE).unwrap();
                 assert_eq!(prediction.predicted_iou(), expected.predicted_iou());
-                assert!(foreground(prediction) == foreground(&expected), "{engine:?} {threads:?}");
+                assert!(foreground(prediction) == foreground(&expected), "{options:?} {threads:?}");
             }
         }
         assert!(model.embed_batch(&[], Threads::ONE).unwrap().is_empty());
@@ -59,10 +59,11 @@ fn batches_do_not_change_a_bit() {
     }
 }
 
-/// An embedding of one engine can be used by the other: its features find their way from where they are.
+/// An embedding of one backend can be used by the other: its features find their way from where they are.
 #[test]
-fn embeddings_pass_between_engines() {
-    let [plan, graph] = [Engine::Plan(Precision::F32), Engine::Graph].map(|engine| Model::nano(engine).unwrap());
+fn embeddings_pass_between_backends() {
+    let [plan, graph] =
+        [Options::from(Precision::F32), Options::REFERENCE].map(|options| Model::nano(options).unwrap());
     let image = picture("chelsea_451x300");
     for (from, to) in [(&plan, &graph), (&graph, &plan)] {
         let embedding = from.embed(&image, Threads::ONE).unwrap();
@@ -151,7 +152,7 @@ fn check_bf16(model: impl Fn(Precision) -> sam_model::Result<Model>) {
 fn every_instruction_set_gives_the_same_network() {
     for isa in sam_kernels::Isa::available() {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "engines::plan_equals_graph", "configurations::plan_equals_graph", "--nocapture"])
+            .args(["--exact", "backends::plan_equals_graph", "configurations::plan_equals_graph", "--nocapture"])
             .env(sam_kernels::ISA_VARIABLE, isa.name())
             .output()
             .unwrap();
@@ -165,11 +166,11 @@ fn every_instruction_set_gives_the_same_network() {
 fn plan_equals_graph() {
     let path: &Path = &records::folder().join("vit_tiny/plain.pt");
     let image = picture("chelsea_451x300");
-    let values = |engine: Engine| {
-        [Model::nano(engine).unwrap(), Model::open(path, engine).unwrap()]
+    let values = |options: Options| {
+        [Model::nano(options).unwrap(), Model::open(path, options).unwrap()]
             .map(|model| logits(&model, &image, Threads::ONE).into_iter().map(f32::from_bits).collect::<Vec<_>>())
     };
-    let (plan, graph) = (values(Engine::Plan(Precision::F32)), values(Engine::Graph));
+    let (plan, graph) = (values(Options::from(Precision::F32)), values(Options::REFERENCE));
     for (plan, graph) in plan.iter().zip(&graph) {
         let mean = graph.iter().sum::<f32>() / graph.len() as f32;
         let std = (graph.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / graph.len() as f32).sqrt();
