@@ -4,10 +4,9 @@
 //! that depends only on the number of channels.
 
 use crate::Isa;
-use crate::bf16::Bf16;
 use crate::buffer::AlignedVec;
 use crate::gemm::{Act, Mat, MatMut};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compile_for_scalars};
 use crate::simd::{Kernel, Simd};
 
 /// Scale and shift of a layer norm.
@@ -81,17 +80,7 @@ pub trait NormElem: Scalar {
     fn normalise(isa: Isa, run: NormRun<'_, Self>);
 }
 
-impl NormElem for f32 {
-    fn normalise(isa: Isa, run: NormRun<'_, Self>) {
-        isa.run(run);
-    }
-}
-
-impl NormElem for Bf16 {
-    fn normalise(isa: Isa, run: NormRun<'_, Self>) {
-        isa.run(run);
-    }
-}
+compile_for_scalars!(NormElem::normalise(NormRun<'_, Self>));
 
 impl<O: Scalar> Kernel for NormRun<'_, O> {
     type Out = ();

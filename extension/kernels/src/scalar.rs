@@ -122,3 +122,21 @@ macro_rules! forward {
 
 forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma);
 forward!(Bf16, P, load_bf16, load_bf16_n, store_bf16, store_bf16_n, load_pairs, splat_pair, splat_half, dot);
+
+/// Compiles a kernel for both element types, here and once: implements a sealed trait whose only method runs it.
+macro_rules! compile_for_scalars {
+    ($element:ident::$method:ident($kernel:ty)) => {
+        impl $element for f32 {
+            fn $method(isa: $crate::Isa, kernel: $kernel) {
+                isa.run(kernel);
+            }
+        }
+
+        impl $element for $crate::Bf16 {
+            fn $method(isa: $crate::Isa, kernel: $kernel) {
+                isa.run(kernel);
+            }
+        }
+    };
+}
+pub(crate) use compile_for_scalars;

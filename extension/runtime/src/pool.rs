@@ -55,10 +55,7 @@ impl Pool {
 /// All parallel work of this crate comes through here. A parallel iterator takes tens of kilobytes of code for each type of
 /// closure, and a call through a pointer takes nothing beside what is called.
 pub(crate) fn in_parallel(count: usize, together: usize, work: &(dyn Fn(usize) + Sync)) {
-    match count <= together {
-        true => (0..count).for_each(work),
-        false => (0..count).into_par_iter().with_min_len(together).for_each(work),
-    }
+    (0..count).into_par_iter().with_min_len(together).for_each(work);
 }
 
 /// What `make` makes of every number below `count`, see [`in_parallel`].

@@ -213,7 +213,9 @@ unsafe fn settings_of(mut context: ffi::duckdb_client_context) -> Result<&'stati
         settings
     };
     // Better told now than for each vector.
-    host::check(&settings.given)?;
+    if !settings.given.is_empty() {
+        host::take(&mut Process::get()?.defaults.clone(), &settings.given)?;
+    }
     Ok(place_of(settings))
 }
 

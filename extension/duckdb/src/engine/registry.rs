@@ -36,8 +36,8 @@ impl Registry {
     /// Registers what `SET` calls a setting of the database, with no value until one is given.
     pub fn option(&self, setting: &Setting) -> Result<()> {
         let (name, kind) = match setting.scope {
-            Scope::Database(Some(SetAs::Number(name))) => (name, Type::Bigint),
-            Scope::Database(Some(SetAs::Text(name))) => (name, Type::Varchar),
+            Scope::Database(Some(SetAs::Number(name)), _) => (name, Type::Bigint),
+            Scope::Database(Some(SetAs::Text(name)), _) => (name, Type::Varchar),
             _ => return Ok(()),
         };
         if !access::has_second_band() {

@@ -167,7 +167,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
                     "{shown} was given by SET {option}, which has precedence here; RESET {option} first"
                 )));
             }
-            (setting.set)(process, database, &shown, value.as_deref().ok_or_else(missing)?)
+            setting.set(process, database, &shown, value.as_deref().ok_or_else(missing)?)
         })
     };
     let process = Process::get()?;
@@ -177,7 +177,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let row = SETTINGS.iter().map(|setting| {
         vec![
             Value::Varchar(setting.name.to_string_lossy().into_owned()),
-            Value::Varchar((setting.show)(&settings, &own)),
+            Value::Varchar(setting.show(&settings, &own)),
             Value::Varchar(setting.variable.into()),
             Value::Varchar(setting.meaning.into()),
             Value::Varchar(setting.scope.to_string()),

@@ -9,5 +9,5 @@ mod words;
 
 pub use database::Database;
 pub use process::Process;
-pub use settings::{SETTINGS, Scope, SetAs, Setting, check, take};
+pub use settings::{SETTINGS, Scope, SetAs, Setting, take};
 pub use words::in_sql;

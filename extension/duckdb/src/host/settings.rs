@@ -14,13 +14,20 @@ const MAX_MEGA: u64 = 1 << 20;
 /// What refuses files of models where a database has switched them off.
 const EXTERNAL_ACCESS: &str = "external_access of sam_configure";
 
-/// Whom a setting belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whom a setting belongs to, and how it is read and shown there.
 pub enum Scope {
     /// All databases of the process.
-    Process,
+    Process(Access<Settings>),
     /// One database. The name and type are those that it has for `SET`, where it has any.
-    Database(Option<SetAs>),
+    Database(Option<SetAs>, Access<ClientSettings>),
+}
+
+/// How a value among the settings `T` is read and shown.
+pub struct Access<T> {
+    /// Reads a text; the name it was given under is for the message.
+    set: fn(&mut T, name: &str, text: &str) -> Result<()>,
+    /// The value as `set` reads it.
+    show: fn(&T) -> String,
 }
 
 /// What `SET` calls a setting, and takes.
@@ -34,9 +41,9 @@ pub enum SetAs {
 
 impl Scope {
     /// What `SET` calls a setting of this scope.
-    pub fn option(self) -> Option<&'static CStr> {
+    pub fn option(&self) -> Option<&'static CStr> {
         match self {
-            Self::Database(Some(SetAs::Number(name) | SetAs::Text(name))) => Some(name),
+            Self::Database(Some(SetAs::Number(name) | SetAs::Text(name)), _) => Some(name),
             _ => None,
         }
     }
@@ -45,8 +52,8 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Process => "process",
-            Self::Database(_) => "database",
+            Self::Process(_) => "process",
+            Self::Database(..) => "database",
         })
     }
 }
@@ -57,14 +64,31 @@ pub struct Setting {
     pub name: &'static CStr,
     /// Its environment variable.
     pub variable: &'static str,
-    /// Whom it belongs to.
-    pub scope: Scope,
     /// What it means, with its unit and default.
     pub meaning: &'static str,
-    /// Reads a text; the name it was given under is for the message.
-    pub set: fn(&mut Settings, &mut ClientSettings, name: &str, text: &str) -> Result<()>,
-    /// The value as [`Setting::set`] reads it.
-    pub show: fn(&Settings, &ClientSettings) -> String,
+    /// Whom it belongs to.
+    pub scope: Scope,
+}
+
+impl Setting {
+    /// Reads a text, which was given under `name`.
+    ///
+    /// # Errors
+    /// The text is none of the setting's values.
+    pub fn set(&self, process: &mut Settings, database: &mut ClientSettings, name: &str, text: &str) -> Result<()> {
+        match &self.scope {
+            Scope::Process(access) => (access.set)(process, name, text),
+            Scope::Database(_, access) => (access.set)(database, name, text),
+        }
+    }
+
+    /// The value, as [`Setting::set`] reads it.
+    pub fn show(&self, process: &Settings, database: &ClientSettings) -> String {
+        match &self.scope {
+            Scope::Process(access) => (access.show)(process),
+            Scope::Database(_, access) => (access.show)(database),
+        }
+    }
 }
 
 /// All settings, in the order they are listed.
@@ -72,147 +96,190 @@ pub static SETTINGS: [Setting; 11] = [
     Setting {
         name: c"threads",
         variable: "SAM_THREADS",
-        scope: Scope::Process,
         meaning: "threads that images are spread over; any number gives the same masks (all cores)",
-        set: |settings, _, name, text| {
-            settings.threads = number(name, text, 1, MAX_THREADS as u64)? as usize;
-            Ok(())
-        },
-        show: |settings, _| settings.threads.to_string(),
+        scope: Scope::Process(Access {
+            set: |settings, name, text| {
+                settings.threads = number(name, text, 1, MAX_THREADS as u64)? as usize;
+                Ok(())
+            },
+            show: |settings| settings.threads.to_string(),
+        }),
     },
     Setting {
         // `precision` alone is a keyword of SQL.
         name: c"encoder_precision",
         variable: "SAM_PRECISION",
-        scope: Scope::Process,
         meaning: "number format of the image encoder: auto, f32 or bf16; auto is bf16 where the processor has it \
             natively (auto)",
-        set: |settings, _, name, text| {
-            settings.precision = text.trim().parse().map_err(|reason| Failure::usage(format!("{name}: {reason}")))?;
-            Ok(())
-        },
-        show: |settings, _| settings.precision.to_string(),
+        scope: Scope::Process(Access {
+            set: |settings, name, text| {
+                settings.precision =
+                    text.trim().parse().map_err(|reason| Failure::usage(format!("{name}: {reason}")))?;
+                Ok(())
+            },
+            show: |settings| settings.precision.to_string(),
+        }),
     },
     Setting {
         name: c"cache_mb",
         variable: "SAM_CACHE_MB",
-        scope: Scope::Process,
         meaning: "limit on the cached results, in megabytes; 0 caches nothing (512, but at most an eighth of the \
             memory)",
-        set: |settings, _, name, text| {
-            settings.cache_bytes = megabytes(name, text, 0)?;
-            Ok(())
-        },
-        show: |settings, _| (settings.cache_bytes / 1_000_000).to_string(),
+        scope: Scope::Process(Access {
+            set: |settings, name, text| {
+                settings.cache_bytes = megabytes(name, text, 0)?;
+                Ok(())
+            },
+            show: |settings| (settings.cache_bytes / 1_000_000).to_string(),
+        }),
     },
     Setting {
         name: c"model_dir",
         variable: "SAM_MODEL_DIR",
-        scope: Scope::Database(Some(SetAs::Text(c"sam_model_dir"))),
         meaning: "the folder where models are found by name (~/.duckdb/sam/models)",
-        set: |_, settings, _, text| {
-            settings.model_folder = Some(expand_home(text));
-            Ok(())
-        },
-        show: |_, settings| settings.model_folder.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        scope: Scope::Database(
+            Some(SetAs::Text(c"sam_model_dir")),
+            Access {
+                set: |settings, _, text| {
+                    settings.model_folder = Some(expand_home(text));
+                    Ok(())
+                },
+                show: |settings| {
+                    settings.model_folder.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+                },
+            },
+        ),
     },
     Setting {
         name: c"external_access",
         variable: "SAM_EXTERNAL_ACCESS",
-        scope: Scope::Database(None),
         meaning: "whether files of models may be opened; once false, it stays false (true)",
-        set: |_, settings, name, text| {
-            let wanted: bool = text
-                .trim()
-                .parse()
-                .map_err(|_| Failure::usage(format!("{name} = '{text}' is unknown; it is 'true' or 'false'")))?;
-            match (wanted, settings.files_refused_by) {
-                (true, Some(_)) => Err(Failure::usage(format!("{name} is off in this database, and stays off"))),
-                (true, None) => Ok(()),
-                (false, _) => {
-                    settings.files_refused_by = Some(EXTERNAL_ACCESS);
-                    Ok(())
-                }
-            }
-        },
-        show: |_, settings| settings.files_refused_by.is_none().to_string(),
+        scope: Scope::Database(
+            None,
+            Access {
+                set: |settings, name, text| {
+                    let wanted: bool = text.trim().parse().map_err(|_| {
+                        Failure::usage(format!("{name} = '{text}' is unknown; it is 'true' or 'false'"))
+                    })?;
+                    match (wanted, settings.files_refused_by) {
+                        (true, Some(_)) => {
+                            Err(Failure::usage(format!("{name} is off in this database, and stays off")))
+                        }
+                        (true, None) => Ok(()),
+                        (false, _) => {
+                            settings.files_refused_by = Some(EXTERNAL_ACCESS);
+                            Ok(())
+                        }
+                    }
+                },
+                show: |settings| settings.files_refused_by.is_none().to_string(),
+            },
+        ),
     },
     Setting {
         name: c"mask_limit_mb",
         variable: "SAM_MASK_LIMIT_MB",
-        scope: Scope::Database(Some(SetAs::Number(c"sam_mask_limit_mb"))),
         meaning: "limit on the results of one vector (2,048 rows), in megabytes; at most half of DuckDB's memory_limit \
             (a quarter of the memory)",
-        set: |_, settings, name, text| {
-            settings.results = ResultLimit { bytes: megabytes(name, text, 1)?, set_by: LimitSource::Settings };
-            Ok(())
-        },
-        show: |_, settings| (settings.results.bytes / 1_000_000).to_string(),
+        scope: Scope::Database(
+            Some(SetAs::Number(c"sam_mask_limit_mb")),
+            Access {
+                set: |settings, name, text| {
+                    settings.results = ResultLimit { bytes: megabytes(name, text, 1)?, set_by: LimitSource::Settings };
+                    Ok(())
+                },
+                show: |settings| (settings.results.bytes / 1_000_000).to_string(),
+            },
+        ),
     },
     Setting {
         name: c"on_error",
         variable: "SAM_ON_ERROR",
-        scope: Scope::Database(Some(SetAs::Text(c"sam_on_error"))),
         meaning: "what happens to a row with a bad image or prompt: 'fail' stops the query, 'null' makes the row NULL \
             and lists it in sam_errors() (fail)",
-        set: |_, settings, name, text| {
-            settings.on_error = match text.trim().to_ascii_lowercase().as_str() {
-                "fail" => OnError::Fail,
-                "null" => OnError::Skip,
-                _ => return Err(Failure::usage(format!("{name} = '{text}' is unknown; it is 'fail' or 'null'"))),
-            };
-            Ok(())
-        },
-        show: |_, settings| match settings.on_error {
-            OnError::Fail => "fail".into(),
-            OnError::Skip => "null".into(),
-        },
+        scope: Scope::Database(
+            Some(SetAs::Text(c"sam_on_error")),
+            Access {
+                set: |settings, name, text| {
+                    settings.on_error = match text.trim().to_ascii_lowercase().as_str() {
+                        "fail" => OnError::Fail,
+                        "null" => OnError::Skip,
+                        _ => {
+                            return Err(Failure::usage(format!(
+                                "{name} = '{text}' is unknown; it is 'fail' or 'null'"
+                            )));
+                        }
+                    };
+                    Ok(())
+                },
+                show: |settings| match settings.on_error {
+                    OnError::Fail => "fail".into(),
+                    OnError::Skip => "null".into(),
+                },
+            },
+        ),
     },
     Setting {
         name: c"image_megapixels",
         variable: "SAM_IMAGE_MEGAPIXELS",
-        scope: Scope::Database(Some(SetAs::Number(c"sam_image_megapixels"))),
         meaning: "limit on the pixels of an image, in millions; larger images are refused before they are decoded \
             (100)",
-        set: |_, settings, name, text| {
-            settings.images.max_pixels = number(name, text, 1, MAX_MEGA)? * 1_000_000;
-            Ok(())
-        },
-        show: |_, settings| (settings.images.max_pixels / 1_000_000).to_string(),
+        scope: Scope::Database(
+            Some(SetAs::Number(c"sam_image_megapixels")),
+            Access {
+                set: |settings, name, text| {
+                    settings.images.max_pixels = number(name, text, 1, MAX_MEGA)? * 1_000_000;
+                    Ok(())
+                },
+                show: |settings| (settings.images.max_pixels / 1_000_000).to_string(),
+            },
+        ),
     },
     Setting {
         name: c"image_side",
         variable: "SAM_IMAGE_SIDE",
-        scope: Scope::Database(Some(SetAs::Number(c"sam_image_side"))),
         meaning: "limit on the width and the height of an image, in pixels (32768)",
-        set: |_, settings, name, text| {
-            settings.images.max_side = number(name, text, 1, 1 << 20)? as u32;
-            Ok(())
-        },
-        show: |_, settings| settings.images.max_side.to_string(),
+        scope: Scope::Database(
+            Some(SetAs::Number(c"sam_image_side")),
+            Access {
+                set: |settings, name, text| {
+                    settings.images.max_side = number(name, text, 1, 1 << 20)? as u32;
+                    Ok(())
+                },
+                show: |settings| settings.images.max_side.to_string(),
+            },
+        ),
     },
     Setting {
         name: c"image_mb",
         variable: "SAM_IMAGE_MB",
-        scope: Scope::Database(Some(SetAs::Number(c"sam_image_mb"))),
         meaning: "limit on the size of a compressed image, in megabytes (268)",
-        set: |_, settings, name, text| {
-            settings.images.max_bytes = usize::try_from(megabytes(name, text, 1)?).unwrap_or(usize::MAX);
-            Ok(())
-        },
-        show: |_, settings| (settings.images.max_bytes / 1_000_000).to_string(),
+        scope: Scope::Database(
+            Some(SetAs::Number(c"sam_image_mb")),
+            Access {
+                set: |settings, name, text| {
+                    settings.images.max_bytes = usize::try_from(megabytes(name, text, 1)?).unwrap_or(usize::MAX);
+                    Ok(())
+                },
+                show: |settings| (settings.images.max_bytes / 1_000_000).to_string(),
+            },
+        ),
     },
     Setting {
         name: c"image_memory_mb",
         variable: "SAM_IMAGE_MEMORY_MB",
-        scope: Scope::Database(Some(SetAs::Number(c"sam_image_memory_mb"))),
         meaning: "limit on the memory to decode an image, in megabytes, or 100 times the length of its file if more; \
             small files that unpack to very much are refused (400)",
-        set: |_, settings, name, text| {
-            settings.images.max_work = megabytes(name, text, 1)?;
-            Ok(())
-        },
-        show: |_, settings| (settings.images.max_work / 1_000_000).to_string(),
+        scope: Scope::Database(
+            Some(SetAs::Number(c"sam_image_memory_mb")),
+            Access {
+                set: |settings, name, text| {
+                    settings.images.max_work = megabytes(name, text, 1)?;
+                    Ok(())
+                },
+                show: |settings| (settings.images.max_work / 1_000_000).to_string(),
+            },
+        ),
     },
 ];
 
@@ -221,21 +288,14 @@ pub static SETTINGS: [Setting; 11] = [
 /// # Errors
 /// A text is none of the setting's values.
 pub fn take(settings: &mut ClientSettings, given: &[(usize, String)]) -> Result<()> {
-    // None of them belongs to the process.
-    let mut process = Settings::default();
     given.iter().try_for_each(|(index, text)| {
         let setting = &SETTINGS[*index];
-        let name = setting.scope.option().unwrap_or(setting.name);
-        (setting.set)(&mut process, settings, &name.to_string_lossy(), text)
+        let name = setting.scope.option().unwrap_or(setting.name).to_string_lossy();
+        match &setting.scope {
+            Scope::Database(_, access) => (access.set)(settings, &name, text),
+            Scope::Process(_) => Err(Failure::internal(format!("{name} is no setting of a database"))),
+        }
     })
-}
-
-/// Fails if a setting is given a text that is none of its values.
-pub fn check(given: &[(usize, String)]) -> Result<()> {
-    match given.is_empty() {
-        true => Ok(()),
-        false => take(&mut ClientSettings::default(), given),
-    }
 }
 
 /// What the environment says.
@@ -250,9 +310,9 @@ fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<(Settings, Cli
     let model_folder = std::env::home_dir().map(|home| home.join(".duckdb").join("sam").join("models"));
     let (mut process, mut database) =
         (Settings::default(), ClientSettings { model_folder, ..ClientSettings::default() });
-    for Setting { variable, set, .. } in &SETTINGS {
-        if let Some(text) = lookup(variable) {
-            set(&mut process, &mut database, variable, &text)?;
+    for setting in &SETTINGS {
+        if let Some(text) = lookup(setting.variable) {
+            setting.set(&mut process, &mut database, setting.variable, &text)?;
         }
     }
     Ok((process, database))
@@ -299,9 +359,9 @@ mod tests {
     fn what_is_shown_can_be_set() {
         let (process, database) = from_lookup(|_| None).unwrap();
         for setting in &SETTINGS {
-            let (mut copies, text) = ((process.clone(), database.clone()), (setting.show)(&process, &database));
-            (setting.set)(&mut copies.0, &mut copies.1, "name", &text).unwrap();
-            assert_eq!((setting.show)(&copies.0, &copies.1), text);
+            let (mut copies, text) = ((process.clone(), database.clone()), setting.show(&process, &database));
+            setting.set(&mut copies.0, &mut copies.1, "name", &text).unwrap();
+            assert_eq!(setting.show(&copies.0, &copies.1), text);
         }
     }
 
@@ -311,9 +371,9 @@ mod tests {
         let mut settings = ClientSettings::default();
         take(&mut settings, &[(index(c"on_error"), "null".into()), (index(c"image_side"), "9".into())]).unwrap();
         assert_eq!((settings.on_error, settings.images.max_side), (OnError::Skip, 9));
-        let message = check(&[(index(c"on_error"), "never".into())]).unwrap_err().to_string();
+        let message = take(&mut settings, &[(index(c"on_error"), "never".into())]).unwrap_err().to_string();
         assert_eq!(message, "sam_on_error = 'never' is unknown; it is 'fail' or 'null'");
-        let of_process = |setting: &&Setting| setting.scope == Scope::Process;
+        let of_process = |setting: &&Setting| matches!(setting.scope, Scope::Process(_));
         assert!(SETTINGS.iter().filter(of_process).all(|setting| setting.scope.option().is_none()));
     }
 
@@ -322,7 +382,7 @@ mod tests {
         let (mut process, mut database) = with("SAM_EXTERNAL_ACCESS", "false").unwrap();
         assert!(database.files_refused_by.is_some());
         let setting = SETTINGS.iter().find(|setting| setting.name == c"external_access").unwrap();
-        let mut set = |text| (setting.set)(&mut process, &mut database, "external_access", text);
+        let mut set = |text| setting.set(&mut process, &mut database, "external_access", text);
         assert_eq!(set("false"), Ok(()));
         assert_eq!(set("true").unwrap_err().to_string(), "external_access is off in this database, and stays off");
     }

@@ -5,10 +5,9 @@ use super::heads::Heads;
 use super::pack::{Tokens, pack_keys, pack_values};
 use super::relative::{RelativePositions, close_row};
 use crate::Isa;
-use crate::bf16::Bf16;
 use crate::buffer::Scratch;
 use crate::gemm::tile::{MAX_MR, PANEL};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compile_for_scalars};
 use crate::simd::{Kernel, Simd, portable::Portable};
 use std::ops::Range;
 
@@ -111,17 +110,7 @@ pub trait AttendElem: Scalar {
     fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>);
 }
 
-impl AttendElem for f32 {
-    fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>) {
-        isa.run(run);
-    }
-}
-
-impl AttendElem for Bf16 {
-    fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>) {
-        isa.run(run);
-    }
-}
+compile_for_scalars!(AttendElem::attend_all(AttendRun<'_, '_, Self>));
 
 impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
     type Out = ();

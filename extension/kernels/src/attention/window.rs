@@ -11,10 +11,9 @@ use super::core::{State, Step, keys_len, values_len};
 use super::heads::Heads;
 use super::pack::{PAD, Tokens, pack_keys, pack_values};
 use crate::Isa;
-use crate::bf16::Bf16;
 use crate::buffer::{Scratch, Shared};
 use crate::gemm::tile::{MAX_MR, PANEL};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compile_for_scalars};
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
@@ -135,17 +134,7 @@ pub trait WindowElem: Scalar {
     fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>);
 }
 
-impl WindowElem for f32 {
-    fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>) {
-        isa.run(run);
-    }
-}
-
-impl WindowElem for Bf16 {
-    fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>) {
-        isa.run(run);
-    }
-}
+compile_for_scalars!(WindowElem::attend_windows(WindowRun<'_, '_, Self>));
 
 /// What is computed at a time.
 #[derive(Clone, Copy, PartialEq)]

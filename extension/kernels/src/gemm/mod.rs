@@ -14,8 +14,7 @@ pub use pack::Packed;
 pub use source::{Conv3x3, Mat, MatMut, Patches, Rows, Source};
 
 use crate::Isa;
-use crate::bf16::Bf16;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compile_for_scalars};
 use crate::simd::{Kernel, Simd};
 use epilogue::Finish;
 use std::ops::Range;
@@ -95,17 +94,7 @@ pub trait GemmElem: Scalar {
     fn multiply(isa: Isa, block: Block<'_, Self>);
 }
 
-impl GemmElem for f32 {
-    fn multiply(isa: Isa, block: Block<'_, Self>) {
-        isa.run(block);
-    }
-}
-
-impl GemmElem for Bf16 {
-    fn multiply(isa: Isa, block: Block<'_, Self>) {
-        isa.run(block);
-    }
-}
+compile_for_scalars!(GemmElem::multiply(Block<'_, Self>));
 
 impl<E: Scalar> Kernel for Block<'_, E> {
     type Out = ();

@@ -54,6 +54,25 @@ impl DecoderConfig {
         }
     }
 
+    /// Masks that it gives: a single one, and the candidates for ambiguous prompts.
+    pub(crate) fn masks(&self) -> usize {
+        self.num_multimask_outputs + 1
+    }
+
+    /// Widths of the layers of the perceptron that makes the weights of a mask.
+    pub(crate) fn hypernetwork(&self) -> [usize; 4] {
+        let width = self.transformer_dim;
+        [width, width, width, width / 8]
+    }
+
+    /// Widths of the layers of the perceptron that predicts the IoUs of the masks.
+    pub(crate) fn iou_head(&self) -> Vec<usize> {
+        let mut widths = vec![self.iou_head_hidden_dim; self.iou_head_depth + 1];
+        widths[0] = self.transformer_dim;
+        widths[self.iou_head_depth] = self.masks();
+        widths
+    }
+
     /// The decoder whose tensors have these shapes.
     ///
     /// # Errors

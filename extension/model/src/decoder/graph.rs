@@ -73,7 +73,7 @@ impl Decoder {
     /// `weights` are those of the whole model; `grid` is the image embedding's side in tokens.
     pub(super) fn new(config: &DecoderConfig, grid: usize, weights: &Weights) -> Result<Self> {
         let width = config.transformer_dim;
-        let masks = config.num_multimask_outputs + 1;
+        let masks = config.masks();
         let prompts = PromptEncoder::new(width, &weights.at("prompt_encoder"))?;
         let image_positions = prompts.grid_positions(grid, weights.device())?;
         let weights = weights.at("mask_decoder");
@@ -104,16 +104,10 @@ impl Decoder {
             upscale2: Upscale::new(&upscaling.at("3"), width / 4, width / 8)?,
             hypernetworks: (0..masks)
                 .map(|index| {
-                    let sizes = [width, width, width, width / 8];
-                    Perceptron::new(&weights.at("output_hypernetworks_mlps").at(index), &sizes)
+                    Perceptron::new(&weights.at("output_hypernetworks_mlps").at(index), &config.hypernetwork())
                 })
                 .collect::<Result<_>>()?,
-            iou_head: {
-                let mut sizes = vec![config.iou_head_hidden_dim; config.iou_head_depth + 1];
-                sizes[0] = width;
-                sizes[config.iou_head_depth] = masks;
-                Perceptron::new(&weights.at("iou_prediction_head"), &sizes)?
-            },
+            iou_head: Perceptron::new(&weights.at("iou_prediction_head"), &config.iou_head())?,
             prompts,
             grid,
         })

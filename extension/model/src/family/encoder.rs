@@ -13,7 +13,7 @@ use crate::sizes::Checked;
 use crate::weights::Weights;
 
 /// The sizes of an image encoder, and how it is built of them.
-pub(crate) trait Encoder: Debug + Send + Sync {
+pub(crate) trait Encoder: Identity + Debug + Send + Sync {
     /// Name of the family.
     fn family(&self) -> &'static str;
 
@@ -38,12 +38,25 @@ pub(crate) trait Encoder: Debug + Send + Sync {
 
     /// The encoder's steps on the CPU, with operands of this type; `weights` are those of the encoder.
     fn plan(&self, weights: &Weights, operands: Operands) -> Result<Box<dyn plan::ImageEncoder>>;
+}
 
+/// What is known of an encoder without its family.
+pub(crate) trait Identity: Any {
     /// Whether `other` is an encoder of the same family and sizes.
     fn is(&self, other: &dyn Encoder) -> bool;
 
     /// For the family itself, which knows the type.
     fn as_any(&self) -> &dyn Any;
+}
+
+impl<E: Encoder + PartialEq> Identity for E {
+    fn is(&self, other: &dyn Encoder) -> bool {
+        other.as_any().downcast_ref() == Some(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 /// The image encoder of a network. A clone copies nothing.

@@ -4,8 +4,6 @@ mod config;
 mod graph;
 mod plan;
 
-use std::any::Any;
-
 use serde::Deserialize;
 use serde::de::value::MapDeserializer;
 
@@ -93,14 +91,6 @@ impl Encoder for VitConfig {
             Operands::F32 => Ok(Pooled::boxed(plan::Vit::<f32>::new(self, weights)?)),
             Operands::Bf16 => Ok(Pooled::boxed(plan::Vit::<sam_kernels::Bf16>::new(self, weights)?)),
         }
-    }
-
-    fn is(&self, other: &dyn Encoder) -> bool {
-        other.as_any().downcast_ref() == Some(self)
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 
