@@ -2,6 +2,7 @@
 //! queries of a session share it: they never oversubscribe the machine.
 
 use crate::failure::{Failure, Kind, Result};
+use crate::settings::MAX_THREADS;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::cell::OnceCell;
@@ -19,9 +20,9 @@ thread_local! {
 }
 
 impl Pool {
-    /// A pool of `threads` threads.
+    /// A pool of `threads` threads, but at least 1 and at most [`MAX_THREADS`].
     pub fn new(threads: usize) -> Self {
-        Self { threads, started: Mutex::new(None) }
+        Self { threads: threads.clamp(1, MAX_THREADS), started: Mutex::new(None) }
     }
 
     /// How many threads there are.
