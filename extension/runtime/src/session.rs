@@ -85,6 +85,8 @@ impl Session {
     /// Changes settings of the session and of a client: all or, after a failure of `change`, none. Returns both. Calls that
     /// run go on with what they began with.
     ///
+    /// `change` must not ask the session or the client for settings, or it waits for itself.
+    ///
     /// # Errors
     /// That of `change`.
     pub fn configure(
