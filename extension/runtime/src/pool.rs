@@ -5,7 +5,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::settings::MAX_THREADS;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A pool whose threads start with the first work.
@@ -17,6 +17,18 @@ pub struct Pool {
 thread_local! {
     /// A pool of nobody but this thread, for work where no other thread can be had.
     static ALONE: OnceCell<ThreadPool> = const { OnceCell::new() };
+    /// Whether this thread belongs to a pool, or now does the work of one.
+    static WORKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Fails on a thread of a pool, for what may wait: what it waits for may be below it on the same stack, for ever.
+pub(crate) fn check_host(what: &str) -> Result<()> {
+    match WORKS.get() {
+        false => Ok(()),
+        true => Err(Failure::internal(format!(
+            "{what} on a thread of the pool, inside of a query or of what finishes its rows, where it could wait for itself"
+        ))),
+    }
 }
 
 impl Pool {
@@ -45,6 +57,7 @@ impl Pool {
             return Ok(pool.clone());
         }
         let builder = ThreadPoolBuilder::new().num_threads(self.threads);
+        let builder = builder.start_handler(|_| WORKS.set(true));
         let pool = Arc::new(builder.thread_name(|index| format!("sam-{index}")).build()?);
         *started = Some(pool.clone());
         Ok(pool)
@@ -86,8 +99,18 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send, refusal: &ThreadPoolBuildErro
             alone.set(pool.map_err(failed)?).map_err(|_| Failure::internal("a thread has two pools"))?;
         }
         let pool = alone.get().ok_or_else(|| Failure::internal("a thread has no pool"))?;
+        let _working = Working(WORKS.replace(true));
         Ok(pool.install(work))
     })
+}
+
+/// While this thread does the work of a pool, with what it did before.
+struct Working(bool);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        WORKS.set(self.0);
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +139,8 @@ mod tests {
                 let work = || (sum(), rayon::current_num_threads(), std::thread::current().id());
                 assert_eq!(alone(work, &refusal), Ok((999_000, 1, here)));
                 assert_eq!(pool.run(rayon::current_num_threads), Ok(3));
+                assert!(alone(|| check_host("work"), &refusal).unwrap().is_err());
+                assert_eq!(check_host("work"), Ok(()));
             }
         })
         .join()
