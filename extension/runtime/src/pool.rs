@@ -6,6 +6,7 @@ use crate::settings::MAX_THREADS;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::cell::{Cell, OnceCell};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A pool whose threads start with the first work.
@@ -49,6 +50,20 @@ impl Pool {
             Ok(pool) => Ok(pool.install(work)),
             Err(refusal) => alone(work, &refusal),
         }
+    }
+
+    /// As [`Pool::run`], for a caller who holds a lock. A thread of another pool of rayon, the host's, takes up other work of
+    /// its pool while it waits, which may ask for the same lock: so it has a thread wait in its place.
+    pub(crate) fn run_locked<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let alone = ALONE.with(|alone| alone.get().is_some());
+        if rayon::current_thread_index().is_none() || alone {
+            return self.run(work);
+        }
+        std::thread::scope(|scope| {
+            let waiting = std::thread::Builder::new().spawn_scoped(scope, || self.run(work));
+            let failed = |error| Failure::new(Kind::Resources, format!("cannot start a thread: {error}"));
+            waiting.map_err(failed)?.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
     }
 
     fn started(&self) -> std::result::Result<Arc<ThreadPool>, ThreadPoolBuildError> {
@@ -141,6 +156,7 @@ mod tests {
                 assert_eq!(pool.run(rayon::current_num_threads), Ok(3));
                 assert!(alone(|| check_host("work"), &refusal).unwrap().is_err());
                 assert_eq!(check_host("work"), Ok(()));
+                assert_eq!(pool.run_locked(rayon::current_num_threads), Ok(3));
             }
         })
         .join()
