@@ -183,7 +183,7 @@ impl Models {
             let bytes = key.origin.bytes().unwrap_or(0);
             NoMemory::check(usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(2));
             let model = loader.stats.seconds_load.time(|| {
-                loader.pool.run(|| match &source {
+                loader.pool.run_locked(|| match &source {
                     Source::BuiltIn => Model::nano(precision),
                     // Not the canonical path: in Hugging Face's cache it would be a hash.
                     Source::File(path) => Model::open(&std::path::absolute(path).unwrap_or(path.clone()), precision),

@@ -12,7 +12,7 @@ type Slot<V> = Arc<Mutex<Option<Arc<V>>>>;
 /// A map from keys to shared values.
 pub(crate) struct OnceMap<K, V> {
     slots: Mutex<HashMap<K, Slot<V>>>,
-    /// The values that are made, for a forked child.
+    /// The values that are made. A slot is locked for a moment by who reads it, and does not tell that it has a value.
     made: Published<Vec<(K, Arc<V>)>>,
 }
 
@@ -54,9 +54,12 @@ impl<K: Eq + Hash + Clone, V> OnceMap<K, V> {
     /// Takes the values out whose key is unwanted, and returns those that are made. What is in use stays alive until
     /// its users are done.
     pub(crate) fn take(&self, unwanted: impl Fn(&K) -> bool) -> Vec<Arc<V>> {
-        let slots: Vec<_> = lock(&self.slots).extract_if(|key, _| unwanted(key)).map(|(_, slot)| slot).collect();
-        self.publish(|made| made.retain(|(key, _)| !unwanted(key)));
-        slots.into_iter().filter_map(|slot| slot.try_lock().ok()?.take()).collect()
+        let mut taken = Vec::new();
+        self.publish(|made| {
+            lock(&self.slots).retain(|key, _| !unwanted(key));
+            taken = made.extract_if(.., |(key, _)| unwanted(key)).map(|(_, value)| value).collect();
+        });
+        taken
     }
 
     fn publish(&self, change: impl FnOnce(&mut Vec<(K, Arc<V>)>)) {
@@ -69,9 +72,7 @@ impl<K: Eq + Hash + Clone, V> OnceMap<K, V> {
 
     /// All values that are made, but for those being made just now.
     pub(crate) fn values(&self) -> Vec<(K, Arc<V>)> {
-        let slots: Vec<_> = lock(&self.slots).iter().map(|(key, slot)| (key.clone(), slot.clone())).collect();
-        let value = |(key, slot): (K, Slot<V>)| Some((key, slot.try_lock().ok()?.clone()?));
-        slots.into_iter().filter_map(value).collect()
+        self.made.get().to_vec()
     }
 }
 
@@ -102,6 +103,18 @@ mod tests {
         });
         assert_eq!(made.into_inner(), 1);
         assert_eq!(map.values().len(), 1);
+    }
+
+    #[test]
+    fn what_is_read_is_taken_all_the_same() {
+        let map = OnceMap::new();
+        map.get_or_make(&1, || Ok::<_, ()>(7)).unwrap();
+        let slot = lock(&map.slots)[&1].clone();
+        let reader = lock(&slot);
+        assert_eq!(map.values(), [(1, Arc::new(7))]);
+        assert_eq!(map.take(|_| true), [Arc::new(7)]);
+        assert!(map.values().is_empty());
+        drop(reader);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //! queries of a session share it: they never oversubscribe the machine.
 
 use crate::failure::{Failure, Kind, Result};
+use crate::settings::MAX_THREADS;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A pool whose threads start with the first work.
@@ -16,12 +18,24 @@ pub struct Pool {
 thread_local! {
     /// A pool of nobody but this thread, for work where no other thread can be had.
     static ALONE: OnceCell<ThreadPool> = const { OnceCell::new() };
+    /// Whether this thread belongs to a pool, or now does the work of one.
+    static WORKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Fails on a thread of a pool, for what may wait: what it waits for may be below it on the same stack, for ever.
+pub(crate) fn check_host(what: &str) -> Result<()> {
+    match WORKS.get() {
+        false => Ok(()),
+        true => Err(Failure::internal(format!(
+            "{what} on a thread of the pool, inside of a query or of what finishes its rows, where it could wait for itself"
+        ))),
+    }
 }
 
 impl Pool {
-    /// A pool of `threads` threads.
+    /// A pool of `threads` threads, but at least 1 and at most [`MAX_THREADS`].
     pub fn new(threads: usize) -> Self {
-        Self { threads, started: Mutex::new(None) }
+        Self { threads: threads.clamp(1, MAX_THREADS), started: Mutex::new(None) }
     }
 
     /// How many threads there are.
@@ -38,12 +52,27 @@ impl Pool {
         }
     }
 
+    /// As [`Pool::run`], for a caller who holds a lock. A thread of another pool of rayon, the host's, takes up other work of
+    /// its pool while it waits, which may ask for the same lock: so it has a thread wait in its place.
+    pub(crate) fn run_locked<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let alone = ALONE.with(|alone| alone.get().is_some());
+        if rayon::current_thread_index().is_none() || alone {
+            return self.run(work);
+        }
+        std::thread::scope(|scope| {
+            let waiting = std::thread::Builder::new().spawn_scoped(scope, || self.run(work));
+            let failed = |error| Failure::new(Kind::Resources, format!("cannot start a thread: {error}"));
+            waiting.map_err(failed)?.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
     fn started(&self) -> std::result::Result<Arc<ThreadPool>, ThreadPoolBuildError> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = &*started {
             return Ok(pool.clone());
         }
         let builder = ThreadPoolBuilder::new().num_threads(self.threads);
+        let builder = builder.start_handler(|_| WORKS.set(true));
         let pool = Arc::new(builder.thread_name(|index| format!("sam-{index}")).build()?);
         *started = Some(pool.clone());
         Ok(pool)
@@ -82,8 +111,18 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send, refusal: &ThreadPoolBuildErro
             alone.set(pool.map_err(failed)?).map_err(|_| Failure::internal("a thread has two pools"))?;
         }
         let pool = alone.get().ok_or_else(|| Failure::internal("a thread has no pool"))?;
+        let _working = Working(WORKS.replace(true));
         Ok(pool.install(work))
     })
+}
+
+/// While this thread does the work of a pool, with what it did before.
+struct Working(bool);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        WORKS.set(self.0);
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +151,9 @@ mod tests {
                 let work = || (sum(), rayon::current_num_threads(), std::thread::current().id());
                 assert_eq!(alone(work, &refusal), Ok((999_000, 1, here)));
                 assert_eq!(pool.run(rayon::current_num_threads), Ok(3));
+                assert!(alone(|| check_host("work"), &refusal).unwrap().is_err());
+                assert_eq!(check_host("work"), Ok(()));
+                assert_eq!(pool.run_locked(rayon::current_num_threads), Ok(3));
             }
         })
         .join()

@@ -4,7 +4,7 @@ use crate::cache::Caches;
 use crate::client::Client;
 use crate::failure::{Failure, Kind, Result};
 use crate::models::{Listing, Loaded, Loader, Models};
-use crate::pool::Pool;
+use crate::pool::{Pool, check_host};
 use crate::published::Published;
 use crate::resolve::BUILT_IN;
 use crate::settings::{ClientSettings, Settings};
@@ -85,6 +85,8 @@ impl Session {
     /// Changes settings of the session and of a client: all or, after a failure of `change`, none. Returns both. Calls that
     /// run go on with what they began with.
     ///
+    /// `change` must not ask the session or the client for settings, or it waits for itself.
+    ///
     /// # Errors
     /// That of `change`.
     pub fn configure(
@@ -111,11 +113,12 @@ impl Session {
     }
 
     /// The model that the user calls `name`, loaded if necessary. Where files are refused there are no models but the
-    /// built-in one, and no file is looked at.
+    /// built-in one, and no file is looked at. To be called on a thread of the host.
     ///
     /// # Errors
-    /// It cannot be found, opened or run, or would be read from a file.
+    /// It cannot be found, opened or run, or would be read from a file; [`Kind::Internal`] on a thread of a pool.
     pub fn model(&self, name: &str, access: Access) -> Result<Arc<Loaded>> {
+        check_host("a model is asked for")?;
         access.check(name)?;
         let precision = self.settings().precision;
         let loader = Loader { precision, pool: &self.pool(), stats: &self.stats, caches: &self.caches };

@@ -18,7 +18,8 @@ const CACHE_BYTES: u64 = 512_000_000;
 /// The settings of a session, which all its clients share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Threads that rows are spread over, 1 to [`MAX_THREADS`]; any number gives the same masks. The default is all cores.
+    /// Threads that rows are spread over, 1 to [`MAX_THREADS`], or the nearest of these; any number gives the same masks. The
+    /// default is all cores.
     pub threads: usize,
     /// What image encoders compute in.
     pub precision: Precision,

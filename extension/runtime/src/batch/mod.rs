@@ -19,9 +19,9 @@ mod work;
 pub use query::{Annotate, Embed, Generate, Image, Query, Segment};
 
 use crate::call::Call;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::models::Loaded;
-use crate::pool::Pool;
+use crate::pool::{Pool, check_host};
 use failures::FirstFailure;
 use group::{Group, Grouping};
 use spread::{Piece, spread};
@@ -104,16 +104,27 @@ impl<'a, Q: Query> Batch<'a, Q> {
     }
 
     /// Answers all rows: `finish` makes a row's result of its answer and of its entry of `payloads`, on the threads of the
-    /// pool.
+    /// pool. There is one for each row, also for those without an answer. `finish`, like a [`Query`], must not wait for
+    /// another batch.
     ///
     /// # Errors
-    /// As [`Batch::answers`], and those of `finish`.
+    /// As [`Batch::answers`], and those of `finish`; [`crate::Kind::Internal`] where there are more or fewer payloads than
+    /// rows, or on a thread of a pool.
+    ///
+    /// # Panics
+    /// What `finish` or a query panics with; where the system refuses large memory, with [`sam_model::NoMemory`] or
+    /// [`sam_imaging::NoMemory`]. Nothing stays in flight.
     pub fn run<P: Send, T: Send>(
         self,
         payloads: Vec<P>,
         finish: impl Fn(&Q::Answer, P) -> Result<T> + Sync,
     ) -> Result<Vec<Option<T>>> {
         let Self { call, pool, rows, groups } = self;
+        check_host("a batch is run")?;
+        if payloads.len() != rows.len() {
+            let counts = format!("a batch of {} rows has {} payloads", rows.len(), payloads.len());
+            return Err(Failure::internal(counts));
+        }
         let (session, threads) = (call.session(), pool.threads());
         if rows.len() > 1 {
             Q::rescue(session.caches(), std::iter::empty());

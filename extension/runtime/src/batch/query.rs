@@ -16,10 +16,11 @@ pub trait Query: Sized + Send + Sync {
     /// Whether one query is work for all threads, so that images are worked on one after the other.
     const IS_LARGE: bool = false;
 
-    /// What tells it from other queries of its kind.
+    /// What tells it from all other queries that are answered from the same cache, also those of another kind.
     fn digest(&self) -> Digest;
 
-    /// Where its answers are cached, if they are.
+    /// Where its answers are cached, if they are: the caches are shared with the queries of this crate, whose digests are
+    /// of a prompt or of options.
     fn cache(caches: &Caches) -> Option<&LruCache<QueryKey, Self::Answer>>;
 
     /// Bytes of memory that an answer holds.
