@@ -125,7 +125,7 @@ def test_the_table_of_models():
         assert model.urls and all(url.startswith("https://") for url in model.urls)
         assert all(url.rpartition("/")[2] == model.file for url in model.urls)
         assert model.architecture in ("vit", "tiny_vit")
-        assert model.sha256 is None or len(model.sha256) == 64 and set(model.sha256) <= set("0123456789abcdef")
+        assert model.sha256 is None or (len(model.sha256) == 64 and set(model.sha256) <= set("0123456789abcdef"))
         assert (model.bytes is None) == (model.sha256 is None)
 
 
@@ -198,6 +198,14 @@ def test_a_server_without_parts(register, server):
     assert offsets(server) == [None, "bytes=100000-"]
 
 
+def test_a_server_without_parts_that_always_breaks_off(register, server):
+    server.ranges = False
+    server.cut = [100_000, 90_000] * 10
+    with pytest.raises(duckdb_sam.PullError, match="the connection ended after"):
+        duckdb_sam.pull("little")
+    assert len(server.requests) == 1 + download.TRIES
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_file_that_has_changed_begins_anew(register, server, known):
     old = bytes(SIZE)
@@ -209,6 +217,17 @@ def test_a_file_that_has_changed_begins_anew(register, server, known):
     server.requests.clear()
     assert duckdb_sam.pull("little").read_bytes() == CONTENT
     assert offsets(server) == ["bytes=100000-"]  # which the server answers with the whole
+
+
+def test_a_server_that_does_not_look_for_changes(register, server):
+    register(f"{server.url}/little_v1.pt", bytes=None, sha256=None)
+    server.content, server.etag, server.cut, server.checks = bytes(SIZE), '"zero"', [100_000, 0, 0, 0, 0, 0], False
+    with pytest.raises(duckdb_sam.PullError):
+        duckdb_sam.pull("little")
+    server.content, server.etag = CONTENT, '"one"'
+    server.requests.clear()
+    assert duckdb_sam.pull("little").read_bytes() == CONTENT
+    assert offsets(server) == ["bytes=100000-", None]
 
 
 def test_the_date_where_there_is_no_strong_etag(register, server):
@@ -350,7 +369,7 @@ def test_without_a_digest_the_extension_decides(register, server, folder):
     server.length = False
     assert duckdb_sam.pull("little").read_bytes() == CONTENT
     server.content = b"\x80" * 1000
-    with pytest.raises(duckdb_sam.PullError, match="what came is no model: .*thrown away"):
+    with pytest.raises(duckdb_sam.PullError, match=r"what came is no model: .*thrown away"):
         duckdb_sam.pull("little", force=True)
     assert (folder / "little.pt").read_bytes() == CONTENT  # as it was
     server.content = CONTENT
@@ -393,7 +412,7 @@ def test_no_redirect_to_what_is_not_encrypted():
 
     redirects = download._Redirects()
     request = urllib.request.Request("https://example.org/a")
-    with pytest.raises(duckdb_sam.PullError, match="redirects to http://example.org/b, which is not encrypted"):
+    with pytest.raises(duckdb_sam.PullError, match=r"redirects to http://example\.org/b, which is not encrypted"):
         redirects.redirect_request(request, io.BytesIO(), 302, "", {}, "http://example.org/b")
 
 
@@ -454,7 +473,7 @@ def test_a_mirror(register, server, monkeypatch):
     ):
         duckdb_sam.pull("little", force=True)
     monkeypatch.setenv("SAM_MODEL_MIRROR", "/mnt/models")
-    with pytest.raises(duckdb_sam.PullError, match="SAM_MODEL_MIRROR=/mnt/models is no address .*SAM_MODEL_DIR"):
+    with pytest.raises(duckdb_sam.PullError, match=r"SAM_MODEL_MIRROR=/mnt/models is no address .*SAM_MODEL_DIR"):
         duckdb_sam.pull("little", force=True)
 
 
@@ -553,7 +572,9 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize("rich", [True, False])
 def test_progress(register, monkeypatch, folder, rich):
-    if not rich:
+    if rich:
+        pytest.importorskip("rich")
+    else:
         monkeypatch.setitem(sys.modules, "rich.console", None)
         monkeypatch.setattr(progress, "_EVERY", 0)
     terminal = Terminal()

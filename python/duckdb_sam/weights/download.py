@@ -75,9 +75,8 @@ class Download:
         """Download what is missing. What has come stays in the part, whatever happens."""
         if self.bytes is not None and self.here() > self.bytes:
             self.discard()
-        fruitless, begun, anew = 0, False, False
+        most, fruitless, begun, anew = self.here(), 0, False, False
         while self.bytes is None or self.here() != self.bytes:
-            before = self.here()
             try:
                 if self._attempt():
                     return
@@ -94,7 +93,8 @@ class Download:
                     raise SourceError(f"{self.url}: {reason}") from None
             except (http.client.HTTPException, OSError) as error:
                 reason = _words(error)
-            grown = self.here() > before
+            grown = self.here() > most  # a server without parts sends the same bytes again
+            most = max(most, self.here())
             begun, fruitless = begun or grown, 0 if grown else fruitless + 1
             # An address that has never sent anything is not worth waiting for.
             if fruitless >= (TRIES if begun else 1):
@@ -136,9 +136,7 @@ class Download:
         # Compressed, the bytes would not be those of the file.
         headers = {"User-Agent": f"duckdb-sam/{__version__}", "Accept-Encoding": "identity"}
         if offset:
-            state = self._read_state()
-            validator = state.get("validator") if state.get("url") == self.url else None
-            if validator:
+            if validator := self._validator():
                 headers |= {"Range": f"bytes={offset}-", "If-Range": validator}
             elif self.sha256:  # nothing says that it is the same file, but the digest will
                 headers |= {"Range": f"bytes={offset}-"}
@@ -153,7 +151,10 @@ class Download:
         """Return the size of the whole file, if it is known or the server tells it."""
         if response.status == 206:
             parts = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers["Content-Range"] or "")
-            if not parts or int(parts[1]) != offset:
+            was = self._validator() or ""
+            now = response.headers["ETag"] or was
+            # Some servers do not look at If-Range.
+            if not parts or int(parts[1]) != offset or (was.startswith('"') and now != was):
                 raise self._disagreement(offset)
             return self.bytes if parts[2] == "*" else int(parts[2])
         length = response.headers["Content-Length"] or ""
@@ -207,12 +208,13 @@ class Download:
         except OSError as error:
             raise cannot_write(self.state, error) from error
 
-    def _read_state(self) -> dict[str, Any]:
+    def _validator(self) -> str | None:
+        """Return what tells the version that is here from others at this address, if anything does."""
         try:
-            state: object = json.loads(self.state.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+            state: Any = json.loads(self.state.read_text(encoding="utf-8"))
+            return state["validator"] if state["url"] == self.url else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
 
 def cannot_write(path: Path, error: OSError) -> PullError:
