@@ -281,10 +281,11 @@ def child(register: Registered, **options: object) -> subprocess.Popen[str]:
 
 
 def wait_for(path: Path) -> None:
+    """Wait until the half that a pausing server sends is here."""
     end = time.monotonic() + 20
-    while not (path.is_file() and path.stat().st_size) and time.monotonic() < end:
+    while not (path.is_file() and path.stat().st_size == SIZE // 2) and time.monotonic() < end:
         time.sleep(0.01)
-    assert path.is_file()
+    assert path.stat().st_size == SIZE // 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -292,7 +293,6 @@ def test_ctrl_c_and_kill_leave_the_part(register, server, folder, number):
     server.pause = threading.Event()
     process = child(register)
     wait_for(folder / "little.pt.part")
-    time.sleep(0.1)  # until the second read
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert process.returncode != 0
