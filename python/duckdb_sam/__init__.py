@@ -21,8 +21,9 @@ from typing import Any
 import duckdb
 
 from duckdb_sam.interrupt import interruptible
+from duckdb_sam.weights import Model, PullError, models, pull
 
-__all__ = ["LoadError", "connect", "extension_path", "interruptible", "load"]
+__all__ = ["LoadError", "Model", "PullError", "connect", "extension_path", "interruptible", "load", "models", "pull"]
 
 try:
     __version__ = metadata.version("duckdb-sam")

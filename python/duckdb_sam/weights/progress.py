@@ -1,0 +1,59 @@
+"""How far a download is, on a terminal or in a notebook; nothing at all elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Generator
+
+Report = Callable[[int, "int | None"], None]
+"""Takes the bytes that are here and those that there will be, if that is known."""
+
+_EVERY = 0.2
+"""Seconds between two changes of a plain line."""
+
+
+@contextlib.contextmanager
+def shown(label: str) -> Generator[Report]:
+    """Show the progress of ``label``: with Rich if it is installed, else as a line that is written again and again."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import TransferSpeedColumn as SpeedColumn
+    except ImportError:
+        with _line(label) as report:
+            yield report
+        return
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not (console.is_terminal or console.is_jupyter)) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _line(label: str) -> Generator[Report]:
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    last = 0.0
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal last
+        if time.monotonic() - last < _EVERY and done != total:
+            return
+        last = time.monotonic()
+        of = f" of {total / 1e6:.1f}" if total else ""
+        print(f"\r{label}: {done / 1e6:.1f}{of} MB", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield report
+    finally:
+        print(file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Write ``text`` to a terminal."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
