@@ -8,27 +8,59 @@ them to a connection that is already open:
     con = duckdb_sam.connect()
     con.sql("SELECT sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/*.jpg')")
 
-``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions.
+``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, and ``Segmenter`` masks without SQL.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from duckdb_sam.interrupt import interruptible
 from duckdb_sam.weights import Model, PullError, models, pull
 
-__all__ = ["LoadError", "Model", "PullError", "connect", "extension_path", "interruptible", "load", "models", "pull"]
+if TYPE_CHECKING:
+    from duckdb_sam.masks import Mask, Masks
+    from duckdb_sam.segmenter import Segmenter
+
+__all__ = [
+    "LoadError",
+    "Mask",
+    "Masks",
+    "Model",
+    "PullError",
+    "Segmenter",
+    "connect",
+    "extension_path",
+    "interruptible",
+    "load",
+    "models",
+    "pull",
+]
+
+_LAZY = {"Mask": "masks", "Masks": "masks", "Segmenter": "segmenter"}
+"""What is imported when it is first used, and the module that has it."""
 
 try:
     __version__ = metadata.version("duckdb-sam")
 except metadata.PackageNotFoundError:  # imported from a source checkout that is not installed
     __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 _EXTENSION = "sam.duckdb_extension"
 _UNSIGNED = "allow_unsigned_extensions"

@@ -1,0 +1,274 @@
+"""A column of images in an Arrow table, for engines that hand over one batch after the other."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from duckdb_sam.engine import Engine
+from duckdb_sam.images import Embedding, is_embedding, picture
+from duckdb_sam.optional import needed
+from duckdb_sam.prompts import BoxFormat, Form, Unit, check_given, prompt
+
+_SIZE = "CASE WHEN i IS NULL THEN NULL ELSE [i.height, i.width] END"
+
+Failures = dict[int, str]
+"""What is wrong with a row, by its number."""
+
+
+class Batches:
+    """Runs batches with one model: all rows at once, then those that failed alone, to learn why."""
+
+    def __init__(self, model: str, engine: Engine, strict: Engine) -> None:
+        """Take an engine in which rows that fail are NULL, and one in which they raise."""
+        self._model, self._engine, self._strict = model, engine, strict
+
+    def close(self) -> None:
+        """Close the engine of its own."""
+        self._engine.close()
+
+    def run(
+        self,
+        table: Any,
+        image: str,
+        prompts: Mapping[str, Any],
+        options: Mapping[str, float] | None,
+        unit: Unit,
+        box_format: BoxFormat,
+        into: str,
+        *,
+        with_errors: bool,
+    ) -> tuple[Any, Failures]:
+        """Return the table with its new columns, and what failed by row; see ``Segmenter.batch``."""
+        pa = needed("pyarrow", "arrow", "batch")
+        _check(prompts, options)
+        given, whole = table, _table(pa, table)
+        new = [into, f"{into}_error"] if with_errors else [into]
+        for name in new:
+            if name in whole.column_names:
+                raise ValueError(f"the table has a column {name!r} already: give another name, into=...")
+        failures: Failures = {}
+        images = _images(pa, _column(whole, image), image, failures)
+        columns: dict[str, Any] = {"image": images}
+        if options is None:
+            values = {name: _values(whole, name, value) for name, value in prompts.items() if value is not None}
+            columns |= self._prompts(pa, images, values, unit, box_format, failures)
+            call = (
+                "sam_annotate_many(?, image, boxes)"
+                if "boxes" in values
+                else "sam_annotate(?, image, points, labels, box)"
+            )
+            arguments: list[Any] = [self._model]
+        else:
+            call = "sam_generate(?, image, MAP(?::VARCHAR[], ?::DOUBLE[]))"
+            arguments = [self._model, list(options), list(options.values())]
+        rows = pa.table({"row": pa.array(range(len(whole)), pa.int64()), **columns})
+        query = f"SELECT {call} AS mask, image IS NOT NULL AS given FROM rows ORDER BY row"
+        with self._engine.query(query, arguments, rows=rows) as result:
+            answer = _arrow(result)
+        found = answer["mask"]
+        for row in _failed(answer, rows, options is None):
+            try:
+                with self._strict.query(f"SELECT {call} FROM rows", arguments, rows=rows.slice(row, 1)) as result:
+                    result.fetchall()
+                failures[row] = "failed, and did not when it was tried again"
+            except ValueError as error:
+                failures[row] = str(error)
+        failures = dict(sorted(failures.items()))
+        whole = whole.append_column(into, found)
+        if with_errors:
+            reasons = [failures.get(row) for row in range(len(whole))]
+            whole = whole.append_column(new[1], pa.array(reasons, pa.string()))
+        return _like(pa, whole, given), failures
+
+    def _prompts(
+        self,
+        pa: Any,
+        images: Any,
+        values: Mapping[str, Callable[[int], Any]],
+        unit: Unit,
+        box_format: BoxFormat,
+        failures: Failures,
+    ) -> dict[str, Any]:
+        """Return the columns that the SQL functions take, in fractions."""
+        sizes = self._sizes(pa, images) if unit == "pixel" else None
+        points: list[Any] = []
+        labels: list[Any] = []
+        box: list[Any] = []
+        boxes: list[Any] = []
+        for row in range(len(images)):
+            here = {name: value(row) for name, value in values.items()}
+            form = Form(unit, box_format, lambda row=row: sizes[row] if sizes else None)
+            one = (None, None, None)
+            many = None
+            if row not in failures:
+                try:
+                    if here.get("boxes") is not None:
+                        many = [{"box": prompt(None, None, None, each, form).box} for each in here["boxes"]]
+                    elif any(here.get(name) is not None for name in ("point", "points", "box")):
+                        one = prompt(here.get("point"), here.get("points"), here.get("labels"), here.get("box"), form)
+                except (ValueError, TypeError) as error:
+                    failures[row] = str(error)
+            points.append(one[0])
+            labels.append(one[1])
+            box.append(one[2])
+            boxes.append(many)
+        number, whole = pa.float64(), pa.int64()
+        if "boxes" in values:
+            return {"boxes": pa.array(boxes, pa.list_(pa.struct([("box", pa.list_(number))])))}
+        return {
+            "points": pa.array(points, pa.list_(pa.list_(number))),
+            "labels": pa.array(labels, pa.list_(whole)),
+            "box": pa.array(box, pa.list_(number)),
+        }
+
+    def _sizes(self, pa: Any, images: Any) -> list[tuple[int, int] | None]:
+        """Return height and width of every image; None for what is not one."""
+        rows = pa.table({"row": pa.array(range(len(images)), pa.int64()), "image": images})
+        query = f"SELECT {_SIZE} FROM (SELECT row, image_info(image) AS i FROM rows) ORDER BY row"
+        with self._engine.query(query, rows=rows) as result:
+            sizes = [size for (size,) in result.fetchall()]
+        for row, size in enumerate(sizes):
+            if size is None and is_embedding(data := images[row].as_py() or b""):
+                sizes[row] = Embedding(data).size
+        return sizes
+
+
+def _check(prompts: Mapping[str, Any], options: Mapping[str, float] | None) -> None:
+    """Refuse prompts that exclude each other, before any row is read."""
+    others = [name for name, value in prompts.items() if value is not None and name != "boxes"]
+    if options is not None:
+        if others or prompts["boxes"] is not None:
+            raise TypeError("generate takes no prompts: give either generate or a prompt")
+    elif prompts["boxes"] is not None:
+        if others:
+            raise TypeError(f"give either boxes or {others[0]}, not both")
+    else:
+        check_given(prompts["point"], prompts["points"], prompts["labels"], prompts["box"])
+
+
+def _table(pa: Any, table: Any) -> Any:
+    """Return any kind of Arrow table as a ``pyarrow.Table``."""
+    if isinstance(table, pa.Table):
+        return table
+    if isinstance(table, pa.RecordBatch):
+        return pa.Table.from_batches([table])
+    if hasattr(table, "__arrow_c_stream__"):
+        return pa.table(table)
+    raise TypeError(f"batch takes an Arrow table, not {type(table).__module__}.{type(table).__qualname__}")
+
+
+def _like(pa: Any, table: Any, given: Any) -> Any:
+    """Return the result as what was given: a RecordBatch for one."""
+    if not isinstance(given, pa.RecordBatch):
+        return table
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _column(table: Any, name: str) -> Any:
+    if name not in table.column_names:
+        raise ValueError(f"the table has no column {name!r}; its columns are {', '.join(table.column_names)}")
+    return table[name]
+
+
+def _values(table: Any, name: str, value: Any) -> Callable[[int], Any]:
+    """Return what gives a prompt for a row: a column's value, or the same for all."""
+    if isinstance(value, str):
+        column: list[Any] = _column(table, value).to_pylist()
+        return column.__getitem__
+    return lambda _row: value
+
+
+def _images(pa: Any, column: Any, name: str, failures: Failures) -> Any:
+    """Return the column of images as one of bytes; files that cannot be read become NULL and failures."""
+    tensors = getattr(pa, "FixedShapeTensorType", None)
+    if tensors is not None and isinstance(column.type, tensors):
+        return _encoded(pa, _pixels(column), failures)
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    column = _plain(pa, column)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_null(kind):
+        return column.cast(pa.binary())
+    if pa.types.is_struct(kind):
+        fields = [field.name for field in kind]
+        if "bytes" not in fields:
+            raise ValueError(
+                f"images in a struct have the fields bytes and path; those of column {name!r} are {fields}"
+            )
+        return _of_structs(pa, column, failures)
+    if "binary" in str(kind):  # large, fixed, a dictionary
+        return column
+    if "string" in str(kind):
+        return _encoded(pa, column.to_pylist(), failures)
+    raise ValueError(f"column {name!r} holds no images but {column.type}: give binary, struct<bytes, path> or paths")
+
+
+def _plain(pa: Any, column: Any) -> Any:
+    """Return views and run-ends, which DuckDB reads since 1.5, in the form that all releases read."""
+    compute = needed("pyarrow.compute", "arrow", "batch")
+    if str(column.type).startswith("run_end_encoded"):
+        column = pa.chunked_array([compute.run_end_decode(chunk) for chunk in column.chunks], column.type.value_type)
+    if str(column.type) in ("binary_view", "string_view"):
+        column = column.cast(pa.large_binary() if "binary" in str(column.type) else pa.large_string())
+    return column
+
+
+def _of_structs(pa: Any, column: Any, failures: Failures) -> Any:
+    """Take Hugging Face's images: where a struct has no bytes but a path, the file is read."""
+    compute = needed("pyarrow.compute", "arrow", "batch")
+    data = compute.struct_field(column, "bytes")
+    rows: list[Any] = column.to_pylist() if _lacks_bytes(compute, column, data) else []
+    if not rows:
+        return _plain(pa, data)
+    return _encoded(pa, (row and (row["bytes"] or row.get("path")) for row in rows), failures)
+
+
+def _lacks_bytes(compute: Any, column: Any, data: Any) -> bool:
+    return bool(compute.any(compute.and_(compute.is_valid(column), compute.is_null(data))).as_py())
+
+
+def _pixels(column: Any) -> Iterator[Any]:
+    """Give the arrays of a column of tensors of one shape."""
+    for chunk in column.chunks:
+        arrays = chunk.to_numpy_ndarray()
+        for row in range(len(chunk)):
+            yield arrays[row] if chunk[row].is_valid else None
+
+
+def _encoded(pa: Any, images: Any, failures: Failures) -> Any:
+    """Return a column of the bytes of images that are given in any way."""
+    found: list[bytes | None] = []
+    for row, image in enumerate(images):
+        data = None
+        if image is not None:
+            try:
+                data = picture(image).data
+            except (OSError, ValueError) as error:
+                failures[row] = str(error)
+        found.append(data)
+    return pa.chunked_array([pa.array(found, pa.large_binary())])
+
+
+def _failed(answer: Any, rows: Any, prompted: bool) -> list[int]:
+    """Return the rows that are NULL although their image and their prompt are not."""
+    compute = needed("pyarrow.compute", "arrow", "batch")
+    failed = compute.and_(compute.is_null(answer["mask"]), answer["given"])
+    if prompted:
+        first, *others = [name for name in ("points", "box", "boxes") if name in rows.column_names]
+        given = compute.is_valid(rows[first])
+        for name in others:
+            given = compute.or_(given, compute.is_valid(rows[name]))
+        failed = compute.and_(failed, given)
+    return [row for row, each in enumerate(failed.to_pylist()) if each]
+
+
+def _arrow(result: Any) -> Any:
+    """Read a result as an Arrow table, by the name that this release of DuckDB has for it."""
+    if not hasattr(result, "to_arrow_table"):  # before 1.5
+        return result.fetch_arrow_table()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # 2.0: of a copy, of masks
+        return result.to_arrow_table()

@@ -1,0 +1,153 @@
+"""Prompts as they are given, checked and turned into what the SQL functions take: fractions of width and height."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+Unit = Literal["fraction", "pixel"]
+BoxFormat = Literal["xyxy", "xywh"]
+
+_POINT_SLACK = 0.001
+_BOX_SLACK = 0.05
+"""How far outside the image, as a fraction of its side, the extension takes to its edge."""
+
+
+class Prompt(NamedTuple):
+    """A prompt in fractions, x first: points, their labels (1 in the object, 0 not), a box of two corners."""
+
+    points: list[list[float]] | None
+    labels: list[int] | None
+    box: list[float] | None
+
+
+class Form(NamedTuple):
+    """In what coordinates are given, and where an image's height and width come from if they are needed."""
+
+    unit: Unit
+    box_format: BoxFormat
+    size: Callable[[], tuple[int, int] | None]
+
+
+def check_form(unit: str, box_format: str) -> None:
+    """Refuse an unknown unit or form of boxes."""
+    for what, value, known in (("unit", unit, get_args(Unit)), ("box_format", box_format, get_args(BoxFormat))):
+        if value not in known:
+            raise ValueError(f"{what} must be {' or '.join(map(repr, known))}, not {value!r}")
+
+
+def check_given(point: object, points: object, labels: object, box: object) -> None:
+    """Refuse a call without a prompt, and arguments that exclude each other."""
+    if point is None and points is None and box is None:
+        raise TypeError("give a prompt: point=[x, y], points=[[x, y], ...] or box=[x0, y0, x1, y1]")
+    if point is not None and points is not None:
+        raise TypeError("give either point or points, not both")
+    if labels is not None and points is None:
+        raise TypeError("labels belong to points: give points=[[x, y], ...] with one label each")
+
+
+def prompt(point: Any, points: Any, labels: Any, box: Any, form: Form) -> Prompt:
+    """Check one prompt. Wrong types are a TypeError, wrong values a ValueError that shows them."""
+    rows: list[list[float]] | None = None
+    marks: list[int] | None = None
+    if point is not None:
+        rows = [_point("point", point, form)]
+    elif points is not None:
+        rows = [_point(f"points[{index}]", each, form) for index, each in enumerate(_sequence("points", points))]
+        if not rows:
+            raise ValueError("points is empty: give at least one point [x, y]")
+        if labels is not None:
+            marks = [_label(index, each) for index, each in enumerate(_sequence("labels", labels))]
+            if len(marks) != len(rows):
+                raise ValueError(f"{len(marks)} labels for {len(rows)} points: give one label for each point")
+    return Prompt(rows, marks, None if box is None else _box(box, form))
+
+
+def prompt_of(index: int, given: Any, form: Form) -> Prompt:
+    """Check a prompt in the form of ``sam_annotate_many``: {"points", "labels", "box"}, other keys ignored."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"prompts[{index}] must be a dict with points, labels and box, not {given!r}")
+    fields = cast(Mapping[str, Any], given)
+    points, labels, box = (fields.get(key) for key in ("points", "labels", "box"))
+    if points is None and box is None:
+        raise ValueError(f"prompts[{index}] has neither points nor a box: {given!r}")
+    return prompt(None, points, labels, box, form)
+
+
+def _point(what: str, given: Any, form: Form) -> list[float]:
+    x, y = _numbers(what, given, 2, "point=[x, y] is one point; several are points=[[x, y], ...]")
+    width, height = _extent(form)
+    for value, side in ((x, width), (y, height)):
+        if not -_POINT_SLACK * side <= value <= side * (1 + _POINT_SLACK):
+            raise ValueError(f"{what} {[x, y]} lies outside the image{_where(form, value)}")
+    return [x / width, y / height]
+
+
+def _box(given: Any, form: Form) -> list[float]:
+    numbers = _numbers("box", given, 4, f"a box is {_CORNERS[form.box_format]}")
+    x0, y0, x1, y1 = numbers
+    if form.box_format == "xywh":
+        x1, y1 = x0 + x1, y0 + y1
+    if not (x0 < x1 and y0 < y1):
+        other = {"xyxy": "xywh", "xywh": "xyxy"}[form.box_format]
+        raise ValueError(
+            f"box {numbers} has no area: it is read as {_CORNERS[form.box_format]}; "
+            f"{_CORNERS[cast(BoxFormat, other)]} is box_format={other!r}"
+        )
+    width, height = _extent(form)
+    for value, side in ((x0, width), (y0, height), (x1, width), (y1, height)):
+        if not -_BOX_SLACK * side <= value <= side * (1 + _BOX_SLACK):
+            raise ValueError(f"box {numbers} reaches outside the image{_where(form, value)}")
+    return [x0 / width, y0 / height, x1 / width, y1 / height]
+
+
+_CORNERS: dict[BoxFormat, str] = {"xyxy": "[x0, y0, x1, y1]", "xywh": "[x, y, width, height]"}
+
+
+def _extent(form: Form) -> tuple[float, float]:
+    """Return width and height in the unit of the prompt."""
+    if form.unit == "fraction":
+        return 1.0, 1.0
+    size = form.size()
+    if size is None:  # not an image: whatever is passed on, the extension says what is wrong with it
+        return math.inf, math.inf
+    return float(size[1]), float(size[0])
+
+
+def _where(form: Form, value: float) -> str:
+    if form.unit == "pixel":
+        width, height = _extent(form)
+        return f", which has {width:.0f} x {height:.0f} pixels"
+    hint = "; for pixels give unit='pixel'" if abs(value) > 1.5 else ""
+    return f": coordinates are fractions of its width and height, 0 to 1{hint}"
+
+
+def _label(index: int, given: Any) -> int:
+    if not isinstance(given, Real):  # bool among them
+        raise TypeError(f"labels[{index}] must be 1 (in the object) or 0 (not in it), not {given!r}")
+    if given not in (0, 1):
+        raise ValueError(f"labels[{index}] must be 1 (in the object) or 0 (not in it), not {given!r}")
+    return int(cast(float, given))
+
+
+def _numbers(what: str, given: Any, count: int, hint: str) -> list[float]:
+    values = _sequence(what, given)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{what} must hold {count} numbers, not {given!r}; {hint}")
+    numbers = [float(value) for value in values]
+    if len(numbers) != count:
+        raise ValueError(f"{what} has {len(numbers)} numbers, not {count}: {given!r}; {hint}")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{what} must hold finite numbers, not {given!r}")
+    return numbers
+
+
+def _sequence(what: str, given: Any) -> Sequence[Any]:
+    if hasattr(given, "tolist"):  # NumPy, PyTorch
+        given = given.tolist()
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+        raise TypeError(f"{what} must be a list, not {given!r}")
+    return cast("Sequence[Any]", given)
