@@ -14,7 +14,7 @@ use sam_model::{Model, ModelError, ModelInfo, NoMemory, Precision};
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::SystemTime;
 
@@ -34,6 +34,8 @@ pub struct Loaded {
     number: u64,
     /// The names that it was loaded by.
     names: Mutex<BTreeSet<String>>,
+    /// Nobody will ask for it any more.
+    is_retired: AtomicBool,
 }
 
 /// What loading a model takes.
@@ -76,6 +78,18 @@ impl Loaded {
     /// The model's number.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Drops what was computed with the model, now that nobody will ask for it any more. Batches that still use it drop
+    /// what they add to the caches when they end.
+    pub(crate) fn retire(&self, caches: &Caches) {
+        self.is_retired.store(true, Ordering::SeqCst);
+        caches.forget(self.number);
+    }
+
+    /// Whether it was retired.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::SeqCst)
     }
 
     fn remember(&self, name: &str) {
@@ -193,9 +207,9 @@ impl Models {
             // Should the file have been replaced, the model in the old file is of no more use to anybody.
             let replaced = |other: &Key| other.origin != key.origin && other.origin.path() == key.origin.path();
             let old = self.loaded.take(|other| key.origin.path().is_some() && replaced(other));
-            old.iter().for_each(|model| loader.caches.forget(model.number()));
+            old.iter().for_each(|model| model.retire(loader.caches));
             let number = self.count.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, Failure>(Loaded { model, number, names: Mutex::default() })
+            Ok::<_, Failure>(Loaded { model, number, names: Mutex::default(), is_retired: AtomicBool::new(false) })
         })?;
         model.remember(name);
         Ok(model)

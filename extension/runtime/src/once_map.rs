@@ -40,7 +40,14 @@ impl<K: Eq + Hash + Clone, V> OnceMap<K, V> {
         if let Some(value) = &*place {
             return Ok(value.clone());
         }
-        let value = Arc::new(make()?);
+        let value = match make() {
+            Ok(value) => Arc::new(value),
+            Err(error) => {
+                drop(place);
+                self.drop_empty(key, slot);
+                return Err(error);
+            }
+        };
         *place = Some(value.clone());
         let entry = (key.clone(), value.clone());
         self.publish(|made| {
@@ -49,6 +56,16 @@ impl<K: Eq + Hash + Clone, V> OnceMap<K, V> {
             made.extend(there.then_some(entry));
         });
         Ok(value)
+    }
+
+    /// Drops the slot of a value that could not be made, unless others wait for their turn to make it.
+    fn drop_empty(&self, key: &K, slot: Slot<V>) {
+        let mut slots = lock(&self.slots);
+        let is_current = slots.get(key).is_some_and(|current| Arc::ptr_eq(current, &slot));
+        // One in the map and this one; nobody gets another without the lock.
+        if is_current && Arc::strong_count(&slot) == 2 && lock(&slot).is_none() {
+            slots.remove(key);
+        }
     }
 
     /// Takes the values out whose key is unwanted, and returns those that are made. What is in use stays alive until
@@ -121,7 +138,7 @@ mod tests {
     fn does_not_keep_failures() {
         let map = OnceMap::new();
         assert_eq!(map.get_or_make(&1, || Err::<u8, _>("no")), Err("no"));
-        assert!(map.values().is_empty());
+        assert!(map.values().is_empty() && lock(&map.slots).is_empty());
         assert_eq!(map.get_or_make(&1, || Ok::<_, &str>(7)).as_deref(), Ok(&7));
         assert_eq!(map.take(|key| *key == 1).len(), 1);
         assert!(map.values().is_empty());

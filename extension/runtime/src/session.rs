@@ -132,7 +132,7 @@ impl Session {
     pub fn unload(&self, name: &str, access: Access) -> Result<bool> {
         access.check(name)?;
         let models = self.models.remove(name, access.folder)?;
-        models.iter().for_each(|model| self.caches.forget(model.number()));
+        models.iter().for_each(|model| model.retire(&self.caches));
         Ok(!models.is_empty())
     }
 

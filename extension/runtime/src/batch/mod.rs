@@ -18,6 +18,7 @@ mod work;
 
 pub use query::{Annotate, Embed, Generate, Image, Query, Segment};
 
+use crate::cache::Caches;
 use crate::call::Call;
 use crate::failure::{Failure, Result};
 use crate::models::Loaded;
@@ -54,7 +55,7 @@ impl<'a, Q: Query> Batch<'a, Q> {
     /// model.
     ///
     /// # Errors
-    /// A model cannot be loaded; the failure of the first row whose image cannot be read or whose query cannot be made.
+    /// A model cannot be loaded; else the failure of the first row whose header cannot be read or whose query cannot be made.
     pub fn new<P>(
         call: &'a Call<'a>,
         requests: Vec<Option<Request<'a, P>>>,
@@ -126,6 +127,7 @@ impl<'a, Q: Query> Batch<'a, Q> {
             return Err(Failure::internal(counts));
         }
         let (session, threads) = (call.session(), pool.threads());
+        let _retired = ForgetRetired::new(session.caches(), groups.iter().map(|group| &group.model));
         if rows.len() > 1 {
             Q::rescue(session.caches(), std::iter::empty());
         }
@@ -170,5 +172,24 @@ impl<'a, Q: Query> Batch<'a, Q> {
             answer.map_or(Ok(None), |answer| call.pass(answer, model, image))
         });
         passed.collect()
+    }
+}
+
+/// Drops what a batch has added to the caches for models that were retired meanwhile. Whichever is last, this or
+/// [`Loaded::retire`], finds all of it.
+struct ForgetRetired<'a> {
+    caches: &'a Caches,
+    models: HashMap<u64, Arc<Loaded>>,
+}
+
+impl<'a> ForgetRetired<'a> {
+    fn new<'m>(caches: &'a Caches, models: impl Iterator<Item = &'m Arc<Loaded>>) -> Self {
+        Self { caches, models: models.map(|model| (model.number(), model.clone())).collect() }
+    }
+}
+
+impl Drop for ForgetRetired<'_> {
+    fn drop(&mut self) {
+        self.models.values().filter(|model| model.is_retired()).for_each(|model| self.caches.forget(model.number()));
     }
 }

@@ -75,7 +75,8 @@ impl<K: Eq + Hash + Clone, V: Clone> LruCache<K, V> {
         }
     }
 
-    /// Waits until the result of `key` is not in flight, or until `stop` says so, which is called all the while.
+    /// Waits until the result of `key` is not in flight, or until `stop` says so, which is called all the while. The cache
+    /// is locked while `stop` is called, which must not use it.
     ///
     /// To be called by a thread of the host that has nothing in flight.
     pub fn wait(&self, key: &K, stop: impl Fn() -> bool) {
@@ -95,7 +96,7 @@ impl<K: Eq + Hash + Clone, V: Clone> LruCache<K, V> {
         drop(gone);
     }
 
-    /// Drops the results whose key is unwanted.
+    /// Drops the results whose key is unwanted. The cache is locked while `unwanted` is called, which must not use it.
     pub fn forget(&self, unwanted: impl Fn(&K) -> bool) {
         let gone: Vec<_> = {
             let mut state = self.lock();

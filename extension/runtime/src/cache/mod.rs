@@ -21,7 +21,7 @@ use crate::failure::Result;
 use crate::record::{Generated, Record};
 use sam_model::{Embedding, Prediction};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The caches of a session.
 pub struct Caches {
@@ -55,12 +55,26 @@ impl Rescued {
             Some((key, found))
         });
         let kept = kept.collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        *self.lock() = kept;
     }
 
     /// What was found under `key`, for the only row that will need it.
     pub fn take(&self, key: &QueryKey) -> Option<Arc<Generated>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+        self.lock().remove(key)
+    }
+
+    fn forget(&self, model: u64) {
+        self.lock().retain(|key, _| key.image.model != model);
+    }
+
+    fn held(&self) -> Held {
+        let found = self.lock();
+        let bytes = found.values().map(|found| found.bytes() as u64).sum();
+        Held { entries: found.len() as u64, bytes }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<QueryKey, Arc<Generated>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,12 +106,14 @@ impl Caches {
         self.predictions.forget(|key| key.image.model == model);
         self.records.forget(|key| key.image.model == model);
         self.generated.forget(|key| key.image.model == model);
+        self.rescued.forget(model);
     }
 
-    /// How much is held now.
+    /// How much is held now, with what was rescued of a failed batch. That is beside the budget: at most 64 MB, until the
+    /// next batch of several rows.
     pub fn held(&self) -> Held {
-        let parts = [self.embeddings.held(), self.predictions.held(), self.records.held(), self.generated.held()];
-        parts.iter().fold(Held::default(), |sum, part| Held {
+        let kept = [self.embeddings.held(), self.predictions.held(), self.records.held(), self.generated.held()];
+        kept.iter().chain([&self.rescued.held()]).fold(Held::default(), |sum, part| Held {
             entries: sum.entries + part.entries,
             bytes: sum.bytes + part.bytes,
         })

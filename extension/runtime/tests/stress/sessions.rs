@@ -1,7 +1,8 @@
 //! Several sessions, and what is asked of one while others use it.
 
 use crate::support::*;
-use sam_runtime::{Access, Annotate, Batch, Call, Client, ClientSettings, Record, Session, Settings};
+use sam_runtime::cache::Held;
+use sam_runtime::{Access, Annotate, Batch, Call, Client, ClientSettings, Generate, Record, Session, Settings};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -106,5 +107,36 @@ fn a_model_in_use_is_listed_and_can_be_unloaded() {
             assert_eq!(session.unload(name, Access::default()), Ok(true));
             assert_eq!(session.unload(name, Access::default()), Ok(false));
         }
+    });
+}
+
+#[test]
+fn what_is_computed_with_a_model_after_it_was_unloaded_is_dropped() {
+    within(60, || {
+        let (session, client) = (Arc::new(session(2, PLENTY)), client());
+        let unloading = session.clone();
+        let query = Custom::new(1, move |_, _| {
+            assert_eq!(unloading.unload("nano", Access::default()), Ok(true));
+            Ok(7)
+        });
+        let call = Call::new(&session, &client, "test");
+        assert_eq!(ask(&call, &[(&picture(1), query)]), Ok(vec![Some(7)]));
+        assert_eq!(session.caches().held(), Held::default());
+    });
+}
+
+#[test]
+fn what_is_rescued_of_a_failed_batch_is_counted_and_goes_with_its_model() {
+    within(60, || {
+        // A cache that keeps nothing.
+        let (session, client) = (session(1, 0), client());
+        let call = Call::new(&session, &client, "test");
+        let (good, bad) = (picture(1), damaged(2));
+        let rows = vec![row(&good, ()), row(&bad, ())];
+        let batch = Batch::new(&call, rows, |(), model| Ok(Generate(few_points(model)))).unwrap();
+        assert!(batch.answers().is_err());
+        assert!(session.caches().held().bytes > 0);
+        assert_eq!(session.unload("nano", Access::default()), Ok(true));
+        assert_eq!(session.caches().held(), Held::default());
     });
 }
