@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CHAPTERS = {
     "segmentation": "Segmentation",
+    "prompts": "Prompts",
     "masks": "Masks",
     "images": "Images",
     "extension": "The extension itself",

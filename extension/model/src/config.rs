@@ -1,6 +1,6 @@
 //! What a file says of its network in its `config` metadata, or what is stated beside it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::decoder::DecoderConfig;
 use crate::family::EncoderConfig;
@@ -9,7 +9,7 @@ use crate::sizes::{Checked, require};
 use crate::thresholds::Thresholds;
 
 /// Everything needed to build a network.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Config {
     pub(crate) image_encoder: EncoderConfig,
     pub(crate) mask_decoder: DecoderConfig,

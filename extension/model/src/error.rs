@@ -31,6 +31,14 @@ pub enum ModelError {
         /// Which tensors or sizes are missing or unexpected.
         reason: String,
     },
+    /// A file of weights cannot be written.
+    #[error("cannot write model file '{path}': {reason}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
     /// The prompt has values outside their range or lists that do not match.
     #[error("{0}")]
     Prompt(String),

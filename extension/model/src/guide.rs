@@ -10,20 +10,20 @@ use std::sync::Arc;
 
 use sam_imaging::RgbImage;
 use sam_kernels::{GuidedFilter, Isa, Upsample, filled};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
 use crate::pool::Pool;
 
 /// How masks are brought to the picture's size, where a checkpoint says more than "bilinear".
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Upsampling {
     Guided(Guided),
 }
 
 /// A colour guided filter at half the input's size.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Guided {
     /// Of the windows, in pixels of the guide.

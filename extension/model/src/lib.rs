@@ -6,6 +6,7 @@ mod blob;
 mod built_in;
 mod checkpoint;
 mod config;
+mod convert;
 mod decoder;
 mod embedding;
 mod error;
@@ -29,8 +30,9 @@ mod threads;
 mod thresholds;
 mod weights;
 
-pub use blob::{BlobType, is_embedding};
+pub use blob::{BlobType, embedded_size, is_embedding};
 pub use checkpoint::{is_model_folder, model_files};
+pub use convert::{Conversion, WeightType, convert};
 pub use embedding::Embedding;
 pub use error::{ModelError, Result};
 pub use generate::{GenerateOptions, Generated};

@@ -106,7 +106,7 @@ impl Model {
         Self::build(&Checkpoint::open(path)?, &options.into())
     }
 
-    fn build(checkpoint: &Checkpoint, options: &Options) -> Result<Self> {
+    pub(crate) fn build(checkpoint: &Checkpoint, options: &Options) -> Result<Self> {
         let built = Self::build_from(checkpoint, options);
         // What was read of two versions of a file is no model, whatever came of it.
         checkpoint.check_unchanged()?;

@@ -68,10 +68,11 @@ pub(crate) fn config(checkpoint: &Checkpoint) -> Result<Config> {
     if let Some(side) = stated.image_size
         && side != img_size
     {
-        return contradiction(format!(
-            "'{}' states an image_size of {side}, but its weights are for {img_size}",
-            stated.name()
-        ));
+        let states = match stated.name() {
+            name if name.is_empty() => format!("an image_size of {side} was asked for"),
+            name => format!("'{name}' states an image_size of {side}"),
+        };
+        return contradiction(format!("{states}, but its weights are for {img_size}"));
     }
     let in_file = |name: &str, default| pixel_values(checkpoint, name).map(|values| values.unwrap_or(default));
     config.pixel_mean = in_file("pixel_mean", config.pixel_mean)?;
@@ -152,7 +153,7 @@ pub(crate) fn refuse_leftovers(checkpoint: &Checkpoint, taken: &BTreeSet<String>
 }
 
 /// Whether a tensor is one that inference does not use.
-fn is_unused(name: &str) -> bool {
+pub(crate) fn is_unused(name: &str) -> bool {
     UNUSED.iter().any(|prefix| name.starts_with(prefix))
         || UNUSED_LEAVES.iter().any(|leaf| name.rsplit('.').next() == Some(leaf))
         || family::is_unused(name)

@@ -1,9 +1,9 @@
 //! What the mask generator takes as good enough, where a checkpoint says so.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The thresholds that go with a checkpoint; SAM's where it states none.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Thresholds {
     pub(crate) pred_iou_thresh: f32,

@@ -6,9 +6,10 @@ use crate::failure::{Failure, Kind, Result};
 use crate::models::{Listing, Loaded, Loader, Models};
 use crate::pool::{Pool, check_host};
 use crate::published::Published;
-use crate::resolve::BUILT_IN;
+use crate::resolve::{self, BUILT_IN, Source};
 use crate::settings::{ClientSettings, Settings};
 use crate::stats::Stats;
+use sam_model::{Conversion, ModelInfo};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -134,6 +135,23 @@ impl Session {
         let models = self.models.remove(name, access.folder)?;
         models.iter().for_each(|model| model.retire(&self.caches));
         Ok(!models.is_empty())
+    }
+
+    /// Writes the model that the user calls `name` to `target`; see [`sam_model::convert`]. To be called on a thread of the host.
+    ///
+    /// # Errors
+    /// The model cannot be found, opened or run; `target` cannot be written, or clients may not touch files.
+    pub fn convert(&self, name: &str, target: &Path, conversion: &Conversion, access: Access) -> Result<ModelInfo> {
+        check_host("a model is converted")?;
+        if let Some(setting) = access.refused_by {
+            let text = format!("a model would be written to the file '{}', and {setting} is off", target.display());
+            return Err(Failure::new(Kind::Model, text));
+        }
+        let source = match resolve::resolve(name, access.folder)? {
+            Source::BuiltIn => None,
+            Source::File(path) => Some(path),
+        };
+        self.pool().run(|| sam_model::convert(source.as_deref(), target, conversion))?.map_err(Failure::from)
     }
 
     /// The models that can be named.

@@ -19,6 +19,8 @@ pub struct Help {
 pub enum Category {
     /// Running a model on an image.
     Segmentation,
+    /// Prompts from pixels and from other forms of boxes.
+    Prompts,
     /// Masks without a model.
     Masks,
     /// Images without a model.
@@ -31,6 +33,7 @@ impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Segmentation => "segmentation",
+            Self::Prompts => "prompts",
             Self::Masks => "masks",
             Self::Images => "images",
             Self::Extension => "extension",

@@ -53,7 +53,7 @@ pub const PROMPTS: &[Parameter] = &[
 ];
 
 /// A list of numbers: one point, or a box.
-const NUMBERS: Type = Type::List(&Type::Double);
+pub const NUMBERS: Type = Type::List(&Type::Double);
 
 /// Images: a `BLOB`, or bytes with a path. A `VARCHAR` is accepted in order to say what to do with it.
 pub struct Images<'a> {
@@ -225,7 +225,7 @@ fn no_prompt(subject: impl Display) -> Failure {
 }
 
 /// Numbers, any of which may be NULL.
-type Numbers = Vec<Option<f64>>;
+pub type Numbers = Vec<Option<f64>>;
 
 /// A prompt as it stands in the table.
 struct Parts {
@@ -240,11 +240,12 @@ impl Parts {
         let points = self.points.filter(|points| !points.is_empty());
         (points.is_some() || self.bbox.is_some()).then(|| {
             let missing = || Failure::input("points contain NULL; each point is a list [x, y]");
-            let point = |numbers: Option<Numbers>| exactly("point", "[x, y]", &numbers.ok_or_else(missing)?);
+            let point =
+                |numbers: Option<Numbers>| exactly("point", "[x, y]", &numbers.ok_or_else(missing)?).map(single);
             let points: Vec<_> = points.unwrap_or_default().into_iter().map(point).collect::<Result<_>>()?;
             let labels: Option<Vec<_>> =
                 self.labels.map(|labels| labels.into_iter().map(label).collect::<Result<_>>()).transpose()?;
-            let bbox = self.bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers)).transpose()?;
+            let bbox = self.bbox.map(|numbers| exactly("box", "[x0, y0, x1, y1]", &numbers).map(single)).transpose()?;
             if points.is_empty() && labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
                 return Err(Failure::input(
                     "labels are given without points; give one point for each label, or NULL labels",
@@ -291,7 +292,7 @@ impl<'a> Prompts<'a> {
         let prompt = match self {
             Self::Full(full) => full.get(row),
             Self::Point(points) => points.numbers(row).map(|numbers| {
-                let [x, y] = exactly("point", "[x, y]", &numbers)?;
+                let [x, y] = single(exactly("point", "[x, y]", &numbers)?);
                 Ok(Prompt::point(x, y)?)
             }),
         };
@@ -318,17 +319,21 @@ impl<'a> Full<'a> {
 }
 
 /// A column of lists together with their elements, which are fetched once.
-struct Lists<'a> {
-    column: Column<'a>,
-    elements: Column<'a>,
+pub struct Lists<'a> {
+    /// The lists.
+    pub column: Column<'a>,
+    /// The elements of all of them.
+    pub elements: Column<'a>,
 }
 
 impl<'a> Lists<'a> {
-    fn new(column: Column<'a>) -> Result<Self> {
+    /// The lists of `column`.
+    pub fn new(column: Column<'a>) -> Result<Self> {
         Ok(Self { column, elements: column.elements()? })
     }
 
-    fn numbers(&self, row: usize) -> Option<Numbers> {
+    /// The list of `row`.
+    pub fn numbers(&self, row: usize) -> Option<Numbers> {
         let number = |index| match self.elements.kind() {
             Type::Bigint => self.elements.bigint(index).map(|value| value as f64),
             _ => self.elements.double(index),
@@ -337,19 +342,27 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// The `N` numbers of a point or a box, none of them NULL, rounded to single precision: that is what the networks compute in.
-fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f64>]) -> Result<[f32; N]> {
-    let shown = || {
-        let number = |number: &Option<f64>| number.map_or("NULL".to_string(), |number| (number as f32).to_string());
-        let shown: Vec<_> = numbers.iter().take(8).map(number).collect();
-        format!("[{}{}]", shown.join(", "), if numbers.len() > 8 { ", ..." } else { "" })
-    };
+/// Coordinates rounded to single precision: that is what the networks compute in.
+fn single<const N: usize>(numbers: [f64; N]) -> [f32; N] {
+    numbers.map(|number| number as f32)
+}
+
+/// Numbers for an error message. A `FLOAT` is shown as itself, not with the digits that `DOUBLE` adds.
+pub fn shown(numbers: &[Option<f64>]) -> String {
+    let number = |number: &Option<f64>| number.map_or("NULL".to_string(), |number| (number as f32).to_string());
+    let shown: Vec<_> = numbers.iter().take(8).map(number).collect();
+    format!("[{}{}]", shown.join(", "), if numbers.len() > 8 { ", ..." } else { "" })
+}
+
+/// The `N` numbers of a point or a box, none of them NULL.
+pub fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f64>]) -> Result<[f64; N]> {
+    let shown = || shown(numbers);
     let Ok(numbers) = <[Option<f64>; N]>::try_from(numbers) else {
         let count = numbers.len();
         return Err(Failure::input(format!("{what} {} has {count} values; a {what} is {form}", shown())));
     };
     match numbers.iter().all(Option::is_some) {
-        true => Ok(numbers.map(|number| number.unwrap_or_default() as f32)),
+        true => Ok(numbers.map(Option::unwrap_or_default)),
         false => Err(Failure::input(format!("{what} {} contains NULL; a {what} is {form}", shown()))),
     }
 }

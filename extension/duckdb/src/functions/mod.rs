@@ -10,6 +10,7 @@ mod generate;
 mod image;
 mod mask;
 mod models;
+mod prompts;
 mod rows;
 mod segment;
 mod types;
@@ -25,6 +26,12 @@ static SCALARS: &[&ScalarFunction] = &[
     &annotate::ANNOTATE_MANY,
     &generate::GENERATE,
     &embed::EMBED,
+    &prompts::BOX_FROM_PIXELS,
+    &prompts::BOX_FROM_XYWH,
+    &prompts::BOX_FROM_CXCYWH,
+    &prompts::BOX_FROM_MASK,
+    &prompts::POINT_FROM_PIXELS,
+    &prompts::POINTS_FROM_PIXELS,
     &mask::TO_RLE,
     &mask::FROM_RLE,
     &mask::FROM_POLYGONS,
@@ -58,6 +65,7 @@ static SCALARS: &[&ScalarFunction] = &[
 /// The table functions, in the order of the reference.
 static TABLES: &[&TableFunction] = &[
     &models::MODELS,
+    &models::CONVERT,
     &control::LOAD,
     &control::UNLOAD,
     &control::CONFIGURE,

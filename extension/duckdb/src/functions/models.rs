@@ -3,8 +3,8 @@
 use super::arguments::MODEL;
 use crate::engine::{Arguments, Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
 use crate::host::Process;
-use sam_model::ModelInfo;
-use sam_runtime::{Failure, Loaded, Result};
+use sam_model::{Conversion, ModelInfo};
+use sam_runtime::{Failure, Loaded, Result, expand_home};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +60,70 @@ pub static MODELS: TableFunction = TableFunction {
     ],
     run: list,
 };
+
+/// `sam_convert(model, path, type := ..., image_size := ..., replace := ...)`: a model as a safetensors file.
+pub static CONVERT: TableFunction = TableFunction {
+    name: c"sam_convert",
+    help: Help {
+        category: Category::Extension,
+        description: "Writes a model to a safetensors file, with the names of Meta's code, the weights that inference \
+            uses and no others, and the sizes of its network. `type` is `f32`, the default, with which the masks are \
+            the same, bit for bit, or `f16`, which takes half the space and changes few pixels. `image_size` states \
+            the side of the encoder's input, in pixels, where the weights do not tell (MobileSAM's shapes with another \
+            input); nothing need then stand beside the file. A file that exists is replaced only with `replace := \
+            true`. The result describes the file.",
+        example: "CALL sam_convert('nano', 'nano_f16.safetensors', type := 'f16')",
+    },
+    positional: &[c"model", c"path"],
+    named: &[c"type", c"image_size", c"replace"],
+    columns: &[
+        (c"name", Type::Varchar),
+        (c"path", Type::Varchar),
+        (c"architecture", Type::Varchar),
+        (c"image_size", Type::Integer),
+        (c"parameters", Type::Bigint),
+        (c"bytes", Type::Bigint),
+        (c"license", Type::Varchar),
+    ],
+    run: convert,
+};
+
+fn convert(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let given = |index: usize, what: &str| {
+        let value = arguments.positional.get(index).and_then(Option::as_deref);
+        value.ok_or_else(|| Failure::usage(format!("the {what} is NULL; give its name or path")))
+    };
+    let (model, path) = (given(0, "model")?, expand_home(given(1, "file to write")?));
+    let mut conversion = Conversion::default();
+    for (name, value) in &arguments.named {
+        // NULL is what is not given.
+        let Some(value) = value.as_deref() else { continue };
+        match name.to_bytes() {
+            b"type" => conversion.weights = value.parse().map_err(Failure::usage)?,
+            b"image_size" => {
+                let wanted = || Failure::usage(format!("image_size is '{value}'; it is a whole number of pixels"));
+                conversion.image_size = Some(value.parse().map_err(|_| wanted())?);
+            }
+            _ => {
+                let wanted = || Failure::usage(format!("replace is '{value}'; it is true or false"));
+                conversion.replace = value.parse().map_err(|_| wanted())?;
+            }
+        }
+    }
+    let settings = arguments.caller().settings()?;
+    let info = Process::get()?.session.convert(model, &path, &conversion, settings.access())?;
+    let ModelInfo { name, architecture, image_size, parameters, bytes, license, .. } = info;
+    let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
+    Ok(vec![vec![
+        Value::Varchar(name),
+        Value::Varchar(path.to_string_lossy().into_owned()),
+        Value::Varchar(architecture),
+        i32::try_from(image_size).map_or(Value::Null, Value::Integer),
+        bigint(parameters),
+        bigint(bytes),
+        license.map_or(Value::Null, Value::Varchar),
+    ]])
+}
 
 fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let call = input.caller().begin()?;

@@ -37,7 +37,8 @@ pub fn in_sql(failure: &Failure) -> String {
         Some(Remedy::NameModel) => format!(
             "{text}; use 'nano', the path of a .safetensors, .pt, .pth, .ckpt or .bin file or of a Hugging Face folder, or \
              the name of one in the working directory or the model folder (CALL sam_configure(model_dir := ...), or the \
-             environment variable SAM_MODEL_DIR)"
+             environment variable SAM_MODEL_DIR); duckdb_sam.pull('mobile_sam') in Python, or duckdb-sam pull mobile_sam \
+             on the command line, downloads published ones"
         ),
         Some(Remedy::FreeMemory) => format!(
             "{text}; use fewer rows at a time (LIMIT), fewer threads (CALL sam_configure(threads := 1)), a smaller cache \

@@ -126,6 +126,14 @@ fn write_values(values: &[f32], kind: BlobType, bytes: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
+/// Width and height, in pixels, of the picture that an embedding was made from; whichever model it is of.
+///
+/// # Errors
+/// The header is damaged, or of another version.
+pub fn embedded_size(bytes: &[u8]) -> Result<(usize, usize)> {
+    Ok(Header::parse(bytes)?.original)
+}
+
 impl Model {
     /// How many bytes an embedding takes as a blob, at most: the guide of a model that wants one depends on the picture.
     pub fn blob_bytes(&self, kind: BlobType) -> usize {

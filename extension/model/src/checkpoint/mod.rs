@@ -219,6 +219,11 @@ impl Checkpoint {
         self.metadata.get(key).map(String::as_str)
     }
 
+    /// All of it.
+    pub(crate) fn all_metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
     /// The side of the input, in pixels, where the image encoder was saved as a whole module and says so.
     pub(crate) fn module_size(&self) -> Option<usize> {
         self.module_size
@@ -227,6 +232,14 @@ impl Checkpoint {
     /// What files beside the weights state.
     pub(crate) fn stated(&self) -> &Stated {
         &self.stated
+    }
+
+    /// States the side of the input, in pixels, as a file beside the weights would.
+    ///
+    /// # Errors
+    /// Such a file says otherwise.
+    pub(crate) fn set_image_size(&mut self, side: usize) -> Result<()> {
+        self.stated.set_image_size(side).map_err(|reason| self.architecture_error(reason))
     }
 
     /// Where what the shapes do not tell can be stated.

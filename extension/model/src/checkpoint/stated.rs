@@ -109,6 +109,19 @@ impl Stated {
         Ok(stated)
     }
 
+    /// States the side of the input, in pixels, for a file that does not tell.
+    ///
+    /// # Errors
+    /// What stands beside it says otherwise; the reason.
+    pub(crate) fn set_image_size(&mut self, side: usize) -> std::result::Result<(), String> {
+        match self.image_size.replace(side) {
+            Some(other) if other != side => {
+                Err(format!("'{}' states an image_size of {other}, and {side} was asked for", self.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A name for messages: the file that states most.
     pub(crate) fn name(&self) -> String {
         self.files.last().map(|path| path.display().to_string()).unwrap_or_default()

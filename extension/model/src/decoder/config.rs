@@ -1,13 +1,13 @@
 //! The sizes of a prompt encoder and mask decoder.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::shapes::Shapes;
 use crate::sizes::{Checked, divides, require, width};
 
 /// Prompt encoder and mask decoder.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub(crate) struct DecoderConfig {
     pub(crate) transformer_dim: usize,
     pub(crate) depth: usize,

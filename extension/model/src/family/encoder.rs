@@ -5,6 +5,8 @@ use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::graph;
@@ -45,13 +47,23 @@ pub(crate) trait Identity: Any {
     /// Whether `other` is an encoder of the same family and sizes.
     fn is(&self, other: &dyn Encoder) -> bool;
 
+    /// Its sizes, as the `image_encoder` of a `config` has them.
+    ///
+    /// # Errors
+    /// None in practice: they are numbers and lists.
+    fn fields(&self) -> serde_json::Result<serde_json::Value>;
+
     /// For the family itself, which knows the type.
     fn as_any(&self) -> &dyn Any;
 }
 
-impl<E: Encoder + PartialEq> Identity for E {
+impl<E: Encoder + PartialEq + Serialize> Identity for E {
     fn is(&self, other: &dyn Encoder) -> bool {
         other.as_any().downcast_ref() == Some(self)
+    }
+
+    fn fields(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(self)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -15,6 +15,7 @@ mod vit;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::ser::{Error as _, Serialize, Serializer};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -59,6 +60,15 @@ impl<'de> Deserialize<'de> for EncoderConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let (family, fields) = deserializer.deserialize_any(Tagged)?;
         family.read(fields).map_err(D::Error::custom)
+    }
+}
+
+/// The same the other way round.
+impl Serialize for EncoderConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = self.fields().map_err(S::Error::custom)?;
+        fields[TYPE] = self.family().into();
+        fields.serialize(serializer)
     }
 }
 

@@ -69,7 +69,7 @@ impl<'a> Pictures<'a> {
 ///
 /// # Errors
 /// It is an image, and it cannot be read.
-fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>) -> Result<Option<T>> {
+pub fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>) -> Result<Option<T>> {
     match read() {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_about_a_picture() => Err(error.into()),

@@ -1,11 +1,11 @@
 //! The sizes of a TinyViT.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::sizes::{Checked, divides, require, width, window};
 
 /// TinyViT (Wu et al. 2022) as MobileSAM uses it: four stages, the first of inverted bottlenecks.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub(super) struct TinyVitConfig {
     /// Side of the square input in pixels.
     pub(super) img_size: usize,

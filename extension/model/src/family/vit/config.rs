@@ -1,11 +1,11 @@
 //! The sizes of a ViT.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::sizes::{Checked, divides, require, width, window};
 
 /// ViT with windowed attention, some global blocks and decomposed relative positions (Li et al. 2022, ViTDet).
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub(super) struct VitConfig {
     /// Side of the square input in pixels.
     pub(super) img_size: usize,

@@ -1,0 +1,341 @@
+//! `box_from_...`, `point_from_pixels`, `points_from_pixels`: prompts from what detectors, annotation files and masks have.
+
+use super::arguments::{IMAGE, Images, Lists, NUMBERS, Numbers, exactly, shown};
+use super::image::read_or_null;
+use super::mask::{Masks, ONE};
+use super::rows::Rows;
+use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use sam_model::{embedded_size, is_embedding};
+use sam_runtime::{Failure, Result};
+
+/// `box_from_pixels(box, image)` and `box_from_pixels(box, width, height)`
+pub static BOX_FROM_PIXELS: ScalarFunction = ScalarFunction {
+    name: c"box_from_pixels",
+    help: Help {
+        category: Category::Prompts,
+        description: "Converts a box `[x0, y0, x1, y1]` in pixels into a prompt: the same corners as fractions of width \
+            and height. These are those of the upright `image`, of which only the header is read; it may be an \
+            embedding. Or they are given. What lies outside of the image is cut off; a box that lies outside \
+            altogether, or has no area, is an error. NULL, and bytes that are not an image, give NULL.",
+        example: "sam_annotate('nano', image, NULL, NULL, box_from_pixels([85, 30, 540, 390], image))",
+    },
+    overloads: &[
+        Overload { parameters: &[BOX, IMAGE], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Xyxy) },
+        Overload {
+            parameters: &[BOX, WIDTH, HEIGHT],
+            returns: NUMBERS,
+            run: |input, output| boxes(input, output, Form::Xyxy),
+        },
+    ],
+};
+
+/// `box_from_xywh(box)`, `box_from_xywh(box, image)` and `box_from_xywh(box, width, height)`
+pub static BOX_FROM_XYWH: ScalarFunction = ScalarFunction {
+    name: c"box_from_xywh",
+    help: Help {
+        category: Category::Prompts,
+        description: "Converts a box `[x, y, width, height]`, as COCO and the `bbox` of masks have it, into the corners \
+            of a prompt. With an image, or its width and height, the box is in pixels, and what lies outside of the \
+            image is cut off, as `box_from_pixels` does. Without, it is in fractions.",
+        example: "sam_annotate('nano', image, NULL, NULL, box_from_xywh([85, 30, 455, 360], image))",
+    },
+    overloads: &[
+        Overload { parameters: &[BOX], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Xywh) },
+        Overload { parameters: &[BOX, IMAGE], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Xywh) },
+        Overload {
+            parameters: &[BOX, WIDTH, HEIGHT],
+            returns: NUMBERS,
+            run: |input, output| boxes(input, output, Form::Xywh),
+        },
+    ],
+};
+
+/// `box_from_cxcywh(box)`, `box_from_cxcywh(box, image)` and `box_from_cxcywh(box, width, height)`
+pub static BOX_FROM_CXCYWH: ScalarFunction = ScalarFunction {
+    name: c"box_from_cxcywh",
+    help: Help {
+        category: Category::Prompts,
+        description: "Converts a box `[x, y, width, height]` whose `x` and `y` are its centre into the corners of a \
+            prompt. YOLO's files have such boxes in fractions; YOLO's detectors have them in pixels, which need the \
+            image or its width and height, and are cut off at its edges as `box_from_pixels` does.",
+        example: "box_from_cxcywh([0.5, 0.5, 0.25, 0.5])",
+    },
+    overloads: &[
+        Overload { parameters: &[BOX], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Cxcywh) },
+        Overload {
+            parameters: &[BOX, IMAGE],
+            returns: NUMBERS,
+            run: |input, output| boxes(input, output, Form::Cxcywh),
+        },
+        Overload {
+            parameters: &[BOX, WIDTH, HEIGHT],
+            returns: NUMBERS,
+            run: |input, output| boxes(input, output, Form::Cxcywh),
+        },
+    ],
+};
+
+/// `box_from_mask(mask)`
+pub static BOX_FROM_MASK: ScalarFunction = ScalarFunction {
+    name: c"box_from_mask",
+    help: Help {
+        category: Category::Prompts,
+        description: "Returns the smallest box around a mask as a prompt: its corners `[x0, y0, x1, y1]` as fractions \
+            of width and height. So the mask of one model, or of a record, becomes the prompt of another. An invalid \
+            mask, or one without pixels, gives NULL.",
+        example: "box_from_mask(mask)",
+    },
+    overloads: &[Overload { parameters: &[ONE], returns: NUMBERS, run: around }],
+};
+
+/// `point_from_pixels(point, image)` and `point_from_pixels(point, width, height)`
+pub static POINT_FROM_PIXELS: ScalarFunction = ScalarFunction {
+    name: c"point_from_pixels",
+    help: Help {
+        category: Category::Prompts,
+        description: "Converts a point `[x, y]` in pixels into a prompt: fractions of width and height. These are those \
+            of the upright `image`, of which only the header is read; it may be an embedding. Or they are given. A \
+            point outside of the image is an error. NULL, and bytes that are not an image, give NULL.",
+        example: "sam_annotate('nano', image, point_from_pixels([300, 240], image))",
+    },
+    overloads: &[
+        Overload { parameters: &[POINT, IMAGE], returns: NUMBERS, run: point },
+        Overload { parameters: &[POINT, WIDTH, HEIGHT], returns: NUMBERS, run: point },
+    ],
+};
+
+/// `points_from_pixels(points, image)` and `points_from_pixels(points, width, height)`
+pub static POINTS_FROM_PIXELS: ScalarFunction = ScalarFunction {
+    name: c"points_from_pixels",
+    help: Help {
+        category: Category::Prompts,
+        description: "The same as `point_from_pixels` for a list of points.",
+        example: "points_from_pixels([[300, 240], [20, 10]], image)",
+    },
+    overloads: &[
+        Overload { parameters: &[POINTS, IMAGE], returns: Type::List(&NUMBERS), run: points },
+        Overload { parameters: &[POINTS, WIDTH, HEIGHT], returns: Type::List(&NUMBERS), run: points },
+    ],
+};
+
+const BOX: Parameter = Parameter::new("box", &[NUMBERS]);
+const POINT: Parameter = Parameter::new("point", &[NUMBERS]);
+const POINTS: Parameter = Parameter::new("points", &[Type::List(&NUMBERS)]);
+const WIDTH: Parameter = Parameter::new("width", &[Type::Bigint]);
+const HEIGHT: Parameter = Parameter::new("height", &[Type::Bigint]);
+
+/// What the four numbers of a box are.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Two corners.
+    Xyxy,
+    /// A corner and a size.
+    Xywh,
+    /// The centre and a size.
+    Cxcywh,
+}
+
+impl Form {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Xyxy => "[x0, y0, x1, y1]",
+            Self::Xywh => "[x, y, width, height]",
+            Self::Cxcywh => "[x, y, width, height] with x, y in its centre",
+        }
+    }
+
+    fn corners(self, [x, y, width, height]: [f64; 4]) -> [f64; 4] {
+        match self {
+            Self::Xyxy => [x, y, width, height],
+            Self::Xywh => [x, y, x + width, y + height],
+            Self::Cxcywh => [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0],
+        }
+    }
+
+    /// The corners of a box as fractions; in pixels where `sides` are known.
+    fn fractions(self, numbers: &[Option<f64>], sides: Option<[f64; 2]>) -> Result<[f64; 4]> {
+        let given = finite(exactly("box", self.text(), numbers)?, || format!("box {}", shown(numbers)))?;
+        let corners = self.corners(given);
+        let is_empty = |[x0, y0, x1, y1]: [f64; 4]| x0 >= x1 || y0 >= y1;
+        let subject = || format!("box {}", shown(numbers));
+        if is_empty(corners) {
+            return Err(Failure::input(format!("{} has no area; it is read as {}", subject(), self.text())));
+        }
+        let Some([width, height]) = sides else {
+            return match corners.iter().all(|side| side.abs() < 2.0) {
+                true => Ok(corners),
+                false => Err(Failure::input(format!(
+                    "{} is not in fractions; for a box in pixels give the image, or its width and height, as well",
+                    subject()
+                ))),
+            };
+        };
+        let [x0, y0, x1, y1] = corners;
+        let clipped = [x0.max(0.0), y0.max(0.0), x1.min(width), y1.min(height)];
+        if is_empty(clipped) {
+            return Err(Failure::input(format!(
+                "{} lies outside of the image, which is {width} x {height} pixels (width x height); it is read as {}",
+                subject(),
+                self.text()
+            )));
+        }
+        let [x0, y0, x1, y1] = clipped;
+        Ok([x0 / width, y0 / height, x1 / width, y1 / height])
+    }
+}
+
+fn finite<const N: usize>(numbers: [f64; N], subject: impl Fn() -> String) -> Result<[f64; N]> {
+    match numbers.iter().all(|number| number.is_finite()) {
+        true => Ok(numbers),
+        false => Err(Failure::input(format!("{} has a coordinate that is not a finite number", subject()))),
+    }
+}
+
+/// A point in pixels as fractions.
+fn to_fractions(numbers: &[Option<f64>], [width, height]: [f64; 2]) -> Result<[f64; 2]> {
+    let subject = || format!("point {}", shown(numbers));
+    let [x, y] = finite(exactly("point", "[x, y]", numbers)?, subject)?;
+    match (0.0..=width).contains(&x) && (0.0..=height).contains(&y) {
+        true => Ok([x / width, y / height]),
+        false => Err(Failure::input(format!(
+            "{} lies outside of the image, which is {width} x {height} pixels (width x height)",
+            subject()
+        ))),
+    }
+}
+
+/// Where width and height come from: the arguments behind the first.
+enum Sides<'a> {
+    Unknown,
+    Of(Images<'a>),
+    Given(Column<'a>, Column<'a>),
+}
+
+impl<'a> Sides<'a> {
+    fn new(input: &Input<'a>) -> Result<Self> {
+        Ok(match input.arguments() {
+            1 => Self::Unknown,
+            2 => Self::Of(Images::new(input.column(1)?)?),
+            _ => Self::Given(input.column(1)?, input.column(2)?),
+        })
+    }
+
+    /// Width and height in pixels, or that they are unknown. The outer `None` is NULL.
+    fn get(&self, row: usize) -> Result<Option<Option<[f64; 2]>>> {
+        let sides = match self {
+            Self::Unknown => return Ok(Some(None)),
+            Self::Of(images) => match images.get(row)? {
+                Some(bytes) if is_embedding(bytes) => {
+                    let (width, height) = embedded_size(bytes)?;
+                    Some([width as f64, height as f64])
+                }
+                Some(bytes) => read_or_null(|| sam_imaging::info_of_any_size(bytes))?
+                    .map(|info| [f64::from(info.width), f64::from(info.height)]),
+                None => None,
+            },
+            Self::Given(width, height) => match (width.bigint(row), height.bigint(row)) {
+                (Some(width), Some(height)) if width < 1 || height < 1 => {
+                    return Err(Failure::input(format!(
+                        "the image is {width} x {height} pixels (width x height); both must be at least 1"
+                    )));
+                }
+                (Some(width), Some(height)) => Some([width as f64, height as f64]),
+                _ => None,
+            },
+        };
+        Ok(sides.map(Some))
+    }
+}
+
+fn boxes(input: &Input<'_>, output: &mut Output<'_>, form: Form) -> Result<()> {
+    let (rows, boxes, sides) = (Rows::new(input)?, Lists::new(input.column(0)?)?, Sides::new(input)?);
+    let read = |row| match (boxes.numbers(row), sides.get(row)?) {
+        (Some(numbers), Some(sides)) => form.fractions(&numbers, sides).map(Some),
+        _ => Ok(None),
+    };
+    write(&rows.read(read)?, output)
+}
+
+fn around(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (rows, masks) = (Rows::new(input)?, Masks::new(input.column(0)?)?);
+    let read = |row| {
+        let mask = masks.get(row)?.map(|mask| mask.decode()).transpose()?.flatten();
+        Ok(mask.filter(|mask| mask.area() > 0).map(|mask| {
+            let ([x, y, width, height], sides) = (mask.bbox().map(f64::from), [mask.width, mask.height].map(f64::from));
+            [x / sides[0], y / sides[1], (x + width) / sides[0], (y + height) / sides[1]]
+        }))
+    };
+    write(&rows.read(read)?, output)
+}
+
+fn point(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (rows, points, sides) = (Rows::new(input)?, Lists::new(input.column(0)?)?, Sides::new(input)?);
+    let read = |row| match (points.numbers(row), sides.get(row)?.flatten()) {
+        (Some(numbers), Some(sides)) => to_fractions(&numbers, sides).map(Some),
+        _ => Ok(None),
+    };
+    write(&rows.read(read)?, output)
+}
+
+fn points(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (rows, points, sides) = (Rows::new(input)?, Lists::new(input.column(0)?)?, Sides::new(input)?);
+    let coordinates = Lists::new(points.elements)?;
+    let missing = || Failure::input("points contain NULL; each point is a list [x, y]");
+    let point = |index, sides| {
+        let numbers: Numbers = coordinates.numbers(index).ok_or_else(missing)?;
+        to_fractions(&numbers, sides)
+    };
+    let read = |row| match (points.column.range(row), sides.get(row)?.flatten()) {
+        (Some(range), Some(sides)) => range.map(|index| point(index, sides)).collect::<Result<Vec<_>>>().map(Some),
+        _ => Ok(None),
+    };
+    let lists = rows.read(read)?;
+    let lengths: Vec<usize> = lists.iter().map(|points| points.as_ref().map_or(0, Vec::len)).collect();
+    let all: Vec<_> = lists.iter().flatten().flatten().copied().map(Some).collect();
+    write(&all, &mut output.lists(&lengths)?)?;
+    output.set_nulls(&lists)
+}
+
+/// Writes lists of `N` numbers; NULL where there are none.
+fn write<const N: usize>(lists: &[Option<[f64; N]>], output: &mut Output<'_>) -> Result<()> {
+    let lengths: Vec<usize> = lists.iter().map(|list| if list.is_some() { N } else { 0 }).collect();
+    output
+        .lists(&lengths)?
+        .doubles()
+        .copy_from_slice(lists.iter().flatten().copied().collect::<Vec<_>>().as_flattened());
+    output.set_nulls(lists)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fractions(form: Form, numbers: [f64; 4], sides: Option<[f64; 2]>) -> std::result::Result<[f64; 4], String> {
+        form.fractions(&numbers.map(Some), sides).map_err(|failure| failure.text().to_owned())
+    }
+
+    #[test]
+    fn the_forms_of_a_box_are_the_same_box() {
+        let (corners, sides) = ([0.25, 0.25, 0.75, 1.0], Some([200.0, 100.0]));
+        assert_eq!(fractions(Form::Xyxy, [50.0, 25.0, 150.0, 100.0], sides), Ok(corners));
+        assert_eq!(fractions(Form::Xywh, [50.0, 25.0, 100.0, 75.0], sides), Ok(corners));
+        assert_eq!(fractions(Form::Cxcywh, [100.0, 62.5, 100.0, 75.0], sides), Ok(corners));
+        assert_eq!(fractions(Form::Xywh, [0.25, 0.25, 0.5, 0.75], None), Ok(corners));
+        assert_eq!(fractions(Form::Cxcywh, [0.5, 0.625, 0.5, 0.75], None), Ok(corners));
+    }
+
+    #[test]
+    fn a_box_is_cut_off_at_the_edges() {
+        let sides = Some([200.0, 100.0]);
+        assert_eq!(fractions(Form::Xyxy, [-50.0, 25.0, 900.0, 101.0], sides), Ok([0.0, 0.25, 1.0, 1.0]));
+        let outside = fractions(Form::Xyxy, [200.0, 25.0, 900.0, 80.0], sides).unwrap_err();
+        assert!(
+            outside.starts_with("box [200, 25, 900, 80] lies outside of the image, which is 200 x 100"),
+            "{outside}"
+        );
+        let empty = fractions(Form::Xyxy, [150.0, 25.0, 50.0, 80.0], sides).unwrap_err();
+        assert_eq!(empty, "box [150, 25, 50, 80] has no area; it is read as [x0, y0, x1, y1]");
+        assert!(fractions(Form::Xywh, [f64::NAN, 0.0, 1.0, 1.0], sides).unwrap_err().contains("not a finite number"));
+        assert!(fractions(Form::Xywh, [10.0, 0.0, 1.0, 1.0], None).unwrap_err().contains("give the image"));
+    }
+}
