@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from duckdb_sam.interrupt import interruptible
-from duckdb_sam.weights import Model, PullError, models, pull
+from duckdb_sam.weights import Model, PullError, convert, models, pull
 
 if TYPE_CHECKING:
     from duckdb_sam.masks import Mask, Masks
@@ -36,6 +36,7 @@ __all__ = [
     "PullError",
     "Segmenter",
     "connect",
+    "convert",
     "extension_path",
     "interruptible",
     "load",

@@ -97,6 +97,10 @@ def _box(given: Any, form: Form) -> list[float]:
             f"{_CORNERS[cast(BoxFormat, other)]} is box_format={other!r}"
         )
     width, height = _extent(form)
+    if form.unit == "pixel":  # as box_from_pixels of SQL: detectors overshoot
+        x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, width), min(y1, height)
+        if not (x0 < x1 and y0 < y1):
+            raise ValueError(f"box {numbers} lies outside the image{_where(form, 0.0)}")
     for value, side in ((x0, width), (y0, height), (x1, width), (y1, height)):
         if not -_BOX_SLACK * side <= value <= side * (1 + _BOX_SLACK):
             raise ValueError(f"box {numbers} reaches outside the image{_where(form, value)}")

@@ -121,8 +121,9 @@ class Segmenter:
 
             seg.predict(image, box=mask.bbox, unit="pixel", box_format="xywh")
 
-        A box may overshoot the image by 0.05 of its side, and a point by 0.001. Raises ValueError for an image or
-        prompt that is wrong (or, with ``on_error="null"``, returns None), TypeError for what is neither.
+        A box in pixels is cut off at the edges of the image; one in fractions may overshoot by 0.05, a point by 0.001.
+        Raises ValueError for an image or prompt that is wrong (or, with ``on_error="null"``, returns None), TypeError
+        for what is neither.
         """
         check_form(unit, box_format)
         check_given(point, points, labels, box)

@@ -127,7 +127,7 @@ WRONG = [
     ({"points": [[1, 1], [1, -9]], "unit": "pixel"}, ValueError, r"points\[1\] \[1.0, -9.0\] lies outside"),
     ({"box": [0.5, 0.5, 0.2, 0.2]}, ValueError, r"no area: it is read as \[x0, y0, x1, y1\]; .*box_format='xywh'"),
     ({"box": [0.5, 0.5, 0, 0], "box_format": "xywh"}, ValueError, r"no area: it is read as \[x, y, width, height\]"),
-    ({"box": [10, 10, 500, 500], "unit": "pixel"}, ValueError, r"reaches outside the image, which has 600 x 400"),
+    ({"box": [600, 10, 700, 300], "unit": "pixel"}, ValueError, r"lies outside the image, which has 600 x 400"),
     ({"box": [0.1, 0.2, 0.3]}, ValueError, "box has 3 numbers, not 4"),
     ({"point": [0.5, 0.5], "unit": "px"}, ValueError, "unit must be 'fraction' or 'pixel', not 'px'"),
     ({"box": [0, 0, 1, 1], "box_format": "cxcywh"}, ValueError, "box_format must be 'xyxy' or 'xywh', not 'cxcywh'"),

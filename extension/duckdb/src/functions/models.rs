@@ -106,7 +106,7 @@ fn convert(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             }
             _ => {
                 let wanted = || Failure::usage(format!("replace is '{value}'; it is true or false"));
-                conversion.replace = value.parse().map_err(|_| wanted())?;
+                conversion.replace = value.to_ascii_lowercase().parse().map_err(|_| wanted())?;
             }
         }
     }
