@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import duckdb
 
@@ -26,7 +26,7 @@ _OVER = b"\0"
 
 
 @contextlib.contextmanager
-def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
     """Let Ctrl-C stop queries on ``con`` within the time of one picture, and raise KeyboardInterrupt.
 
         with duckdb_sam.interruptible(con):
