@@ -100,7 +100,7 @@ def text(function: Function) -> str:
 
 
 Parameter = tuple[str, str, bool]
-"""A name, its annotation, and whether None stands for leaving it out; ``*`` begins what is given by keyword, ``/`` ends what has no name."""
+"""A name, its annotation, and whether None stands for leaving it out. ``*`` and ``/`` are as in Python."""
 
 
 def whole(function: Function) -> list[Parameter]:

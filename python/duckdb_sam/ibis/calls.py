@@ -44,7 +44,11 @@ def call(name: str, **given: Any) -> Any:
 
 
 def _path(what: str, value: Any) -> Any:
-    return str(value) if what == "model" and isinstance(value, os.PathLike) else value
+    return os.fspath(value) if what == "model" and _is_path(value) else value
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, os.PathLike)
 
 
 @functools.cache
@@ -84,6 +88,8 @@ def choose(function: Function, given: Mapping[str, Any]) -> Choice:
     """
     given = {name: value for name, value in given.items() if value is not None or name in function.required}
     given = {**dict.fromkeys(function.required), **given}
+    for name, value in given.items():
+        _check_options(function, name, value)
     bound = _bound(function, given)
     if not bound and function.options.keys() & given.keys():
         given = _folded(function, given)
@@ -101,7 +107,6 @@ def choose(function: Function, given: Mapping[str, Any]) -> Choice:
             best = total, Choice(form, tuple((value, kind) for _, value, kind in nearest))
     if best is None:
         raise _wrong_type(bound, given)
-    _check_options(function, best[1])
     return best[1]
 
 
@@ -153,20 +158,26 @@ def _dtype(kind: str) -> Any:
     return importlib.import_module("ibis").dtype(kind)
 
 
-def _check_options(function: Function, choice: Choice) -> None:
+def _check_options(function: Function, name: str, value: Any) -> None:
     """Refuse an option that is unknown, and one that is not the number that it has to be."""
-    for argument, (given, _) in zip(choice.form.arguments, choice.arguments, strict=True):
-        if argument.name != "options" or not function.options or not isinstance(given, dict):
-            continue
-        for name, value in cast("dict[str, Any]", given).items():
-            if name not in function.options:
+    several = _mapping(value)
+    if several is not None and (name == "options" or name in function.options):
+        for each, number in several.items():
+            if function.options and each not in function.options:
                 known = ", ".join(function.options)
-                raise TypeError(f"{function.python_name} has no option {name!r}; the options are {known}")
-            _check_option(name, value, function.options[name])
+                raise TypeError(f"{function.python_name} has no option {each!r}; the options are {known}")
+            _check_option(function, each, number)
+    elif not (values.is_expression(value) and value.type().is_map()):  # options in the place of the first of them
+        _check_option(function, name, value)
 
 
-def _check_option(name: str, value: Any, kind: str) -> None:
-    if values.distance(value, _dtype(kind)) is None:
+def _mapping(value: Any) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _check_option(function: Function, name: str, value: Any) -> None:
+    kind = function.options.get(name)
+    if kind and values.distance(value, _dtype(kind)) is None:
         number = "a whole number" if kind == "int64" else "a number"
         raise TypeError(f"{name} must be {number} ({kind}), not {values.shown(value)}")
 
@@ -191,7 +202,7 @@ def _wrong(name: str, value: Any, arguments: Sequence[Argument]) -> TypeError:
     takes = dict.fromkeys(
         kind for each in arguments for kind in ([_FORMS[each.sql]] if each.sql in _FORMS else each.types)
     )
-    path = isinstance(value, (str, os.PathLike)) or (values.is_expression(value) and value.type().is_string())
+    path = isinstance(value, str) or _is_path(value) or (values.is_expression(value) and value.type().is_string())
     hint = "; a path is read by DuckDB's read_blob" if path and "binary" in takes else ""
     return TypeError(f"{name} must be {' or '.join(takes)}, not {values.shown(value)}{hint}")
 

@@ -34,10 +34,10 @@ class Array(Protocol):
 
 Expression = Union[Value, Deferred]  # noqa: UP007
 Text = Union[str, Expression]  # noqa: UP007
-Model = Union[str, "os.PathLike[str]", Expression]  # noqa: UP007
+Model = Union[str, os.PathLike[str], Expression]  # noqa: UP007
 """The name or path of a model."""
-Bytes = Union[bytes, bytearray, "memoryview[Any]", Expression]  # noqa: UP007
-Image = Union[bytes, bytearray, "memoryview[Any]", Mapping[str, Any], Expression]  # noqa: UP007
+Bytes = Union[bytes, bytearray, memoryview, Expression]  # noqa: UP007
+Image = Union[bytes, bytearray, memoryview, Mapping[str, Any], Expression]  # noqa: UP007
 """The bytes of an image file, also as {"bytes", "path"}. A path is read by DuckDB's ``read_blob``."""
 MaskLike = Union[Mask, Mapping[str, Any], str, Expression]  # noqa: UP007
 """A mask: COCO's run lengths, a record with them as its ``segmentation``, a ``Mask``, or JSON of any of them."""
