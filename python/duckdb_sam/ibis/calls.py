@@ -44,7 +44,7 @@ def call(name: str, **given: Any) -> Any:
 
 
 def _path(what: str, value: Any) -> Any:
-    return os.fspath(value) if what == "model" and _is_path(value) else value
+    return os.fspath(cast("os.PathLike[str]", value)) if what == "model" and _is_path(value) else value
 
 
 def _is_path(value: object) -> bool:
