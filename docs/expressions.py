@@ -20,9 +20,7 @@ Written by `make docs` from what the extension says about itself; do not edit.
 
 from __future__ import annotations
 
-from typing import {typing}
-
-import ibis.expr.types as ir
+{typing}import ibis.expr.types as ir
 
 from duckdb_sam.ibis.calls import call
 from duckdb_sam.ibis.types import (
@@ -69,7 +67,7 @@ def module(functions: dict[str, Function]) -> str:
     body = "\n\n".join(map(text, functions.values()))
     used = set(re.findall(r"\w+", re.sub(r'""".*?"""', "", body, flags=re.DOTALL)))
     head = HEAD.format(
-        typing=", ".join(sorted({"Any", "overload"} & used)) or "Any as Any",
+        typing=f"from typing import {', '.join(typing)}\n\n" if (typing := sorted({"Any", "overload"} & used)) else "",
         aliases=listed(f"{name}," for name in sorted({*ALIASES.values(), *SPECIAL} & used)),
         names=listed(f'"{name}",' for name in sorted(names)),
     )
