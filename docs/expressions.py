@@ -51,6 +51,13 @@ MEANINGS = {
     "MASK[]": "several masks",
 }
 
+PROMPTS = {
+    "point": "[x, y] in fractions of width and height",
+    "points": "[[x, y], ...] in fractions of width and height",
+    "labels": "1 in the object or 0 not, one for each of the points; 1 if not given",
+    "box": "[x0, y0, x1, y1], two corners in fractions of width and height",
+}
+
 RETURNS = {"struct": "Struct", "array": "Array", "map": "Map", "string": "String", "binary": "Binary"}
 RETURNS |= {"boolean": "Boolean", "float32": "Floating", "float64": "Floating", "json": "JSON"}
 
@@ -223,10 +230,12 @@ def docstring(function: Function) -> str:
     for form in function.forms:
         for argument in form.arguments:
             kinds.setdefault(argument.name, []).append(argument.sql)
-    for name in function.options:
-        kinds.setdefault(name, []).append("a whole number" if function.options[name] == "int64" else "a number")
+    for name, kind in function.options.items():
+        kinds.setdefault(name, ["a whole number, an option" if kind == "int64" else "a number, an option"])
     if kinds:
-        parts.append("\n".join(filled(f"``{name}``: {meaning(name, some)}", "    ") for name, some in kinds.items()))
+        prompt = any(form.is_prompt for form in function.forms)
+        said = {name: meaning(name, some, prompt) for name, some in kinds.items()}
+        parts.append("\n".join(filled(f"``{name}``: {words}", "    ") for name, words in said.items()))
     returns = " or ".join(dict.fromkeys(form.returns for form in function.forms))
     parts.append(filled(f"Returns {returns}."))
     parts.append(f"    {example(function)}")
@@ -244,8 +253,10 @@ def usage(function: Function, form: Form) -> str:
     return ", ".join(f"{name}=" if name in function.keywords else name for name in form.names)
 
 
-def meaning(name: str, kinds: list[str]) -> str:
-    """Return what may be given for an argument, in few words."""
+def meaning(name: str, kinds: list[str], prompt: bool) -> str:
+    """Return what may be given for an argument, in few words. ``prompt``: of a function that takes one."""
+    if prompt and name in PROMPTS:
+        return f"{kinds[0]}, {PROMPTS[name]}."
     if name == "model":
         return "VARCHAR, the name or path of a model."
     said = [
@@ -305,11 +316,14 @@ class Columns(ast.NodeTransformer):
 
     def named(self, arguments: list[ast.expr]) -> tuple[list[ast.expr], list[ast.keyword]]:
         """Give keywords to what has no place, and to options."""
-        form = next(form for form in self.function.forms if len(form.names) == len(arguments))
+        forms = [form for form in self.function.forms if len(form.names) == len(arguments)]
+        options = bool(self.function.options and arguments and isinstance(arguments[-1], ast.Dict))
+        form = next(form for form in forms if not options or form.names[-1] == "options")
         given = list(zip(form.names, arguments, strict=True))
         arguments = [value for name, value in given if name in form.places]
         keywords = [ast.keyword(name, value) for name, value in given if name not in form.places]
-        if self.function.options and form.names[-1] == "options" and isinstance(arguments[-1], ast.Dict):
-            options = arguments.pop()
-            keywords += [ast.keyword(key.value, value) for key, value in zip(options.keys, options.values, strict=True)]
+        if options:
+            given_options = arguments.pop()
+            pairs = zip(given_options.keys, given_options.values, strict=True)
+            keywords += [ast.keyword(key.value, value) for key, value in pairs]
         return arguments, keywords

@@ -207,6 +207,18 @@ def test_options_and_masks_reach_the_engine() -> None:
     assert [each["area"] > 0 for each in row["labelled"]] == [True, True]
 
 
+def test_options_are_those_of_the_engine(con: duckdb.DuckDBPyConnection) -> None:
+    options = FUNCTIONS["sam_generate"].options
+    call = f"SELECT sam_generate('nano', content, MAP {{?: 0.5}}) FROM read_blob('{PHOTOS}/coffee.jpg')"
+    with pytest.raises(duckdb.InvalidInputException) as caught:
+        con.execute(call, ["no such option"])
+    listed = re.sub(r"\s+", " ", str(caught.value)).partition("the options are ")[2]
+    assert re.split(r", | and ", listed) == list(options)
+    for name in (name for name, kind in options.items() if kind == "int64"):
+        with pytest.raises(duckdb.InvalidInputException, match=f"{name} is 0.5; it must be a whole number"):
+            con.execute(call, [name])
+
+
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("expressions", ROOT / "docs" / "expressions.py")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-import ibis
 import numpy as np
 from ibis import _
 
@@ -77,7 +76,7 @@ def expressions(image: bytes, mask: Mask) -> None:
     sam.mask_union(t.a, t.b)
     sam.mask_union(_.masks)
     sam.mask_union([mask, {"size": [1, 1], "counts": "01"}])
-    sam.image_overlay(ibis.literal(image), mask)
+    sam.image_overlay(t.image, mask)
     sam.version()
 
     sam.segment("nano", _.image)  # error: reportCallIssue

@@ -106,10 +106,10 @@ def segment(
 
     ``model``: VARCHAR, the name or path of a model.
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
-    ``point``: DOUBLE[].
-    ``points``: DOUBLE[][].
-    ``labels``: BIGINT[].
-    ``box``: DOUBLE[].
+    ``point``: DOUBLE[], [x, y] in fractions of width and height.
+    ``points``: DOUBLE[][], [[x, y], ...] in fractions of width and height.
+    ``labels``: BIGINT[], 1 in the object or 0 not, one for each of the points; 1 if not given.
+    ``box``: DOUBLE[], [x0, y0, x1, y1], two corners in fractions of width and height.
 
     Returns struct<mask: array<float32>, iou_score: float32>.
 
@@ -168,10 +168,10 @@ def annotate(
 
     ``model``: VARCHAR, the name or path of a model.
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
-    ``point``: DOUBLE[].
-    ``points``: DOUBLE[][].
-    ``labels``: BIGINT[].
-    ``box``: DOUBLE[].
+    ``point``: DOUBLE[], [x, y] in fractions of width and height.
+    ``points``: DOUBLE[][], [[x, y], ...] in fractions of width and height.
+    ``labels``: BIGINT[], 1 in the object or 0 not, one for each of the points; 1 if not given.
+    ``box``: DOUBLE[], [x0, y0, x1, y1], two corners in fractions of width and height.
 
     Returns struct<segmentation: struct<size: array<int32>, counts: string>, bbox: array<float32>, area: int64,
     predicted_iou: float32, stability_score: float32>.
@@ -293,22 +293,22 @@ def generate(
 
     ``model``: VARCHAR, the name or path of a model.
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
-    ``points_per_side``: BIGINT; or a whole number.
+    ``points_per_side``: BIGINT.
     ``options``: MAP(VARCHAR, DOUBLE).
-    ``pred_iou_thresh``: a number.
-    ``stability_score_thresh``: a number.
-    ``stability_score_offset``: a number.
-    ``box_nms_thresh``: a number.
-    ``crop_n_layers``: a whole number.
-    ``crop_nms_thresh``: a number.
-    ``crop_overlap_ratio``: a number.
-    ``crop_n_points_downscale_factor``: a whole number.
-    ``min_mask_region_area``: a whole number.
+    ``pred_iou_thresh``: a number, an option.
+    ``stability_score_thresh``: a number, an option.
+    ``stability_score_offset``: a number, an option.
+    ``box_nms_thresh``: a number, an option.
+    ``crop_n_layers``: a whole number, an option.
+    ``crop_nms_thresh``: a number, an option.
+    ``crop_overlap_ratio``: a number, an option.
+    ``crop_n_points_downscale_factor``: a whole number, an option.
+    ``min_mask_region_area``: a whole number, an option.
 
     Returns array<struct<segmentation: struct<size: array<int32>, counts: string>, bbox: array<float32>, area: int64,
     predicted_iou: float32, stability_score: float32, point_coords: array<array<float32>>, crop_box: array<float32>>>.
 
-        sam.generate("nano", _.image, {"points_per_side": 16, "min_mask_region_area": 100})
+        sam.generate("nano", _.image, points_per_side=16, min_mask_region_area=100)
     """
     return call(
         "sam_generate",
