@@ -1,8 +1,8 @@
 # make demo         build, install into .venv, segment the photographs of demo/ and write demo/gallery.html
 # make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
-# make lint         formatters and linters of both languages
-# make docs         writes docs/functions.md and the list behind the Ibis expressions, from what the extension says
+# make lint         formatters and linters of both languages, pyright in strict mode
+# make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
 # make build        the wheel, into dist/
 # make fuzz         damaged pictures, masks, polygons, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
 # make soak         16 threads on one database, SECONDS=300: answers, deadlocks, memory
@@ -20,7 +20,7 @@ MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
-  $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*.json)
+  $(shell find python/duckdb_sam -name '*.py' -o -name '*.json' -o -name py.typed)
 
 # One C compiler by one name for all of cargo's calls: the wheel's would name another, and what is made with the help of C
 # (blake3's assembly), and all above it, would be compiled anew at each change between the two.
@@ -65,11 +65,12 @@ torture: .venv/.installed build/duckdb-1.4.4/.stamp
 	$(BIN)/python test/torture/engines.py build/duckdb-1.4.4 copy
 	SAM_TORTURE_ROUNDS=40 $(BIN)/python -m pytest python/tests/test_fork.py
 
-lint: .venv/.tools
+lint: .venv/.types
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
 
 format: .venv/.tools
 	cargo fmt --all
@@ -85,6 +86,11 @@ clean:
 .venv/.tools: $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install -c $(CONSTRAINTS) scikit-build-core ruff
+	@touch $@
+
+# pyright (its node comes from a wheel, nothing else is downloaded) and the libraries whose types the package names.
+.venv/.types: .venv/.tools
+	$(PIP) install -c $(CONSTRAINTS) "pyright[nodejs]" duckdb "ibis-framework[duckdb]" numpy pillow pyarrow
 	@touch $@
 
 # The wheel holds the extension and the Python package. CMake would call cargo too; calling it here shows its progress.

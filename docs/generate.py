@@ -1,5 +1,6 @@
 """Writes what is derived from the extension's own list of functions, sam_functions(): the function reference
-docs/functions.md, and python/duckdb_sam/functions.json, from which the Ibis expressions are made.
+docs/functions.md, the same as data in python/duckdb_sam/functions.json, and of that the Ibis expressions in
+python/duckdb_sam/ibis/expressions.py.
 
     make docs
 """
@@ -8,13 +9,19 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 from ibis.backends.sql.datatypes import DuckDBType
 
 import duckdb_sam
+from duckdb_sam.options import WHOLE
+from duckdb_sam.signatures import read
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "docs"))  # for the tests, which load this file by its path
+
+import expressions  # noqa: E402
 
 CHAPTERS = {
     "segmentation": "Segmentation",
@@ -135,22 +142,42 @@ def named(kind: str) -> str:
     return kind
 
 
-def expressions(rows: list[dict]) -> str:
-    """Return functions.json: the scalar functions with Ibis's types, several where an argument may have several."""
-    described = [
-        {
-            "name": row["function_name"],
-            "description": row["description"],
-            "parameters": [
-                [name, [ibis_type(kind) for kind in kinds.split(" | ")]]
-                for name, kinds in zip(row["parameters"], row["parameter_types"], strict=True)
-            ],
-            "returns": ibis_type(row["return_type"]),
-        }
-        for row in rows
-        if row["function_type"] == "scalar"
-    ]
-    return "[\n" + ",\n".join(map(json.dumps, described)) + "\n]\n"
+def described(rows: list[dict]) -> list[dict]:
+    """Return what functions.json holds: the scalar functions, with Ibis's types and their forms."""
+    found: dict[str, dict] = {}
+    for row in rows:
+        if row["function_type"] != "scalar":
+            continue
+        function = found.setdefault(
+            row["function_name"],
+            {
+                "name": row["function_name"],
+                "description": row["description"],
+                "example": row["example"],
+                "options": {},
+                "forms": [],
+            },
+        )
+        if "options" in row["parameters"]:
+            function["options"] = options(row["description"])
+        arguments = [
+            {"name": name, "types": [ibis_type(kind) for kind in kinds.split(" | ")], "sql": named(kinds)}
+            for name, kinds in zip(row["parameters"], row["parameter_types"], strict=True)
+        ]
+        function["forms"].append({"arguments": arguments, "returns": ibis_type(row["return_type"])})
+    return list(found.values())
+
+
+def options(description: str) -> dict[str, str]:
+    """Return the options that a description lists, `The options are those of X: a, b and c.`, with their types."""
+    listed = re.search(r"[Oo]ptions are (?:those of `\w+`: )?((?:`\w+`(?:, | and )?)+)", description)
+    names = re.findall(r"`(\w+)`", listed[1]) if listed else []
+    return {name: "int64" if name in WHOLE else "float64" for name in names}
+
+
+def as_json(functions: list[dict]) -> str:
+    """Return the text of functions.json: a line for each function."""
+    return "[\n" + ",\n".join(map(json.dumps, functions)) + "\n]\n"
 
 
 def ibis_type(kind: str) -> str:
@@ -161,9 +188,12 @@ def ibis_type(kind: str) -> str:
 def files() -> dict[Path, str]:
     """Return every generated file with its text."""
     rows = functions()
+    scalars = described(rows)
+    package = ROOT / "python" / "duckdb_sam"
     return {
         ROOT / "docs" / "functions.md": reference(rows),
-        ROOT / "python" / "duckdb_sam" / "functions.json": expressions(rows),
+        package / "functions.json": as_json(scalars),
+        package / "ibis" / "expressions.py": expressions.module(read(scalars)),
     }
 
 

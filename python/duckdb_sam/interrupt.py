@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import duckdb
 
@@ -26,7 +26,7 @@ _OVER = b"\0"
 
 
 @contextlib.contextmanager
-def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
     """Let Ctrl-C stop queries on ``con`` within the time of one picture, and raise KeyboardInterrupt.
 
         with duckdb_sam.interruptible(con):
@@ -35,6 +35,9 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     ``sam_cancel()`` stops the calls of all connections of the database. Under ``TRY()`` DuckDB takes the cancellation
     for the failure of a row and goes on to the end of the vector. Signals reach the main thread only: in another one
     this does nothing.
+
+    After Ctrl-C every query of the block is stopped. A block that catches the errors itself gets the KeyboardInterrupt
+    at its end, at the latest.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -56,8 +59,8 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
                         os.write(previous, received.replace(_OVER, b""))
                 if signal.SIGINT in received:
                     interrupted.set()
-                    con.interrupt()
                 if interrupted.is_set():
+                    con.interrupt()
                     canceller.execute("CALL sam_cancel()").fetchall()
 
         watcher = threading.Thread(target=watch, name="duckdb-sam-interrupt", daemon=True)
@@ -71,10 +74,14 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
         try:
             yield
-        except (duckdb.Error, RuntimeError) as error:
+        except Exception as error:
             stop()  # only then it is certain whether there was a signal
             if interrupted.is_set():
                 raise KeyboardInterrupt from error
             raise
+        else:
+            stop()
+            if interrupted.is_set():  # DuckDB has taken Python's KeyboardInterrupt for an error, and the block that one
+                raise KeyboardInterrupt
         finally:
             stop()

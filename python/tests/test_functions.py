@@ -9,7 +9,6 @@ from types import ModuleType
 import duckdb
 import pytest
 
-import duckdb_sam.ibis as sam
 from conftest import ROOT
 
 
@@ -45,14 +44,3 @@ def test_examples_are_valid(con: duckdb.DuckDBPyConnection, tmp_path: Path, monk
     for (example,) in con.execute("SELECT DISTINCT example FROM sam_functions()").fetchall():
         query = example if example.startswith(("SELECT", "FROM", "CALL")) else f"SELECT {example} FROM t"
         con.execute(query).fetchall()
-
-
-def test_every_scalar_function_has_an_expression(con: duckdb.DuckDBPyConnection) -> None:
-    names = con.execute("SELECT function_name FROM sam_functions() WHERE function_type = 'scalar'").fetchall()
-    assert {name.removeprefix("sam_") for (name,) in names} <= set(sam.__all__)
-    assert "struct<width" in sam.image_info.__doc__
-
-
-def test_wrong_number_of_arguments() -> None:
-    with pytest.raises(TypeError, match=r"image_info takes \(image\), not 2 arguments"):
-        sam.image_info(b"", b"")

@@ -17,6 +17,7 @@ import duckdb_sam
 import duckdb_sam.ibis as sam
 from conftest import PHOTOS, counters
 from duckdb_sam.functions import FUNCTIONS
+from duckdb_sam.ibis.calls import call
 
 NAMES = ["astronaut", "chelsea", "coffee", "coins", "rocket"]
 SEGMENT = "struct<mask: array<float32>, iou_score: float32>"
@@ -98,11 +99,12 @@ def test_a_mask_has_the_pixels_of_its_picture(photos: Any) -> None:
 
 def test_types_are_those_of_the_engine(con: Any, photos: Any) -> None:
     """What Ibis is told must be what DuckDB returns, or every mask would be cast."""
-    for function in FUNCTIONS:
-        nulls = [ibis.null(types[0]) for _what, types in function.arguments]
-        expression = sam._call(function.name, *nulls).name("s")
-        described = con.raw_sql(f"DESCRIBE {ibis.to_sql(expression, dialect='duckdb')}").fetchall()
-        assert DuckDBType.from_string(described[0][1]) == ibis.dtype(function.returns), function.name
+    for function in FUNCTIONS.values():
+        for form in function.forms:
+            nulls = {argument.name: ibis.null(argument.types[0]) for argument in form.arguments}
+            expression = call(function.name, **nulls).name("s")
+            described = con.raw_sql(f"DESCRIBE {ibis.to_sql(expression, dialect='duckdb')}").fetchall()
+            assert DuckDBType.from_string(described[0][1]) == ibis.dtype(form.returns), (function.name, form.names)
 
 
 def test_annotate_agrees_with_segment(photos: Any) -> None:

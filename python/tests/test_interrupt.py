@@ -60,6 +60,38 @@ def test_ctrl_c_stops_within_a_picture(threads: int) -> None:
     assert took < 2, f"it took {took:.2f} s to stop"
 
 
+SWALLOWING = """
+import os, signal, sys, threading, time
+import duckdb_sam
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+con = duckdb_sam.connect(threads=int(sys.argv[3]))
+con.execute(sys.argv[1])
+con.execute("CALL sam_load('nano')")
+finished = 0
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.perf_counter()
+try:
+    with duckdb_sam.interruptible(con):
+        for _ in range(3):
+            try:
+                con.execute(sys.argv[2]).fetchall()
+                finished += 1
+            except Exception:
+                pass  # as scripts do that go on with the next file
+except KeyboardInterrupt:
+    print(f"KeyboardInterrupt {finished} {time.perf_counter() - start < 3}")
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])  # with two, DuckDB itself takes Python's KeyboardInterrupt for an error
+@pytest.mark.parametrize("query", [WORK.format(call=CALL), "SELECT count(*) FROM range(200_000_000_000)"])
+def test_a_block_that_catches_errors_does_not_swallow_ctrl_c(threads: int, query: str) -> None:
+    command = [sys.executable, "-c", SWALLOWING, table(), query, str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "KeyboardInterrupt 0 True\n", done.stderr
+
+
 def test_without_a_signal_nothing_changes(con: duckdb.DuckDBPyConnection) -> None:
     before = signal.set_wakeup_fd(-1)
     with duckdb_sam.interruptible(con):
