@@ -25,10 +25,12 @@ from duckdb_sam.interrupt import interruptible
 from duckdb_sam.weights import Model, PullError, models, pull
 
 if TYPE_CHECKING:
+    from duckdb_sam.jobs import JobError, run
     from duckdb_sam.masks import Mask, Masks
     from duckdb_sam.segmenter import Segmenter
 
 __all__ = [
+    "JobError",
     "LoadError",
     "Mask",
     "Masks",
@@ -41,9 +43,10 @@ __all__ = [
     "load",
     "models",
     "pull",
+    "run",
 ]
 
-_LAZY = {"Mask": "masks", "Masks": "masks", "Segmenter": "segmenter"}
+_LAZY = {"JobError": "jobs", "Mask": "masks", "Masks": "masks", "Segmenter": "segmenter", "run": "jobs"}
 """What is imported when it is first used, and the module that has it."""
 
 try:
