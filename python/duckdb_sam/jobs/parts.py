@@ -48,7 +48,7 @@ class Parts:
         """Remove what a process that was killed has left."""
         for path in [*self.folder.glob(f".{self._prefix}-*.tmp"), *self._temporary()]:
             path.unlink(missing_ok=True)
-        for path in self.files():
+        for path in filter(Path.exists, self.files()):  # some are removed on the way
             for name in json.loads(_metadata(path).get(_MADE_OF, b"[]")):
                 if self._name.fullmatch(name) and name != path.name:
                     (self.folder / name).unlink(missing_ok=True)
@@ -84,8 +84,8 @@ class Parts:
             parts = self._parts()
             if parts or not self.target.is_file():
                 self._merge(self.target, self.files(), schema, record)
-                with contextlib.suppress(OSError):  # errors may be there
-                    self.folder.rmdir()
+            with contextlib.suppress(OSError):  # it is not there, or has errors in it
+                self.folder.rmdir()
             return
         small = [path for path in self._parts() if path.stat().st_size < _SMALL]
         if len(small) > 1:

@@ -75,7 +75,7 @@ class TableSink:
         columns = ", ".join(f'"{_escaped(name)}"' for name in names)
         found: set[Key] = set()
         for table in (self._table, self._errors):
-            relation = self._con.sql(f"SELECT {columns} FROM {_quoted(table)}")
+            relation: Any = self._con.sql(f"SELECT {columns} FROM {_quoted(table)}")
             found.update(keys_of(relation.to_arrow_table(), names))
         return found
 

@@ -31,21 +31,27 @@ class Sink(Protocol):
 
     def open(self, rows: Any, failures: Any, record: Record, restart: bool) -> None:
         """Lock it, and begin with Arrow schemas, or check that it is of the same job. ``restart`` empties it."""
+        ...
 
     def done(self, names: Sequence[str]) -> set[Key]:
         """Return the keys of all results and errors."""
+        ...
 
     def forget_errors(self) -> None:
         """Remove the errors, so that their rows are tried again."""
+        ...
 
     def write(self, rows: Any, failures: Any) -> None:
         """Write a batch, so that it is there as a whole or not at all, whatever happens."""
+        ...
 
     def finish(self) -> None:
         """Put what was written into its final form."""
+        ...
 
     def close(self) -> None:
         """Unlock it."""
+        ...
 
 
 class Place:
@@ -59,7 +65,10 @@ class Place:
         con: Any,
         threads: int | None,
     ) -> None:
-        self._text = os.fsdecode(into) if isinstance(into, (str, os.PathLike)) else ""
+        try:
+            self._text = os.fsdecode(into)
+        except TypeError:
+            self._text = ""
         if not self._text:
             raise TypeError(f"into must be a table, a database file, a .parquet file or a folder, not {into!r}")
         self._errors = None if errors is None else os.fsdecode(errors)
@@ -78,8 +87,8 @@ class Place:
             self.kind = "folder"
         else:
             raise ValueError(
-                f"into={self._text!r} is a table if con= is given; else give a Parquet file ({self._text}.parquet), a folder "
-                f"of them ({self._text}/) or a database ({self._text}.db, with table=)"
+                f"into={self._text!r} is a table if con= is given; else give a Parquet file ({self._text}.parquet), a "
+                f"folder of them ({self._text}/) or a database ({self._text}.db, with table=)"
             )
         if table is not None and self.kind != "database":
             raise TypeError(f"table= belongs to a database file as into=, not to into={self._text!r}")
@@ -92,13 +101,13 @@ class Place:
         if self._con is not None:
             return self._con
         if self._opened is None:
-            threads = {} if self._threads is None else {"threads": self._threads}
+            config = {} if self._threads is None else {"threads": self._threads}
             database = self._text if self.kind == "database" else ":memory:"
             try:
-                self._opened = duckdb_sam.connect(os.path.expanduser(database), **threads)
+                self._opened = duckdb_sam.connect(os.path.expanduser(database), config=config)
             except duckdb_sam.LoadError as error:
                 raise JobError(
-                    f"{database} is open in this process: give that connection as con=, with the name of a table as into="
+                    f"{database} is open in this process: give that connection as con=, and a table as into="
                 ) from error
             except duckdb.IOException as error:
                 if "lock" not in str(error):

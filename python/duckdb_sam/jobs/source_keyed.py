@@ -1,8 +1,8 @@
 """Queries: their keys are read first, then the rows of a few keys at a time.
 
-Reading a result as a stream would not do: DuckDB's vectors have 2,048 rows, which may be gigabytes of images. A filter on the
-key reaches the scan below, which then reads the images of these rows only; of a table without an index, the keys are
-looked through each time, which is nothing beside segmentation.
+Reading a result as a stream would not do: DuckDB's vectors have 2,048 rows, which may be gigabytes of images. A filter
+on the key reaches the scan below, which then reads the images of these rows only. The keys are looked through each
+time, which is nothing beside segmentation.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class _Keyed(ABC):
             missing = [key for key in wanted if key not in places]
             if missing:
                 raise JobError(
-                    f"the source gave other rows when it was read again: key {missing[0]!r} is missing. A query must give "
-                    "the same rows each time (no random(), no LIMIT without ORDER BY) and nobody may change what it "
-                    "reads meanwhile: else make a table of it first"
+                    f"the source gave other rows when it was read again: key {missing[0]!r} is missing. A query must "
+                    "give the same rows each time (no random(), no LIMIT without ORDER BY) and nobody may change what "
+                    "it reads meanwhile: else make a table of it first"
                 )
             yield table.take(pa.array([places[key] for key in wanted], pa.int64()))
 

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
@@ -25,14 +24,17 @@ class Source(Protocol):
     @property
     def schema(self) -> Any:
         """The Arrow schema of the rows."""
+        ...
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return the keys of all rows without reading an image; None where rows can be read only once."""
+        ...
 
     def chunks(
         self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
     ) -> Iterator[Any]:
         """Read the rows whose keys are not ``done``, as tables of ``columns`` with at most ``rows()`` rows each."""
+        ...
 
 
 def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
@@ -51,10 +53,9 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection]) -> So
         return found
     if isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray, dict)):
         return _iterable(source)  # pyright: ignore[reportUnknownArgumentType]
-    kind = type(source)
     raise TypeError(
-        "source must be a DuckDB relation, a query, an Ibis expression, an Arrow table, dataset or reader, a data frame, "
-        f"Parquet files, a folder, or paths of images, not {kind.__module__}.{kind.__qualname__}"
+        "source must be a DuckDB relation, a query, an Ibis expression, an Arrow table, dataset or reader, a data "
+        f"frame, Parquet files, a folder, or paths of images, not {_kind(source)}"
     )
 
 
@@ -129,7 +130,7 @@ def _iterable(source: Iterable[Any]) -> Source:
         return Paths([])
     if isinstance(first, (str, os.PathLike)):
         whole = isinstance(source, (list, tuple, set, frozenset))
-        return Paths(list(source) if whole else chain([first], iterator))
+        return Paths(list(source) if whole else chain([first], iterator))  # pyright: ignore[reportUnknownArgumentType]
     pa = needed("pyarrow", "jobs", "run")
     if isinstance(first, (pa.RecordBatch, pa.Table)):
         return Stream(first.schema, chain([first], iterator))
@@ -152,3 +153,7 @@ def image_column(image: str | None, schema: Any) -> str:
     if len(fitting) == 1:
         return fitting[0]
     raise ValueError(f"image= is missing: name the column that holds the images or their paths, of {', '.join(names)}")
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -30,10 +30,8 @@ class Columns:
         names: list[str] = schema.names
         if isinstance(keep, str):
             raise TypeError(f"keep is a list of columns: [{keep!r}]")
-        if isinstance(keep, bool):
-            kept = [name for name in names if keep and name != image]
-        else:
-            kept = list(keep)
+        others = [name for name in names if name != image]
+        kept = list(keep) if not isinstance(keep, bool) else others if keep else []
         for what, some in (("keep", kept), ("a prompt", prompts)):
             for name in some:
                 if name not in names:
