@@ -46,8 +46,13 @@ def source(path: Path, rows: int) -> str:
 
 def job(given: Any, into: Any, **options: Any) -> duckdb_sam.Summary:
     """Run the job."""
-    asked = {"key": "id", "point": "click", "keep": ["name"], "batch": 2, "progress": False, **options}
+    asked = {"key": "id", "point": "click", "keep": ["name"], "batch": 6, "progress": False, **options}
     return duckdb_sam.run(given, into=str(into), **asked)
+
+
+def job_in_steps(given: str, into: str) -> None:
+    """Run the job, and write as often as possible."""
+    job(given, into, batch=2)
 
 
 def child(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -46,7 +46,7 @@ def test_killed_at_random(kind: str, given: str, whole: tuple[Any, Any], tmp_pat
     if kind != "folder":
         os.mkdir(tmp_path / kind)
     begin = time.monotonic()
-    process = jobs.child(jobs.job, given, into)
+    process = jobs.child(jobs.job_in_steps, given, into)
     process.join()
     assert process.exitcode == 0
     most = time.monotonic() - begin
@@ -55,7 +55,7 @@ def test_killed_at_random(kind: str, given: str, whole: tuple[Any, Any], tmp_pat
         if finished or not kills:
             shutil.rmtree(tmp_path / kind)
             os.mkdir(tmp_path / kind)
-        process = jobs.child(jobs.job, given, into)
+        process = jobs.child(jobs.job_in_steps, given, into)
         process.join(chance.uniform(0.1, 1.1) * most)
         finished = not process.is_alive()
         if finished:
@@ -65,7 +65,7 @@ def test_killed_at_random(kind: str, given: str, whole: tuple[Any, Any], tmp_pat
             process.kill()
             process.join()
             kills += 1
-    process = jobs.child(jobs.job, given, into)
+    process = jobs.child(jobs.job_in_steps, given, into)
     process.join()
     assert process.exitcode == 0
     assert (jobs.read(into), jobs.read(into, errors=True)) == whole
@@ -98,7 +98,7 @@ def die_at(step: int, given: str, into: str) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_killed_at_each_step(kind: str, given: str, whole: tuple[Any, Any], tmp_path: Path) -> None:
-    step, steps = 0, 5 if KILLS < 50 else 1
+    step, steps = 0, 9 if KILLS < 50 else 1
     while True:
         step += steps
         into = str(tmp_path / str(step) / jobs.KINDS[kind])

@@ -125,37 +125,40 @@ class _Run:
     ) -> None:
         self._source, self._sink, self._work, self._columns, self._pace = source, sink, work, columns, pace
         self._on_error = on_error
-        self._written = self._failed = 0
+        self._written = self._failed = self._skipped = 0
 
     def all(self, progress: bool | Callable[[Status], object], prompted: bool) -> Summary:
         """Do what is not done."""
-        skipped, total, begin = 0, None, time.monotonic()
+        total, begin = None, time.monotonic()
         try:
             done = self._sink.done(self._columns.keys)
             known = self._source.keys(self._columns.keys)
             if known is not None:
                 Unique(self._columns.keys).check(known)
-                skipped, total = sum(key in done for key in known), len(known)
+                self._skipped, total = sum(key in done for key in known), len(known)
             del known
             with shown(progress, self._sink.into) as (report, told):
                 begin = time.monotonic()
-                with Meter(skipped, total, prompted, report, told).running() as meter:
+                with Meter(self._skipped, total, prompted, report, told).running() as meter:
                     for chunk in self._source.chunks(self._columns.read, self._columns.keys, done, self._pace.rows):
                         for piece, length in self._pace.cut(chunk, self._columns.image):
-                            self._batch(piece, length, meter)
+                            self._batch(piece, length, meter, 0 if total is not None else self._source.passed)
+            if total is None:
+                self._skipped = self._source.passed
             self._sink.finish()
         except KeyboardInterrupt:
-            raise self._interrupted(skipped, total) from None
+            raise self._interrupted(total) from None
         except RuntimeError as error:
             if str(error) == "Query interrupted":  # DuckDB's own word for Ctrl-C, while it reads or writes
-                raise self._interrupted(skipped, total) from None
+                raise self._interrupted(total) from None
             raise
         seconds = time.monotonic() - begin
-        return Summary(self._written, self._failed, skipped, seconds, self._sink.into, self._sink.errors)
+        return Summary(self._written, self._failed, self._skipped, seconds, self._sink.into, self._sink.errors)
 
-    def _batch(self, piece: Any, length: float, meter: Meter) -> None:
+    def _batch(self, piece: Any, length: float, meter: Meter, passed: int) -> None:
         begin = time.monotonic()
-        meter.begin(len(piece))
+        meter.begin(len(piece), max(passed - self._skipped, 0))
+        self._skipped = max(self._skipped, passed)
         rows, failures = self._work.run(piece)
         stop = self._on_error == "raise" and len(failures) > 0
         self._sink.write(rows, failures.slice(0, 0) if stop else failures)
@@ -168,8 +171,8 @@ class _Run:
         meter.end(len(failures))
         self._pace.note(len(piece), length, time.monotonic() - begin)
 
-    def _interrupted(self, skipped: int, total: int | None) -> KeyboardInterrupt:
-        done = skipped + self._written + self._failed
+    def _interrupted(self, total: int | None) -> KeyboardInterrupt:
+        done = self._skipped + self._written + self._failed
         of = f" of {total:,}" if total is not None else ""
         return KeyboardInterrupt(
             f"interrupted: {done:,}{of} rows are in {self._sink.into}; the same call goes on from there"

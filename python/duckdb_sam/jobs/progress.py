@@ -48,11 +48,15 @@ class Meter:
         self._thread = threading.Thread(target=self._watch, name="duckdb-sam-progress", daemon=True) if told else None
         self._failure: BaseException | None = None
 
-    def begin(self, rows: int) -> None:
-        """Note that a batch begins. What the function that is told has raised since, is raised here."""
+    def begin(self, rows: int, skipped: int = 0) -> None:
+        """Note that a batch begins, and that so many rows before it were done already.
+
+        What the function that is told has raised since, is raised here.
+        """
         if self._failure is not None:
             raise self._failure
         with self._lock:
+            self._done += skipped
             self._batch, self._inside, self._before = rows, 0, self._count() if self._thread else 0.0
 
     def end(self, failed: int) -> None:

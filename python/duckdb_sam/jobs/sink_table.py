@@ -60,9 +60,7 @@ class TableSink:
                 if not self._exists(self._errors):
                     self._create(self._errors, failures, old)
                 elif (self._record(self._errors) or {}).get("id") != old["id"]:
-                    raise JobError(
-                        f"the table {self.errors} is there and not of this job: give another name as errors="
-                    )
+                    raise JobError(f"the table {self.errors} is not of this job: give another name as errors=")
         except duckdb.TransactionException as error:
             self._unlock()
             raise JobError(f"another run of a job is creating {self.into} at this moment: {error}") from error

@@ -22,6 +22,8 @@ def parquet(files: list[str]) -> Rows:
 class Rows:
     """The rows of a dataset, which can be read again and again: keys first."""
 
+    passed = 0
+
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
         self.schema = _plain(dataset.schema)
@@ -37,7 +39,7 @@ class Rows:
         self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
     ) -> Iterator[Any]:
         """Read the rows that are not done, in their order."""
-        yield from _chunks(self._read(columns, _READ), columns, names, done, rows, None)
+        yield from _sized((new for new, _ in _new(self._read(columns, _READ), columns, names, done, None)), rows)
 
     def _read(self, columns: Sequence[str], size: int) -> Iterator[Any]:
         # A column of a row group may be gigabytes of images: it is read as a stream, and nothing is read ahead.
@@ -62,6 +64,7 @@ class Stream:
 
     def __init__(self, schema: Any, batches: Iterable[Any]) -> None:
         self.schema, self._batches = _plain(schema), batches
+        self.passed = 0
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Nobody knows."""
@@ -71,20 +74,19 @@ class Stream:
         self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
     ) -> Iterator[Any]:
         """Read on; a key that comes again is refused then."""
-        yield from _chunks(self._batches, columns, names, done, rows, Unique(names))
+        yield from _sized(self._unknown(columns, names, done), rows)
+
+    def _unknown(self, columns: Sequence[str], names: Sequence[str], done: Collection[Key]) -> Iterator[Any]:
+        for new, old in _new(self._batches, columns, names, done, Unique(names)):
+            self.passed += old
+            yield new
 
 
-def _chunks(
-    batches: Iterable[Any],
-    columns: Sequence[str],
-    names: Sequence[str],
-    done: Collection[Key],
-    rows: Callable[[], int],
-    unique: Unique | None,
-) -> Iterator[Any]:
-    """Leave out what is done, and join or cut batches of any length to tables of ``rows()`` rows."""
+def _new(
+    batches: Iterable[Any], columns: Sequence[str], names: Sequence[str], done: Collection[Key], unique: Unique | None
+) -> Iterator[tuple[Any, int]]:
+    """Leave out of each batch what is done, and say how many rows that were."""
     pa = needed("pyarrow", "jobs", "run")
-    waiting: list[Any] = []
     for batch in batches:
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
         table = table.select(list(columns))
@@ -93,8 +95,14 @@ def _chunks(
         if unique is not None:
             unique.check(keys)
         new = [row for row, key in enumerate(keys) if key not in done]
-        if len(new) < len(keys):
-            table = table.take(pa.array(new, pa.int64()))
+        yield table if len(new) == len(keys) else table.take(pa.array(new, pa.int64())), len(keys) - len(new)
+
+
+def _sized(tables: Iterable[Any], rows: Callable[[], int]) -> Iterator[Any]:
+    """Join or cut tables of any length to tables of ``rows()`` rows."""
+    pa = needed("pyarrow", "jobs", "run")
+    waiting: list[Any] = []
+    for table in tables:
         while len(table):
             room = max(rows() - sum(map(len, waiting)), 1)
             waiting.append(table.slice(0, room))

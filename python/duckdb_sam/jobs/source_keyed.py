@@ -24,6 +24,7 @@ class _Keyed(ABC):
     """Rows that are found by their key."""
 
     schema: Any
+    passed = 0
 
     def __init__(self) -> None:
         self._known: list[Key] = []

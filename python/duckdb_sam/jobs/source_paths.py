@@ -34,6 +34,8 @@ def in_folder(folder: str) -> list[str]:
 class Paths:
     """Rows with one column, ``path``."""
 
+    passed = 0
+
     def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
         pa = needed("pyarrow", "jobs", "run")
         self._paths = paths
@@ -56,6 +58,7 @@ class Paths:
                 return
             unique.check(taken)
             new = [path for path in taken if path not in done]
+            self.passed += len(taken) - len(new)
             if new:
                 yield pa.table({COLUMN: pa.array(new, pa.string())})
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import duckdb
 
@@ -24,6 +24,11 @@ class Source(Protocol):
     @property
     def schema(self) -> Any:
         """The Arrow schema of the rows."""
+        ...
+
+    @property
+    def passed(self) -> int:
+        """How many rows that are done were met so far, where rows can be read only once."""
         ...
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
@@ -55,7 +60,7 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection]) -> So
         return _iterable(source)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(
         "source must be a DuckDB relation, a query, an Ibis expression, an Arrow table, dataset or reader, a data "
-        f"frame, Parquet files, a folder, or paths of images, not {_kind(source)}"
+        f"frame, Parquet files, a folder, or paths of images, not {_kind(cast(object, source))}"
     )
 
 
