@@ -8,7 +8,8 @@ them to a connection that is already open:
     con = duckdb_sam.connect()
     con.sql("SELECT sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/*.jpg')")
 
-``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, and ``Segmenter`` masks without SQL.
+``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, ``Segmenter`` masks without SQL, and ``run``
+long jobs, which may be stopped and killed.
 """
 
 from __future__ import annotations
@@ -25,16 +26,20 @@ from duckdb_sam.interrupt import interruptible
 from duckdb_sam.weights import Model, PullError, convert, models, pull
 
 if TYPE_CHECKING:
+    from duckdb_sam.jobs import JobError, Status, Summary, run
     from duckdb_sam.masks import Mask, Masks
     from duckdb_sam.segmenter import Segmenter
 
 __all__ = [
+    "JobError",
     "LoadError",
     "Mask",
     "Masks",
     "Model",
     "PullError",
     "Segmenter",
+    "Status",
+    "Summary",
     "connect",
     "convert",
     "extension_path",
@@ -42,9 +47,13 @@ __all__ = [
     "load",
     "models",
     "pull",
+    "run",
 ]
 
-_LAZY = {"Mask": "masks", "Masks": "masks", "Segmenter": "segmenter"}
+_LAZY = {
+    **{"Mask": "masks", "Masks": "masks", "Segmenter": "segmenter"},
+    **{"JobError": "jobs", "Status": "jobs", "Summary": "jobs", "run": "jobs"},
+}
 """What is imported when it is first used, and the module that has it."""
 
 try:
@@ -104,7 +113,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Open ``database`` with the sam extension loaded.
 
-    Settings of DuckDB may be given as ``config``, as for ``duckdb.connect``, or as keywords: ``threads=2``.
+    Settings of DuckDB may be given as ``config``, as for ``duckdb.connect``, or as keywords. ``threads=2`` also sets
+    the threads of the extension, which all databases of the process share; not so under ``lock_configuration``.
     """
     options = {**(config or {}), **settings, _UNSIGNED: "true"}
     extension_path()  # a missing file is reported before a database file is created
@@ -119,6 +129,10 @@ def connect(
         ) from error
     try:
         load(con)
+        if "threads" in options and not options.get("lock_configuration"):
+            with con.cursor() as cursor:
+                threads = _scalar(cursor, "SELECT current_setting('threads')")
+                cursor.execute(f"CALL sam_configure(threads := {threads})")
     except BaseException:
         con.close()
         raise

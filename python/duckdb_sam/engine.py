@@ -60,9 +60,10 @@ class Engine:
             return self._con.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        # One thread: those of the extension do the work, and DuckDB's would wait for them busily.
-        con = duckdb_sam.connect(threads=1)
+        con = duckdb_sam.connect()
         try:
+            # One thread: those of the extension do the work, and DuckDB's would wait for them busily.
+            con.execute("SET threads = 1")
             if self._settings:
                 given = ", ".join(f"{name} := {_literal(value)}" for name, value in self._settings.items())
                 con.execute(f"CALL sam_configure({given})").fetchall()

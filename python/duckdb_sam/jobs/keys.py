@@ -1,0 +1,74 @@
+"""Keys: the columns that tell rows apart, by which a job knows what it has done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from duckdb_sam.optional import needed
+
+Key = Any
+"""The value of a key of one column, a tuple for several."""
+
+
+def key_names(key: str | Sequence[str] | None, columns: Sequence[str]) -> list[str]:
+    """Return the names of the key's columns, which must be among ``columns``."""
+    if key is None:
+        raise TypeError(
+            f"key= is missing: name the column, or a list of columns, that tells rows apart, of {', '.join(columns)}"
+        )
+    names = [key] if isinstance(key, str) else list(key)
+    if not names or not all(isinstance(name, str) for name in names):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"key must be the name of a column or a list of them, not {key!r}")
+    for name in names:
+        if name not in columns:
+            raise ValueError(f"key: the source has no column {name!r}; its columns are {', '.join(columns)}")
+        if names.count(name) > 1:
+            raise ValueError(f"key names the column {name!r} twice")
+    return names
+
+
+def check_types(schema: Any, names: Sequence[str]) -> None:
+    """Refuse keys of types that do not come back from DuckDB and Parquet as the values they were."""
+    types = needed("pyarrow", "jobs", "run").types
+    for name in names:
+        kind = schema.field(name).type
+        plain = kind.value_type if types.is_dictionary(kind) else kind
+        whole = types.is_integer(plain) or types.is_boolean(plain) or types.is_decimal(plain) or types.is_date(plain)
+        moment = types.is_timestamp(plain) and plain.unit != "ns"
+        if not (whole or moment or "string" in str(plain) or "binary" in str(plain)):
+            raise TypeError(
+                f"key: the column {name!r} holds {kind}; a key is text, bytes, whole numbers, decimals, dates or "
+                "timestamps (of microseconds): cast it to one of them"
+            )
+
+
+def keys_of(table: Any, names: Sequence[str]) -> list[Key]:
+    """Return the keys of an Arrow table, row by row."""
+    columns: list[list[Any]] = [table[name].to_pylist() for name in names]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+class Unique:
+    """Looks at keys as they come, and refuses one that is NULL or was there before."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names, self._seen = names, set[Key]()
+
+    def check(self, keys: Iterable[Key]) -> None:
+        """Raise ValueError for the first key that does not tell a row apart."""
+        for key in keys:
+            if key is None or (isinstance(key, tuple) and None in key):
+                raise ValueError(
+                    f"key {self._what()} is NULL in a row of the source: a key must be there in every row; filter such "
+                    "rows out, or name other columns"
+                )
+            if key in self._seen:
+                raise ValueError(
+                    f"key {self._what()} is not unique: {key!r} is there twice in the source; name a column that tells "
+                    "all rows apart, or several as a list"
+                )
+            self._seen.add(key)
+
+    def _what(self) -> str:
+        return self._names[0] if len(self._names) == 1 else f"({', '.join(self._names)})"

@@ -1,0 +1,141 @@
+"""Where ``run`` writes: a table of a DuckDB database, a Parquet file, or a folder of Parquet files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+
+import duckdb_sam
+from duckdb_sam.jobs.errors import JobError
+from duckdb_sam.jobs.keys import Key
+from duckdb_sam.jobs.record import Record
+from duckdb_sam.jobs.sink_parquet import ParquetSink
+from duckdb_sam.jobs.sink_table import TableSink
+
+DATABASES = (".db", ".duckdb", ".ddb")
+"""What the file of a database ends with, for ``into``."""
+
+_TABLE = "masks"
+
+
+class Sink(Protocol):
+    """Results and errors of a job. What it holds is the only account of what has been done."""
+
+    into: str
+    """Where the results are, in words."""
+    errors: str
+
+    def open(self, rows: Any, failures: Any, record: Record, restart: bool) -> None:
+        """Lock it, and begin with Arrow schemas, or check that it is of the same job. ``restart`` empties it."""
+        ...
+
+    def done(self, names: Sequence[str]) -> set[Key]:
+        """Return the keys of all results and errors."""
+        ...
+
+    def forget_errors(self) -> None:
+        """Remove the errors, so that their rows are tried again."""
+        ...
+
+    def write(self, rows: Any, failures: Any) -> None:
+        """Write a batch, so that it is there as a whole or not at all, whatever happens."""
+        ...
+
+    def finish(self) -> None:
+        """Put what was written into its final form."""
+        ...
+
+    def close(self) -> None:
+        """Unlock it."""
+        ...
+
+
+class Place:
+    """What ``into``, ``table``, ``errors`` and ``con`` mean together, and the connection that comes of it."""
+
+    def __init__(
+        self,
+        into: str | os.PathLike[str],
+        table: str | None,
+        errors: str | os.PathLike[str] | None,
+        con: Any,
+        threads: int | None,
+    ) -> None:
+        try:
+            self._text = os.fsdecode(into)
+        except TypeError:
+            self._text = ""
+        if not self._text:
+            raise TypeError(f"into must be a table, a database file, a .parquet file or a folder, not {into!r}")
+        self._errors = None if errors is None else os.fsdecode(errors)
+        self._con = _connection(con)
+        self._threads = threads
+        self._opened: duckdb.DuckDBPyConnection | None = None
+        suffix = Path(self._text).suffix.lower()
+        separated = self._text.endswith(("/", os.sep)) or any(sign in self._text for sign in ("/", os.sep))
+        if suffix == ".parquet":
+            self.kind = "file"
+        elif isinstance(into, str) and con is not None and not separated and suffix not in DATABASES:
+            self.kind = "table"
+        elif suffix in DATABASES:
+            self.kind = "database"
+        elif separated or isinstance(into, os.PathLike) or os.path.isdir(self._text):
+            self.kind = "folder"
+        else:
+            raise ValueError(
+                f"into={self._text!r} is a table if con= is given; else give a Parquet file ({self._text}.parquet), a "
+                f"folder of them ({self._text}/) or a database ({self._text}.db, with table=)"
+            )
+        if table is not None and self.kind != "database":
+            raise TypeError(f"table= belongs to a database file as into=, not to into={self._text!r}")
+        if self.kind == "database" and con is not None:
+            raise TypeError(f"give either con=, with the name of a table as into=, or into={self._text!r}, not both")
+        self._table = table or _TABLE
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Return the user's connection, or one to the database that is written to, or one in memory."""
+        if self._con is not None:
+            return self._con
+        if self._opened is None:
+            config = {} if self._threads is None else {"threads": self._threads}
+            database = self._text if self.kind == "database" else ":memory:"
+            try:
+                self._opened = duckdb_sam.connect(os.path.expanduser(database), config=config)
+            except duckdb_sam.LoadError as error:
+                raise JobError(
+                    f"{database} is open in this process: give that connection as con=, and a table as into="
+                ) from error
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise
+                raise JobError(
+                    f"{database} is open in another process, maybe in another run of a job: {error}"
+                ) from error
+        return self._opened
+
+    def sink(self) -> Sink:
+        """Return what writes there."""
+        if self.kind == "table":
+            return TableSink(self.connection(), self._text, self._errors)
+        if self.kind == "database":
+            return TableSink(self.connection(), self._table, self._errors, self._text)
+        return ParquetSink(Path(self._text).expanduser(), self.kind == "file", self._errors)
+
+    def close(self) -> None:
+        """Close the connection if it is not the user's."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+
+def _connection(con: Any) -> duckdb.DuckDBPyConnection | None:
+    if con is None or isinstance(con, duckdb.DuckDBPyConnection):
+        return con
+    inner = getattr(con, "con", None)  # an Ibis backend
+    if isinstance(inner, duckdb.DuckDBPyConnection):
+        return inner
+    raise TypeError(f"con must be a DuckDB connection or an Ibis backend of one, not {type(con).__qualname__}")

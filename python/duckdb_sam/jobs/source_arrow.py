@@ -1,0 +1,121 @@
+"""Arrow's tables, datasets and readers, and Parquet files: streamed, never read as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from duckdb_sam.jobs.keys import Key, Unique, keys_of
+from duckdb_sam.optional import needed
+
+_READ = 16
+"""Rows that are read of a file at a time."""
+_READ_KEYS = 65_536
+_BUFFER = 1 << 20
+
+
+def parquet(files: list[str]) -> Rows:
+    """Return the rows of Parquet files."""
+    return Rows(needed("pyarrow.dataset", "jobs", "run").dataset(files, format="parquet"))
+
+
+class Rows:
+    """The rows of a dataset, which can be read again and again: keys first."""
+
+    passed = 0
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self.schema = _plain(dataset.schema)
+
+    def keys(self, names: Sequence[str]) -> list[Key] | None:
+        """Return all keys."""
+        found: list[Key] = []
+        for batch in self._read(names, _READ_KEYS):
+            found.extend(keys_of(batch, names))
+        return found
+
+    def chunks(
+        self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
+    ) -> Iterator[Any]:
+        """Read the rows that are not done, in their order."""
+        yield from _sized((new for new, _ in _new(self._read(columns, _READ), columns, names, done, None)), rows)
+
+    def _read(self, columns: Sequence[str], size: int) -> Iterator[Any]:
+        # A column of a row group may be gigabytes of images: it is read as a stream, and nothing is read ahead.
+        dataset = needed("pyarrow.dataset", "jobs", "run")
+        options: dict[str, Any] = {}
+        if "parquet" in type(getattr(self._dataset, "format", None)).__name__.lower():
+            options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(
+                use_buffered_stream=True, buffer_size=_BUFFER, pre_buffer=False
+            )
+        yield from self._dataset.to_batches(
+            columns=list(columns),
+            batch_size=size,
+            batch_readahead=1,
+            fragment_readahead=1,
+            use_threads=False,
+            **options,
+        )
+
+
+class Stream:
+    """Rows that come by only once: a reader, or anything that gives Arrow tables."""
+
+    def __init__(self, schema: Any, batches: Iterable[Any]) -> None:
+        self.schema, self._batches = _plain(schema), batches
+        self.passed = 0
+
+    def keys(self, names: Sequence[str]) -> list[Key] | None:
+        """Nobody knows."""
+        return None
+
+    def chunks(
+        self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
+    ) -> Iterator[Any]:
+        """Read on; a key that comes again is refused then."""
+        yield from _sized(self._unknown(columns, names, done), rows)
+
+    def _unknown(self, columns: Sequence[str], names: Sequence[str], done: Collection[Key]) -> Iterator[Any]:
+        for new, old in _new(self._batches, columns, names, done, Unique(names)):
+            self.passed += old
+            yield new
+
+
+def _new(
+    batches: Iterable[Any], columns: Sequence[str], names: Sequence[str], done: Collection[Key], unique: Unique | None
+) -> Iterator[tuple[Any, int]]:
+    """Leave out of each batch what is done, and say how many rows that were."""
+    pa = needed("pyarrow", "jobs", "run")
+    for batch in batches:
+        table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+        table = table.select(list(columns))
+        table = table.cast(_plain(table.schema))
+        keys = keys_of(table, names)
+        if unique is not None:
+            unique.check(keys)
+        new = [row for row, key in enumerate(keys) if key not in done]
+        yield table if len(new) == len(keys) else table.take(pa.array(new, pa.int64())), len(keys) - len(new)
+
+
+def _sized(tables: Iterable[Any], rows: Callable[[], int]) -> Iterator[Any]:
+    """Join or cut tables of any length to tables of ``rows()`` rows."""
+    pa = needed("pyarrow", "jobs", "run")
+    waiting: list[Any] = []
+    for table in tables:
+        while len(table):
+            room = max(rows() - sum(map(len, waiting)), 1)
+            waiting.append(table.slice(0, room))
+            table = table.slice(room)
+            if sum(map(len, waiting)) >= rows():
+                yield pa.concat_tables(waiting)
+                waiting.clear()
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _plain(schema: Any) -> Any:
+    """Return a schema without views, such as Polars has, which Parquet and older releases of DuckDB do not know."""
+    pa = needed("pyarrow", "jobs", "run")
+    kinds = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    return pa.schema([field.with_type(kinds.get(str(field.type), field.type)) for field in schema])

@@ -1,0 +1,76 @@
+"""Paths of images: a folder, a list, or whatever gives them one by one. The files are read batch by batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from duckdb_sam.jobs.keys import Key, Unique
+from duckdb_sam.optional import needed
+
+COLUMN = "path"
+"""The only column: key and image at once."""
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2"),  # not decoded: the errors say what to do about them
+)
+"""What a file in a folder must end with to be taken for an image."""
+
+
+def in_folder(folder: str) -> list[str]:
+    """Return the images in a folder and all below it, in the order of their names; hidden files are left out."""
+    found: list[str] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                found.append(os.path.join(root, name))
+    return found
+
+
+class Paths:
+    """Rows with one column, ``path``."""
+
+    passed = 0
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        pa = needed("pyarrow", "jobs", "run")
+        self._paths = paths
+        self.schema = pa.schema([(COLUMN, pa.string())])
+
+    def keys(self, names: Sequence[str]) -> list[Key] | None:
+        """Return the paths, if they are a list."""
+        return [_text(path) for path in self._paths] if isinstance(self._paths, list) else None
+
+    def chunks(
+        self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
+    ) -> Iterator[Any]:
+        """Give the paths that are not done."""
+        pa = needed("pyarrow", "jobs", "run")
+        unique = Unique(names)
+        iterator = iter(self._paths)
+        while True:
+            taken = [_text(path) for path in islice(iterator, rows())]
+            if not taken:
+                return
+            unique.check(taken)
+            new = [path for path in taken if path not in done]
+            self.passed += len(taken) - len(new)
+            if new:
+                yield pa.table({COLUMN: pa.array(new, pa.string())})
+
+
+def _text(path: Any) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"the list of paths holds {path!r}, which is no path")
+    text: str = os.fsdecode(path)  # pyright: ignore[reportUnknownArgumentType]
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"the name of the file {text!r} is not UTF-8, so that no table can hold it: rename it"
+        ) from None
+    return text

@@ -1,0 +1,164 @@
+"""What ``run`` reads: sources of any kind, as Arrow tables of a few rows at a time."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Protocol, cast
+
+import duckdb
+
+from duckdb_sam.jobs.keys import Key
+from duckdb_sam.jobs.source_arrow import Rows, Stream, parquet
+from duckdb_sam.jobs.source_keyed import IbisRows, RelationRows
+from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, Paths, in_folder
+from duckdb_sam.optional import needed
+
+
+class Source(Protocol):
+    """Rows to segment."""
+
+    @property
+    def schema(self) -> Any:
+        """The Arrow schema of the rows."""
+        ...
+
+    @property
+    def passed(self) -> int:
+        """How many rows that are done were met so far, where rows can be read only once."""
+        ...
+
+    def keys(self, names: Sequence[str]) -> list[Key] | None:
+        """Return the keys of all rows without reading an image; None where rows can be read only once."""
+        ...
+
+    def chunks(
+        self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
+    ) -> Iterator[Any]:
+        """Read the rows whose keys are not ``done``, as tables of ``columns`` with at most ``rows()`` rows each."""
+        ...
+
+
+def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
+    """Find out what ``source`` is. ``con`` gives the connection on which a query runs."""
+    needed("pyarrow", "jobs", "run")
+    if isinstance(source, duckdb.DuckDBPyRelation):
+        return RelationRows(source)
+    if isinstance(source, str):
+        return _text(source, con)
+    if isinstance(source, os.PathLike):
+        return _path(os.fsdecode(source), source)  # pyright: ignore[reportUnknownArgumentType]
+    if hasattr(source, "to_pyarrow") and hasattr(source, "select"):  # Ibis, xorq
+        return IbisRows(source)
+    found = _arrow(source)
+    if found is not None:
+        return found
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray, dict)):
+        return _iterable(source)  # pyright: ignore[reportUnknownArgumentType]
+    raise TypeError(
+        "source must be a DuckDB relation, a query, an Ibis expression, an Arrow table, dataset or reader, a data "
+        f"frame, Parquet files, a folder, or paths of images, not {_kind(cast(object, source))}"
+    )
+
+
+_QUERY = re.compile(r"\s*(--.*\s+|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE)
+
+
+def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
+    """Take a text for a query, a path or pattern that leads somewhere, or the name of a table: in this order."""
+    if _QUERY.match(source) and not os.path.exists(source):
+        statements = con().extract_statements(source)
+        if len(statements) != 1 or "SELECT" not in str(statements[0].type):
+            raise ValueError(f"source must be one query, a SELECT, not {source!r}")
+        return RelationRows(con().sql(source))
+    if os.path.exists(os.path.expanduser(source)) or re.search(r"[*?\[/\\]", source):
+        return _path(source, source)
+    try:
+        return RelationRows(con().table(source))
+    except duckdb.CatalogException:
+        raise FileNotFoundError(
+            f"{source!r} is no file, folder or pattern of files here, no query, and no table of the connection (con=)"
+        ) from None
+
+
+def _path(path: str, given: Any) -> Source:
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        images = in_folder(path)
+        if images:
+            return Paths(images)
+        files = sorted(glob.glob(os.path.join(glob.escape(path), "**", "*.parquet"), recursive=True))
+        if files:
+            return parquet(files)
+        raise FileNotFoundError(f"the folder {path} holds no images ({', '.join(SUFFIXES)}) and no Parquet files")
+    if os.path.isfile(path):
+        files = [path]
+    else:
+        files = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each))
+    if not files:
+        raise FileNotFoundError(f"no file matches {given!r}")
+    tables = [file.lower().endswith((".parquet", ".parq", ".pq")) for file in files]
+    if all(tables):
+        return parquet(files)
+    if any(tables):
+        odd = files[tables.index(False)]
+        raise ValueError(f"{given!r} matches both Parquet files and others, such as {odd}: give one kind at a time")
+    return Paths(files)
+
+
+def _arrow(source: Any) -> Source | None:
+    pa = needed("pyarrow", "jobs", "run")
+    dataset = needed("pyarrow.dataset", "jobs", "run")
+    if isinstance(source, pa.RecordBatchReader):
+        return Stream(source.schema, source)
+    if isinstance(source, dataset.Dataset):
+        return Rows(source)
+    if isinstance(source, pa.RecordBatch):
+        source = pa.Table.from_batches([source])
+    elif type(source).__module__.startswith("pandas."):
+        source = pa.Table.from_pandas(source, preserve_index=False)
+    elif hasattr(source, "__arrow_c_stream__"):  # Polars
+        source = pa.table(source)
+    return Rows(dataset.InMemoryDataset(source)) if isinstance(source, pa.Table) else None
+
+
+def _iterable(source: Iterable[Any]) -> Source:
+    """Take paths, or Arrow tables; whatever is read only once is known by its first element."""
+    if isinstance(source, (list, tuple)) and not source:
+        return Paths([])
+    iterator = iter(source)
+    first = next(iterator, None)
+    if first is None:
+        return Paths([])
+    if isinstance(first, (str, os.PathLike)):
+        whole = isinstance(source, (list, tuple, set, frozenset))
+        return Paths(list(source) if whole else chain([first], iterator))  # pyright: ignore[reportUnknownArgumentType]
+    pa = needed("pyarrow", "jobs", "run")
+    if isinstance(first, (pa.RecordBatch, pa.Table)):
+        return Stream(first.schema, chain([first], iterator))
+    raise TypeError(f"source gives {type(first).__qualname__} objects: give paths of images, or Arrow tables")
+
+
+def image_column(image: str | None, schema: Any) -> str:
+    """Return the name of the column of images: as given, or the one that must be meant."""
+    names: list[str] = schema.names
+    if image is not None:
+        if image not in names:
+            raise ValueError(f"image: the source has no column {image!r}; its columns are {', '.join(names)}")
+        return image
+    for name in ("image", "content"):  # what read_blob has
+        if name in names:
+            return name
+    if names == [COLUMN]:
+        return COLUMN
+    fitting = [field.name for field in schema if "binary" in str(field.type)]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise ValueError(f"image= is missing: name the column that holds the images or their paths, of {', '.join(names)}")
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
