@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from duckdb_sam.engine import Engine
 from duckdb_sam.images import Embedding, is_embedding, picture
 from duckdb_sam.optional import needed
 from duckdb_sam.prompts import BoxFormat, Form, Unit, check_given, prompt
+from duckdb_sam.reading import arrow
 
 _SIZE = "CASE WHEN i IS NULL THEN NULL ELSE [i.height, i.width] END"
 
@@ -66,7 +66,7 @@ class Batches:
         rows = pa.table({"row": pa.array(range(len(whole)), pa.int64()), **columns})
         query = f"SELECT {call} AS mask, image IS NOT NULL AS given FROM rows ORDER BY row"
         with self._engine.query(query, arguments, rows=rows) as result:
-            answer = _arrow(result)
+            answer = arrow(result)
         found = answer["mask"]
         for row in _failed(answer, rows, options is None):
             try:
@@ -263,12 +263,3 @@ def _failed(answer: Any, rows: Any, prompted: bool) -> list[int]:
             given = compute.or_(given, compute.is_valid(rows[name]))
         failed = compute.and_(failed, given)
     return [row for row, each in enumerate(failed.to_pylist()) if each]
-
-
-def _arrow(result: Any) -> Any:
-    """Read a result as an Arrow table, by the name that this release of DuckDB has for it."""
-    if not hasattr(result, "to_arrow_table"):  # before 1.5
-        return result.fetch_arrow_table()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # 2.0: of a copy, of masks
-        return result.to_arrow_table()
