@@ -168,8 +168,8 @@ def from_coco(given: AnyPath | Mapping[str, Any], *, images: AnyPath | None = No
     Columns: ``name`` (``file_name``), ``image`` (its path in the folder ``images``; left out without one),
     ``image_id``, ``width``, ``height``; and lists with a value for each annotation: ``boxes`` ([x0, y0, x1, y1] in
     fractions of width and height, as all functions take them), ``masks`` (from polygons, run lengths and compressed run
-    lengths; NULL where there is no segmentation), ``categories`` (names), ``category_ids``, ``scores`` (NULL where there
-    is none), ``crowd``, ``ids``.
+    lengths; NULL where there is no segmentation), ``categories`` (names), ``category_ids``, ``scores`` (NULL where
+    there is none), ``crowd``, ``ids``.
 
     ``given``: the path of a file, or what was read from one. ``masks=False`` leaves the segmentations alone; the lists
     ``masks`` are then of NULLs. A box is that of the annotation; NULL without one. Raises ValueError for what
@@ -179,7 +179,8 @@ def from_coco(given: AnyPath | Mapping[str, Any], *, images: AnyPath | None = No
     data: Any = given if isinstance(given, Mapping) else json.loads(Path(given).expanduser().read_text("utf-8"))
     if not isinstance(data, Mapping) or "images" not in data or "annotations" not in data:
         raise ValueError(
-            f"{where}: COCO's JSON is an object with images, annotations and categories; results alone do not say of what images they are"
+            f"{where}: COCO's JSON is an object with images, annotations and categories; "
+            "results alone do not say of what images they are"
         )
     names: dict[int, str] = {each["id"]: each["name"] for each in data.get("categories", [])}
     found: dict[Any, Annotated] = {}

@@ -24,7 +24,7 @@ _FOUND = {
     "name": NAMES,
     "mask": MASKS,
     "category": ("category", "categories"),
-    "score": ("score", "scores"),
+    "score": ("score", "scores", "predicted_iou"),
     "crowd": ("crowd", "iscrowd"),
     "image": ("image",),
     "width": ("width",),

@@ -38,8 +38,8 @@ def to_geoparquet(
         to_geoparquet(con.sql("SELECT name, mask FROM masks"), "masks.parquet")
         to_geoparquet(rows, "fields.parquet", transform=dataset.transform, crs="EPSG:32633")
 
-    ``rows``: see ``duckdb_sam.formats``. ``mask`` is the name of their column. ``columns`` are those to keep; all others
-    but binary ones if not given. With lists of masks, rows are repeated; lists of categories and scores
+    ``rows``: see ``duckdb_sam.formats``. ``mask`` is the name of their column. ``columns`` are those to keep; all
+    others but binary ones if not given. With lists of masks, rows are repeated; lists of categories and scores
     are taken apart in step. Added are ``geometry`` (WKB), ``area`` in pixels, ``bbox`` (what GeoParquet calls covering)
     and, where the record has it, ``predicted_iou``.
     ``transform``: how pixels become coordinates: (a, b, c, d, e, f) with x' = a x + b y + c and y' = d x + e y + f, as

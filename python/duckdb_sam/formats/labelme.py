@@ -12,7 +12,7 @@ from typing import Any, Literal
 from duckdb_sam.formats.categories import ONE
 from duckdb_sam.formats.entries import Columns, Entry, Object, entries
 from duckdb_sam.formats.files import AnyPath, staged
-from duckdb_sam.formats.names import below, beside, short, unique
+from duckdb_sam.formats.names import beside, short, unique
 from duckdb_sam.formats.rings import one_ring
 from duckdb_sam.formats.sources import Rows
 from duckdb_sam.formats.sql import evaluate, outlines
@@ -42,17 +42,17 @@ def to_labelme(
 
         to_labelme(con.sql("SELECT path, mask FROM masks"), "photos")  # then: labelme photos
 
-    Returns the folder, or without ``path`` the contents by the names of the files. The best folder is that of the images,
-    where labelme looks for them; from another one the files refer to images that are found by their names.
+    Returns the folder, or without ``path`` the contents by the names of the files. The best folder is that of the
+    images, where labelme looks for them; from another one the files refer to images that are found by their names.
 
-    ``rows``: see ``duckdb_sam.formats``. ``name``, ``mask``, ``category``, ``image``, ``width`` and ``height`` are names
-    of columns; those not given are found by their names. Categories become labels; numbers do by ``categories``,
+    ``rows``: see ``duckdb_sam.formats``. ``name``, ``mask``, ``category``, ``image``, ``width`` and ``height`` are
+    names of columns; those not given are found by their names. Categories become labels; numbers do by ``categories``,
     {number: label}. Masks without one are labelled "object".
     ``shape``: ``"mask"`` keeps every pixel. ``"polygon"`` has a polygon for each island, those of an object with one
     ``group_id``; holes are cut out by an edge that is walked in both directions. With a ``tolerance`` in pixels corners
     are left out.
-    ``root``: the folder below which images keep their folders. Without it only the names of files count; two images with
-    the same are a ValueError.
+    ``root``: the folder below which images keep their folders. Without it only the names of files count; two images
+    with the same are a ValueError.
     ``overwrite``: without it, files that are there already are a FileExistsError, and nothing is written.
 
     Images without masks have a file without shapes. A mask without pixels has no shape: it is left out with a warning.

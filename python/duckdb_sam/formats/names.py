@@ -7,9 +7,8 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from duckdb_sam.formats.files import AnyPath
 
-_IMAGES = frozenset(
-    "avif bmp dib dng gif heic heif jfif jp2 jpe jpeg jpeg2000 jpg jxl mpo pfm png pnm ppm pgm tif tiff webp".split()
-)
+_ENDINGS = "avif bmp dib dng gif heic heif jfif jp2 jpe jpeg jpg jxl mpo pfm pgm png pnm ppm tif tiff webp"
+_IMAGES = frozenset(_ENDINGS.split())
 
 
 def below(name: str, root: AnyPath | None) -> str:

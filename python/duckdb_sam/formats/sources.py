@@ -16,8 +16,9 @@ from duckdb_sam.masks import Mask
 from duckdb_sam.optional import needed
 
 Rows = Any
-"""Rows with a column of masks: a DuckDB relation, a connection with a result, an Arrow table, batch, reader or dataset, a
-pandas or Polars frame, an Ibis table, the path of Parquet files, a list of dicts; or masks by the name of their image,
+"""Rows with a column of masks: a DuckDB relation, a connection with a result, an Arrow table, batch, reader or dataset,
+a pandas or Polars frame, an Ibis table, the path of Parquet files, a list of dicts; or masks by the name of their
+image,
 ``{"a.jpg": masks}``; or ``Mask`` and ``Masks`` objects of images that were given by their path."""
 
 Row = dict[str, Any]
@@ -36,6 +37,9 @@ class Source(NamedTuple):
     columns: list[str]
     read: Callable[[Sequence[str]], Iterator[Row]]
     """Gives the rows with the columns asked for. It may be called once."""
+
+
+_NONE = Source(["name", "mask"], lambda _columns: iter(()))
 
 
 def source(rows: Rows) -> Source:
@@ -70,12 +74,12 @@ def _by_name(rows: Mapping[Any, Any]) -> Source:
     for key in rows:
         if not isinstance(key, (str, os.PathLike)):
             raise TypeError(f"masks are given by the name of their image, {{'a.jpg': masks}}; {key!r} is no name")
-    return _dicts([{"name": name, "mask": masks} for name, masks in rows.items()])
+    return _dicts([{"name": name, "mask": masks} for name, masks in rows.items()]) if rows else _NONE
 
 
 def _listed_rows(rows: list[Any]) -> Source:
     if all(isinstance(row, Mapping) for row in rows):
-        return _dicts(rows) if rows else Source(["name", "mask"], lambda _names: iter(()))
+        return _dicts(rows) if rows else _NONE
     return _dicts([_of_object(number, row) for number, row in enumerate(rows)])
 
 

@@ -15,9 +15,14 @@ class Sized(Protocol):
     """What has run lengths and a size, such as a ``Mask``."""
 
     @property
-    def size(self) -> tuple[int, int]: ...
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
     @property
-    def counts(self) -> str: ...
+    def counts(self) -> str:
+        """COCO's compressed run lengths."""
+        ...
 
 
 def evaluate(expressions: str, masks: Sequence[Sized], *values: Any) -> Iterator[tuple[Any, ...]]:

@@ -50,19 +50,21 @@ def to_yolo(
         to_yolo(con.sql("SELECT path, category, mask FROM masks"), "dataset", images="link")
 
     ``labels/NAME.txt`` has a line for each object: the number of its class, and its outline
-    (``task="segment"``) or the centre and size of its box (``task="detect"``), in fractions of the image. Images without
-    objects have an empty file. ``data.yaml`` has the names of the classes, and the image lists ``train.txt``,
+    (``task="segment"``) or the centre and size of its box (``task="detect"``), in fractions of the image. Images
+    without objects have an empty file. ``data.yaml`` has the names of the classes, and the image lists ``train.txt``,
     ``val.txt`` and ``test.txt`` have the images, ``./images/NAME.jpg``. The images themselves belong into the folder
-    ``images``: put them there, or let them be copied or linked with ``images="copy"`` or ``"link"``. They are the column
+    ``images``: put them there, or let them be copied or linked with ``images="copy"`` or ``"link"``. They are the
+    column
     ``image`` (bytes or paths), or else the files that are named.
 
-    ``rows``: see ``duckdb_sam.formats``. ``name``, ``mask``, ``category``, ``image``, ``width`` and ``height`` are names
-    of columns; those not given are found by their names. ``split`` is a column with ``"train"``, ``"val"`` or
+    ``rows``: see ``duckdb_sam.formats``. ``name``, ``mask``, ``category``, ``image``, ``width`` and ``height`` are
+    names of columns; those not given are found by their names. ``split`` is a column with ``"train"``, ``"val"`` or
     ``"test"`` for each image; without it all images are in ``train.txt``, which ``data.yaml`` gives for ``val`` too.
     ``categories``: as of ``to_coco``. YOLO's classes are 0, 1, 2, ... in the order of their numbers, without gaps.
     ``tolerance``: pixels within which corners of outlines are left out.
-    ``parts``: YOLO has one outline for an object and no holes. ``"join"`` connects islands, and cuts holes out, by edges
-    that are walked in both directions, as Ultralytics' own converter does; ``"split"`` makes each island an object,
+    ``parts``: YOLO has one outline for an object and no holes. ``"join"`` connects islands, and cuts holes out, by
+    edges that are walked in both directions, as Ultralytics' own converter does; ``"split"`` makes each island an
+    object,
     ``"largest"`` keeps only the largest one.
     ``root``: the folder below which images keep their folders, ``labels/a/x.txt``. Without it only the names of files
     count; two images with the same are a ValueError.

@@ -28,7 +28,8 @@ def from_yolo(
         table = from_yolo("dataset")
         masks = Segmenter("mobile_sam").batch(table, boxes="boxes")
 
-    ``path`` is the folder with the folders ``images`` and ``labels``, or its ``data.yaml``; other folders may be given as
+    ``path`` is the folder with the folders ``images`` and ``labels``, or its ``data.yaml``; other folders may be given
+    as
     ``images`` and ``labels``. Subfolders are read too. ``categories``: the names of the classes; else those of
     ``data.yaml``, in the folder or the one above, which takes PyYAML; else their numbers.
 
