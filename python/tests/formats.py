@@ -23,6 +23,18 @@ def encoded(pixels: np.ndarray) -> dict[str, Any]:
     return {"size": rle["size"], "counts": rle["counts"].decode()}
 
 
+def drawn(values: list[float], shape: tuple[int, int]) -> np.ndarray:
+    """Return the pixels whose centre lies in an outline, x, y, ... in fractions, by the rule of crossings."""
+    height, width = shape
+    x, y = np.array(values).reshape(-1, 2).T * [[width], [height]]
+    inside = np.zeros((height, width), bool)
+    down, across = np.arange(height) + 0.5, np.arange(width) + 0.5
+    for x0, y0, x1, y1 in zip(x, y, np.roll(x, -1), np.roll(y, -1), strict=True):
+        for row in np.flatnonzero((down > min(y0, y1)) & (down < max(y0, y1))):
+            inside[row] ^= across < x0 + (down[row] - y0) / (y1 - y0) * (x1 - x0)
+    return inside
+
+
 def random_rows(*, empty: bool = True) -> tuple[list[dict[str, Any]], dict[tuple[str, int], tuple[np.ndarray, str]]]:
     """Return rows (one for a mask) and the arrays and categories by the name of the image and the place in it."""
     random = np.random.default_rng(8)

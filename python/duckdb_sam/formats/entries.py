@@ -104,8 +104,8 @@ def entries(rows: Rows, columns: Columns, *, sized: bool, sink: Sink | None = No
         for mask, kind, score, crowd in _objects(row, where):
             _same_size(entry, mask.size, where, "the mask has")
             unmeasured.append((number, entry, mask, kind, score, crowd))
-        if sized and entry.size is None and image is not None:
-            _same_size(entry, _measured(image, where), where, "the image has")
+        if sized and entry.size is None and (image is not None or os.path.isfile(name)):
+            entry.size = _measured(name if image is None else image, where)
     _measure(unmeasured)
     if sized:
         for entry in found.values():

@@ -59,7 +59,7 @@ def staged(folder: AnyPath, *, overwrite: bool, owned: Sequence[str] = ()) -> Ge
         if not final.exists():
             os.replace(stage, final)
             return
-        files = [path.relative_to(stage) for path in stage.rglob("*") if not path.is_dir()]
+        files = sorted(path.relative_to(stage) for path in stage.rglob("*") if not path.is_dir())
         taken = [path for path in files if (final / path).exists()]
         taken += [Path(name) for name in owned if (stage / name).is_dir() and any_in(final / name)]
         if taken and not overwrite:
