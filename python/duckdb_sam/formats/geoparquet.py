@@ -60,27 +60,22 @@ def to_geoparquet(
     reference = None if crs is None else projjson(crs)
     whole = _table(pa, rows)
     mask = _mask(whole, mask)
-    others = _others(pa, whole, mask, columns)
     placed = transform if isinstance(transform, str) else None
     if placed is not None and placed not in whole.column_names:
         raise ValueError(f"the rows have no column {placed!r}, transform={placed!r}")
-    found = _outlines(pa, whole, mask, placed, tolerance)
+    others = _others(whole, mask, columns)
+    found = _outlines(pa, whole, mask, others, placed, tolerance)
     shapes = [None if wkb is None else bytearray(wkb) for wkb in found["wkb"].to_pylist()]
     ways: list[Any] = found["way"].to_pylist() if placed is not None else [transform] * len(shapes)
     boxes = [None if wkb is None else _place(wkb, way) for wkb, way in zip(shapes, ways, strict=True)]
-    out = whole.select(others).take(found["row"])
-    for name in others:
-        if name in found.column_names:
-            out = out.set_column(out.column_names.index(name), name, found[name])
+    out = found.select([f"c{place}" for place in range(len(others))]).rename_columns(others)
     bbox = "bbox" if "bbox" not in others else "geometry_bbox"
-    added = {"area": found["area"]}
-    if "predicted_iou" in found.column_names:
-        added["predicted_iou"] = found["predicted_iou"]
+    added = {name: found[name] for name in ("area", "predicted_iou") if name in found.column_names}
     added["geometry"] = pa.array([None if wkb is None else bytes(wkb) for wkb in shapes], pa.binary())
     covering = [None if box is None else dict(zip(_SIDES, box, strict=True)) for box in boxes]
     added[bbox] = pa.array(covering, pa.struct([(side, pa.float64()) for side in _SIDES]))
     for name, column in added.items():
-        if name not in out.column_names:
+        if name not in others:
             out = out.append_column(name, column)
     meta = _metadata(shapes, [box for box in boxes if box is not None], bbox, reference)
     out = out.replace_schema_metadata({**(out.schema.metadata or {}), b"geo": json.dumps(meta).encode()})
@@ -133,7 +128,7 @@ def _mask(whole: Any, given: str | None) -> str:
     return name
 
 
-def _others(pa: Any, whole: Any, mask: str, columns: Sequence[str] | None) -> list[str]:
+def _others(whole: Any, mask: str, columns: Sequence[str] | None) -> list[str]:
     if columns is None:
         columns = [field.name for field in whole.schema if field.name != mask and "binary" not in str(field.type)]
     for name in columns:
@@ -144,37 +139,39 @@ def _others(pa: Any, whole: Any, mask: str, columns: Sequence[str] | None) -> li
     return list(columns)
 
 
-def _outlines(pa: Any, whole: Any, mask: str, placed: str | None, tolerance: float) -> Any:
-    """Return for each mask the number of its row, its outline and area, and what goes in step with it."""
+def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str | None, tolerance: float) -> Any:
+    """Return a row for each mask: its outline as ``wkb``, its ``area``, and the other columns as c0, c1, ..."""
     kind = whole.schema.field(mask).type
-    many = "list" in str(kind)[:17]
+    many = _is_list(pa, kind)
+    record = kind.value_type if many else kind
+    # A NULL list is an image without masks: it has one row, without a geometry.
+    one = "unnest(coalesce(m, [NULL]))" if many else "m"
+    one = f"{one}::STRUCT(size INTEGER[], counts VARCHAR)" if pa.types.is_null(record) else one
     columns = {"row": pa.array(range(len(whole)), pa.int64()), "m": whole[mask]}
-    names = ["row", "unnest(m) AS m" if many else "m"]
-    if many:
-        for name in _SPREAD:
-            if name in whole.column_names and "list" in str(whole.schema.field(name).type)[:17]:
-                columns[name] = whole[name]
-                names.append(f"unnest({name}) AS {name}")
-        # A NULL list is an image without masks: it has one row, without a geometry.
-        names[1] = "unnest(coalesce(m, [NULL])) AS m"
+    inner = ["row", f"{one} AS m"]
+    for place, name in enumerate(others):
+        columns[f"c{place}"] = whole[name]
+        step = many and name in _SPREAD and _is_list(pa, whole.schema.field(name).type)
+        inner.append(f"unnest(c{place}) AS c{place}" if step else f"c{place}")
     if placed is not None:
         columns["way"] = whole[placed]
-        names.append("way")
-    record = kind.value_type if many else kind
+        inner.append("way")
     fields = [field.name for field in record] if pa.types.is_struct(record) else []
-    selected = ["row", "mask_error(m) AS error", "mask_to_wkb(m, ?) AS wkb", "mask_area(m) AS area"]
-    selected += ["m.predicted_iou AS predicted_iou"] if "predicted_iou" in fields else []
-    selected += [name for name in columns if name not in ("row", "m")]
-    inner = f"SELECT {', '.join(names)} FROM rows"
-    if pa.types.is_null(record):
-        inner = f"SELECT * REPLACE (m::STRUCT(size INTEGER[], counts VARCHAR) AS m) FROM ({inner})"
-    statement = f"SELECT {', '.join(selected)} FROM ({inner}) ORDER BY row"
+    outer = ["row", "mask_error(m) AS error", "mask_to_wkb(m, ?) AS wkb", "mask_area(m) AS area"]
+    outer += ["m.predicted_iou AS predicted_iou"] if "predicted_iou" in fields else []
+    outer += [name for name in columns if name not in ("row", "m")]
+    statement = f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM rows) ORDER BY row"
     with shared.query(statement, [float(tolerance)], rows=pa.table(columns)) as result:
         found = arrow(result)
     for row, error in zip(found["row"].to_pylist(), found["error"].to_pylist(), strict=True):
         if error is not None:
             raise ValueError(f"row {row}: not a mask: {error}")
     return found
+
+
+def _is_list(pa: Any, kind: Any) -> bool:
+    names = ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view", "is_large_list_view")
+    return any(getattr(pa.types, name)(kind) for name in names if hasattr(pa.types, name))
 
 
 def _place(wkb: bytearray, way: Any) -> list[float] | None:
