@@ -72,7 +72,11 @@ def to_geoparquet(
     bbox = "bbox" if "bbox" not in others else "geometry_bbox"
     added = {name: found[name] for name in ("area", "predicted_iou") if name in found.column_names}
     added["geometry"] = pa.array([None if wkb is None else bytes(wkb) for wkb in shapes], pa.binary())
-    covering = [None if box is None else dict(zip(_SIDES, box, strict=True)) for box in boxes]
+    # An empty geometry has a box without sides, a missing one none: that is how readers tell them apart.
+    covering = [
+        None if wkb is None else dict.fromkeys(_SIDES) if box is None else dict(zip(_SIDES, box, strict=True))
+        for wkb, box in zip(shapes, boxes, strict=True)
+    ]
     added[bbox] = pa.array(covering, pa.struct([(side, pa.float64()) for side in _SIDES]))
     for name, column in added.items():
         if name not in others:
@@ -80,7 +84,7 @@ def to_geoparquet(
     meta = _metadata(shapes, [box for box in boxes if box is not None], bbox, reference)
     out = out.replace_schema_metadata({**(out.schema.metadata or {}), b"geo": json.dumps(meta).encode()})
     with replaced(path) as partial:
-        parquet.write_table(out, partial)
+        parquet.write_table(out, partial, compression="zstd")
     return Path(path).expanduser()
 
 
