@@ -25,6 +25,8 @@ from duckdb_sam.interrupt import interruptible
 from duckdb_sam.weights import Model, PullError, models, pull
 
 if TYPE_CHECKING:
+    from duckdb_sam.arrays import dense
+    from duckdb_sam.columns import lance_images
     from duckdb_sam.formats.coco import from_coco, to_coco
     from duckdb_sam.formats.geoparquet import to_geoparquet
     from duckdb_sam.formats.labelme import to_labelme
@@ -42,10 +44,12 @@ __all__ = [
     "PullError",
     "Segmenter",
     "connect",
+    "dense",
     "extension_path",
     "from_coco",
     "from_yolo",
     "interruptible",
+    "lance_images",
     "load",
     "models",
     "pull",
@@ -60,8 +64,10 @@ _LAZY = {
     "Mask": "masks",
     "Masks": "masks",
     "Segmenter": "segmenter",
+    "dense": "arrays",
     "from_coco": "formats.coco",
     "from_yolo": "formats.yolo_in",
+    "lance_images": "columns",
     "to_coco": "formats.coco",
     "to_geoparquet": "formats.geoparquet",
     "to_labelme": "formats.labelme",

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import duckdb
 
+from duckdb_sam.columns import is_list
 from duckdb_sam.engine import shared
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.files import AnyPath, replaced
@@ -146,7 +147,7 @@ def _others(whole: Any, mask: str, columns: Sequence[str] | None) -> list[str]:
 def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str | None, tolerance: float) -> Any:
     """Return a row for each mask: its outline as ``wkb``, its ``area``, and the other columns as c0, c1, ..."""
     kind = whole.schema.field(mask).type
-    many = _is_list(pa, kind)
+    many = is_list(pa, kind)
     record = kind.value_type if many else kind
     # A NULL list is an image without masks: it has one row, without a geometry.
     one = "unnest(coalesce(m, [NULL]))" if many else "m"
@@ -155,7 +156,7 @@ def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str
     inner = ["row", f"{one} AS m"]
     for place, name in enumerate(others):
         columns[f"c{place}"] = whole[name]
-        step = many and name in _SPREAD and _is_list(pa, whole.schema.field(name).type)
+        step = many and name in _SPREAD and is_list(pa, whole.schema.field(name).type)
         inner.append(f"unnest(c{place}) AS c{place}" if step else f"c{place}")
     if placed is not None:
         columns["way"] = whole[placed]
@@ -171,11 +172,6 @@ def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str
         if error is not None:
             raise ValueError(f"row {row}: not a mask: {error}")
     return found
-
-
-def _is_list(pa: Any, kind: Any) -> bool:
-    names = ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view", "is_large_list_view")
-    return any(getattr(pa.types, name)(kind) for name in names if hasattr(pa.types, name))
 
 
 def _place(wkb: bytearray, way: Any) -> list[float] | None:
