@@ -96,14 +96,14 @@ def _storage(pa: Any, field: Any, column: Any) -> tuple[str, str, Any]:
             metadata,
             pa.chunked_array([chunk.storage for chunk in column.chunks], given.storage_type),
         )
-    known = field.metadata or {}
+    known: dict[bytes, bytes] = field.metadata or {}
     return known.get(_NAME, b"").decode(), known.get(_METADATA, b"").decode(errors="replace"), column
 
 
 def _tensors(pa: Any, column: Any, metadata: Any) -> Iterator[Any]:
     """Give the arrays of tensors of one shape, as views of Arrow's memory."""
     shape: list[int] = metadata["shape"]
-    order = metadata.get("permutation")
+    order: list[int] | None = metadata.get("permutation")
     names = [str(name).lower()[:1] for name in metadata.get("dim_names") or []]
     for chunk in column.chunks:
         arrays = iter(chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, *shape))

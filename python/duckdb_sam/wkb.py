@@ -11,7 +11,7 @@ Ring = list[tuple[float, float]]
 _MULTIPOLYGON = 6
 
 
-def spans(wkb: bytes) -> Iterator[list[tuple[int, int]]]:
+def spans(wkb: bytes | bytearray) -> Iterator[list[tuple[int, int]]]:
     """Give for each polygon where its rings are: the offset of the coordinates, and the number of corners."""
     at = 0
 

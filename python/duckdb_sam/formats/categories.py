@@ -18,13 +18,12 @@ def category(given: Any, where: str) -> Category | None:
     """Return a row's category as a str or an int; None where it is missing."""
     if given is None or isinstance(given, str):
         return given or None
-    if isinstance(given, Real) and not isinstance(given, bool):
-        number = float(cast(float, given))
-        if number.is_integer():
-            return int(number)
-        if number != number:  # NaN, a missing number in pandas
-            return None
-    raise TypeError(f"{where}: a category is a name or a whole number, not {given!r}")
+    number = float("inf") if isinstance(given, bool) or not isinstance(given, Real) else float(cast(float, given))
+    if number != number:  # NaN, a missing number in pandas
+        return None
+    if not number.is_integer():
+        raise TypeError(f"{where}: a category is a name or a whole number, not {given!r}")
+    return int(number)
 
 
 class Numbering:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from duckdb_sam.engine import shared
 from duckdb_sam.formats.categories import Categories, Numbering, numbering
@@ -176,22 +176,27 @@ def from_coco(given: AnyPath | Mapping[str, Any], *, images: AnyPath | None = No
     is not COCO's JSON, annotations of images or categories that are not listed, and segmentations that are none.
     """
     where = "from_coco" if isinstance(given, Mapping) else str(given)
-    data: Any = given if isinstance(given, Mapping) else json.loads(Path(given).expanduser().read_text("utf-8"))
-    if not isinstance(data, Mapping) or "images" not in data or "annotations" not in data:
+    read: Any = given if isinstance(given, Mapping) else json.loads(Path(given).expanduser().read_text("utf-8"))
+    if not isinstance(read, Mapping) or "images" not in read or "annotations" not in read:
         raise ValueError(
             f"{where}: COCO's JSON is an object with images, annotations and categories; "
             "results alone do not say of what images they are"
         )
-    names: dict[int, str] = {each["id"]: each["name"] for each in data.get("categories", [])}
+    data = cast("Mapping[str, list[dict[str, Any]]]", read)
     found: dict[Any, Annotated] = {}
-    for each in data["images"]:
-        file = str(each["file_name"])
-        path = None if images is None else str(Path(images).expanduser() / file)
-        if each["id"] in found:
-            raise ValueError(f"{where}: two images have the id {each['id']}")
-        found[each["id"]] = Annotated(file, path, each["id"], each["width"], each["height"])
-    for each in data["annotations"]:
-        _add(found, each, names, masks, where)
+    each: dict[str, Any] = {}
+    try:
+        names: dict[int, str] = {each["id"]: each["name"] for each in data.get("categories", [])}
+        for each in data["images"]:
+            file = str(each["file_name"])
+            path = None if images is None else str(Path(images).expanduser() / file)
+            if each["id"] in found:
+                raise ValueError(f"{where}: two images have the id {each['id']}")
+            found[each["id"]] = Annotated(file, path, each["id"], each["width"], each["height"])
+        for each in data["annotations"]:
+            _add(found, each, names, masks, where)
+    except KeyError as error:
+        raise ValueError(f"{where}: there is no {error} in what has the id {each.get('id')}: {list(each)}") from error
     return table(list(found.values()), where)
 
 

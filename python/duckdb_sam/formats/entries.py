@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from numbers import Real
 from operator import index
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, SupportsIndex, cast
 
 from duckdb_sam.engine import shared
 from duckdb_sam.formats.categories import Category, category
@@ -175,7 +175,7 @@ def _stated(row: Row, where: str) -> tuple[int, int] | None:
 
 
 def _whole(value: Any) -> int:
-    return int(value) if isinstance(value, float) and value.is_integer() else index(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else index(cast(SupportsIndex, value))
 
 
 def _measured(image: Any, where: str) -> tuple[int, int] | None:
@@ -260,8 +260,9 @@ def mask_of(given: Any, where: str) -> tuple[Mask, Any]:
         return rle, rle.predicted_iou
     if not isinstance(rle, Mapping) or "size" not in rle or "counts" not in rle:
         raise ValueError(f"{where}: a mask has segmentation, or size and counts; this has {list(record)}")
-    height, width = (int(side) for side in rle["size"])
-    counts: Any = rle["counts"]
+    given = cast("Mapping[str, Any]", rle)
+    height, width = (int(side) for side in given["size"])
+    counts: Any = given["counts"]
     if isinstance(counts, bytes):
         counts = counts.decode("ascii")
     elif not isinstance(counts, str):

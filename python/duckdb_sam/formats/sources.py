@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -39,13 +38,17 @@ class Source(NamedTuple):
     """Gives the rows with the columns asked for. It may be called once."""
 
 
-_NONE = Source(["name", "mask"], lambda _columns: iter(()))
+def _no_rows(_columns: Sequence[str]) -> Iterator[Row]:
+    return iter(())
+
+
+_NONE = Source(["name", "mask"], _no_rows)
 
 
 def source(rows: Rows) -> Source:
     """Recognise ``rows``. Raises TypeError for what is none, ValueError for Masks that do not know their image."""
     if isinstance(rows, duckdb.DuckDBPyRelation):
-        return Source(rows.columns, lambda columns: _fetched(rows.project(_listed(columns)), columns))
+        return _relation(rows)
     if isinstance(rows, duckdb.DuckDBPyConnection):
         return _result(rows)
     if isinstance(rows, (str, os.PathLike)):
@@ -65,7 +68,11 @@ def source(rows: Rows) -> Source:
 
 def _dicts(rows: Sequence[Mapping[str, Any]]) -> Source:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    return Source(columns, lambda names: ({name: row.get(name) for name in names} for row in rows))
+
+    def read(names: Sequence[str]) -> Iterator[Row]:
+        return ({name: row.get(name) for name in names} for row in rows)
+
+    return Source(columns, read)
 
 
 def _by_name(rows: Mapping[Any, Any]) -> Source:
@@ -107,6 +114,13 @@ def _fetched(result: Any, columns: Sequence[str]) -> Iterator[Row]:
     while batch := result.fetchmany(_BATCH):
         for values in batch:
             yield dict(zip(columns, values, strict=True))
+
+
+def _relation(relation: duckdb.DuckDBPyRelation) -> Source:
+    def read(columns: Sequence[str]) -> Iterator[Row]:
+        return _fetched(relation.project(_listed(columns)), columns)
+
+    return Source(relation.columns, read)
 
 
 def _result(con: duckdb.DuckDBPyConnection) -> Source:
@@ -180,8 +194,7 @@ def _arrow(given: Any) -> Source:
 
     def read(names: Sequence[str]) -> Iterator[Row]:
         for batch in batches(names):
-            rows = iter(batch.to_pylist())
-            while part := list(islice(rows, _BATCH)):
-                yield from part
+            for start in range(0, batch.num_rows, _BATCH):
+                yield from batch.slice(start, _BATCH).to_pylist()
 
     return Source(columns, read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from duckdb_sam.formats.categories import Categories, Numbering, numbering
 from duckdb_sam.formats.entries import Columns, Object, entries
@@ -52,15 +52,17 @@ def _of_one_image(rows: Any) -> list[Any] | None:
     """Return the masks where ``rows`` are those of one image."""
     if isinstance(rows, Mask) or (isinstance(rows, Mapping) and ("segmentation" in rows or "counts" in rows)):
         return [rows]
-    if isinstance(rows, (list, tuple)) and all(
-        isinstance(each, Mask) or (isinstance(each, Mapping) and _is_record(each)) for each in rows
-    ):
-        return list(rows)
+    if isinstance(rows, (list, tuple)):
+        given = list(cast("list[Any]", rows))
+        return given if all(isinstance(each, Mask) or _is_record(each) for each in given) else None
     return None
 
 
-def _is_record(row: Mapping[str, Any]) -> bool:
+def _is_record(given: Any) -> bool:
     """Tell a record of a mask from a row that has one and a name."""
+    if not isinstance(given, Mapping):
+        return False
+    row = cast("Mapping[str, Any]", given)
     return "counts" in row or ("segmentation" in row and not {"name", "file_name", "filename", "path"} & row.keys())
 
 
