@@ -26,6 +26,14 @@ from duckdb_sam.interrupt import interruptible
 from duckdb_sam.weights import Model, PullError, convert, models, pull
 
 if TYPE_CHECKING:
+    from duckdb_sam.arrays import dense
+    from duckdb_sam.columns import lance_images
+    from duckdb_sam.formats.coco import from_coco, to_coco
+    from duckdb_sam.formats.geoparquet import to_geoparquet
+    from duckdb_sam.formats.labelme import to_labelme
+    from duckdb_sam.formats.supervision import to_supervision
+    from duckdb_sam.formats.yolo import to_yolo
+    from duckdb_sam.formats.yolo_in import from_yolo
     from duckdb_sam.jobs import JobError, Status, Summary, run
     from duckdb_sam.masks import Mask, Masks
     from duckdb_sam.segmenter import Segmenter
@@ -42,17 +50,40 @@ __all__ = [
     "Summary",
     "connect",
     "convert",
+    "dense",
     "extension_path",
+    "from_coco",
+    "from_yolo",
     "interruptible",
+    "lance_images",
     "load",
     "models",
     "pull",
     "run",
+    "to_coco",
+    "to_geoparquet",
+    "to_labelme",
+    "to_supervision",
+    "to_yolo",
 ]
 
 _LAZY = {
-    **{"Mask": "masks", "Masks": "masks", "Segmenter": "segmenter"},
-    **{"JobError": "jobs", "Status": "jobs", "Summary": "jobs", "run": "jobs"},
+    "JobError": "jobs",
+    "Mask": "masks",
+    "Masks": "masks",
+    "Segmenter": "segmenter",
+    "Status": "jobs",
+    "Summary": "jobs",
+    "dense": "arrays",
+    "from_coco": "formats.coco",
+    "from_yolo": "formats.yolo_in",
+    "lance_images": "columns",
+    "run": "jobs",
+    "to_coco": "formats.coco",
+    "to_geoparquet": "formats.geoparquet",
+    "to_labelme": "formats.labelme",
+    "to_supervision": "formats.supervision",
+    "to_yolo": "formats.yolo",
 }
 """What is imported when it is first used, and the module that has it."""
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from duckdb_sam.columns import Failures, image_column
 from duckdb_sam.engine import Engine
-from duckdb_sam.images import Embedding, is_embedding, picture
+from duckdb_sam.images import Embedding, is_embedding
 from duckdb_sam.optional import needed
 from duckdb_sam.prompts import BoxFormat, Form, Unit, check_given, prompt
+from duckdb_sam.reading import arrow
 
 _SIZE = "CASE WHEN i IS NULL THEN NULL ELSE [i.height, i.width] END"
-
-Failures = dict[int, str]
-"""What is wrong with a row, by its number."""
 
 
 class Batches:
@@ -49,7 +47,8 @@ class Batches:
             if name in whole.column_names:
                 raise ValueError(f"the table has a column {name!r} already: give another name, into=...")
         failures: Failures = {}
-        images = _images(pa, _column(whole, image), image, failures)
+        _column(whole, image)
+        images = image_column(whole, image, failures)
         columns: dict[str, Any] = {"image": images}
         if options is None:
             values = {name: _values(whole, name, value) for name, value in prompts.items() if value is not None}
@@ -66,7 +65,7 @@ class Batches:
         rows = pa.table({"row": pa.array(range(len(whole)), pa.int64()), **columns})
         query = f"SELECT {call} AS mask, image IS NOT NULL AS given FROM rows ORDER BY row"
         with self._engine.query(query, arguments, rows=rows) as result:
-            answer = _arrow(result)
+            answer = arrow(result)
         found = answer["mask"]
         for row in _failed(answer, rows, options is None):
             try:
@@ -181,77 +180,6 @@ def _values(table: Any, name: str, value: Any) -> Callable[[int], Any]:
     return lambda _row: value
 
 
-def _images(pa: Any, column: Any, name: str, failures: Failures) -> Any:
-    """Return the column of images as one of bytes; files that cannot be read become NULL and failures."""
-    tensors = getattr(pa, "FixedShapeTensorType", None)
-    if tensors is not None and isinstance(column.type, tensors):
-        return _encoded(pa, _pixels(column), failures)
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
-    column = _plain(pa, column)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_null(kind):
-        return column.cast(pa.binary())
-    if pa.types.is_struct(kind):
-        fields = [field.name for field in kind]
-        if "bytes" not in fields:
-            raise ValueError(
-                f"images in a struct have the fields bytes and path; those of column {name!r} are {fields}"
-            )
-        return _of_structs(pa, column, failures)
-    if "binary" in str(kind):  # large, fixed, a dictionary
-        return column
-    if "string" in str(kind):
-        return _encoded(pa, column.to_pylist(), failures)
-    raise ValueError(f"column {name!r} holds no images but {column.type}: give binary, struct<bytes, path> or paths")
-
-
-def _plain(pa: Any, column: Any) -> Any:
-    """Return views and run-ends, which DuckDB reads since 1.5, in the form that all releases read."""
-    compute = needed("pyarrow.compute", "arrow", "batch")
-    if str(column.type).startswith("run_end_encoded"):
-        column = pa.chunked_array([compute.run_end_decode(chunk) for chunk in column.chunks], column.type.value_type)
-    if str(column.type) in ("binary_view", "string_view"):
-        column = column.cast(pa.large_binary() if "binary" in str(column.type) else pa.large_string())
-    return column
-
-
-def _of_structs(pa: Any, column: Any, failures: Failures) -> Any:
-    """Take Hugging Face's images: where a struct has no bytes but a path, the file is read."""
-    compute = needed("pyarrow.compute", "arrow", "batch")
-    data = compute.struct_field(column, "bytes")
-    rows: list[Any] = column.to_pylist() if _lacks_bytes(compute, column, data) else []
-    if not rows:
-        return _plain(pa, data)
-    return _encoded(pa, (row and (row["bytes"] or row.get("path")) for row in rows), failures)
-
-
-def _lacks_bytes(compute: Any, column: Any, data: Any) -> bool:
-    return bool(compute.any(compute.and_(compute.is_valid(column), compute.is_null(data))).as_py())
-
-
-def _pixels(column: Any) -> Iterator[Any]:
-    """Give the arrays of a column of tensors of one shape."""
-    for chunk in column.chunks:
-        arrays = chunk.to_numpy_ndarray()
-        for row in range(len(chunk)):
-            yield arrays[row] if chunk[row].is_valid else None
-
-
-def _encoded(pa: Any, images: Any, failures: Failures) -> Any:
-    """Return a column of the bytes of images that are given in any way."""
-    found: list[bytes | None] = []
-    for row, image in enumerate(images):
-        data = None
-        if image is not None:
-            try:
-                data = picture(image).data
-            except (OSError, ValueError) as error:
-                failures[row] = str(error)
-        found.append(data)
-    return pa.chunked_array([pa.array(found, pa.large_binary())])
-
-
 def _failed(answer: Any, rows: Any, prompted: bool) -> list[int]:
     """Return the rows that are NULL although their image and their prompt are not."""
     compute = needed("pyarrow.compute", "arrow", "batch")
@@ -263,12 +191,3 @@ def _failed(answer: Any, rows: Any, prompted: bool) -> list[int]:
             given = compute.or_(given, compute.is_valid(rows[name]))
         failed = compute.and_(failed, given)
     return [row for row, each in enumerate(failed.to_pylist()) if each]
-
-
-def _arrow(result: Any) -> Any:
-    """Read a result as an Arrow table, by the name that this release of DuckDB has for it."""
-    if not hasattr(result, "to_arrow_table"):  # before 1.5
-        return result.fetch_arrow_table()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # 2.0: of a copy, of masks
-        return result.to_arrow_table()

@@ -7,10 +7,13 @@ and keeps every value of 8 to 64 bits, while writing a PNG of 24 megapixels take
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Union, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from duckdb_sam.optional import needed
 
@@ -28,6 +31,7 @@ Image = Union[str, "os.PathLike[str]", bytes, bytearray, "memoryview[Any]", Mapp
 Whatever else has ``__array__``, such as a tensor of PyTorch, is taken as an array too.
 """
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ORIENTATION = 0x0112
 _MAGIC = b"SAMEMBED"
 _KINDS = {"u": 1, "i": 2, "f": 3}
@@ -68,7 +72,7 @@ def picture(image: Image | Any) -> Picture:
         size = Embedding(data).size if is_embedding(data) else None
         return Picture(data, size, None)
     if isinstance(image, (str, os.PathLike)):
-        path = Path(os.fsdecode(image)).expanduser()  # pyright: ignore[reportUnknownArgumentType]
+        path = _path(os.fsdecode(image))  # pyright: ignore[reportUnknownArgumentType]
         return Picture(path.read_bytes(), None, str(path.absolute()))
     if isinstance(image, Mapping):
         return _record(image)  # pyright: ignore[reportUnknownArgumentType]
@@ -77,6 +81,15 @@ def picture(image: Image | Any) -> Picture:
     if hasattr(image, "__array__"):
         return _array(image)
     raise TypeError(f"image must be {ACCEPTED}, not {_name(image)}")
+
+
+def _path(given: str) -> Path:
+    """Return a path, which may be given as a URI of a file."""
+    if given.startswith("file:"):
+        return Path(url2pathname(urlsplit(given).path))
+    if _URL.match(given):
+        raise ValueError(f"{given!r} is not a file of this machine: read it first, and give its bytes")
+    return Path(given).expanduser()
 
 
 def is_embedding(data: bytes) -> bool:

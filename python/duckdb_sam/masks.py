@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from duckdb_sam.engine import shared
 from duckdb_sam.images import Image, picture
 from duckdb_sam.notebook import figure
 from duckdb_sam.optional import needed
+from duckdb_sam.wkb import Ring, polygons
 
 if TYPE_CHECKING:
     import numpy
@@ -21,8 +21,6 @@ _MASK = "{'size': ?::INTEGER[], 'counts': ?::VARCHAR}"
 _MASKS = "?::STRUCT(size INTEGER[], counts VARCHAR)[]"
 _SHOWN = 640
 """Longer side in pixels of what a notebook shows."""
-
-Ring = list[tuple[float, float]]
 
 
 class RLE(TypedDict):
@@ -132,11 +130,7 @@ class Mask:
 
     def to_numpy(self) -> numpy.ndarray[tuple[int, int], numpy.dtype[numpy.bool_]]:
         """Return the mask as an array of bool, (height, width)."""
-        np = needed("numpy", "numpy", "to_numpy")
-        height, width = self.size
-        runs = _runs(self.counts)
-        inside = np.arange(len(runs)) % 2 == 1
-        return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+        return to_array(self.size, self.counts)
 
     def polygon(self, tolerance: float = 0) -> list[list[Ring]]:
         """Return the outline along the edges of pixels: of each island its rings, the outer first, then its holes.
@@ -145,7 +139,7 @@ class Mask:
         MultiPolygon. With a ``tolerance`` above 0, corners are left out that lie within so many pixels of the new
         outline. ``shapely.geometry.shape(mask)`` works too.
         """
-        return _polygons(shared.value(f"mask_to_wkb({_MASK}, ?)", *self._rle(), float(tolerance)))
+        return polygons(shared.value(f"mask_to_wkb({_MASK}, ?)", *self._rle(), float(tolerance)))
 
     @property
     def __geo_interface__(self) -> dict[str, Any]:
@@ -238,6 +232,15 @@ def masks(records: Iterable[Mapping[str, Any]], image: str | weakref.ref[Held] |
     return Masks(Mask.from_record(record, image) for record in records)
 
 
+def to_array(size: tuple[int, int], counts: str) -> numpy.ndarray[tuple[int, int], numpy.dtype[numpy.bool_]]:
+    """Return compressed run lengths as an array of bool; ``size`` is height and width."""
+    np = needed("numpy", "numpy", "to_numpy")
+    height, width = size
+    runs = _runs(counts)
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+
+
 def _box(values: Iterable[float]) -> tuple[float, float, float, float]:
     x, y, width, height = map(float, values)
     return x, y, width, height
@@ -262,30 +265,3 @@ def _runs(counts: str) -> list[int]:
         runs.append(value + runs[-2] if len(runs) > 2 else value)
         value = shift = 0
     return runs
-
-
-def _polygons(wkb: bytes) -> list[list[Ring]]:
-    """Read a POLYGON or MULTIPOLYGON, little-endian, as ``mask_to_wkb`` writes it."""
-    at = 0
-
-    def number() -> int:
-        nonlocal at
-        at += 4
-        return struct.unpack_from("<I", wkb, at - 4)[0]
-
-    def ring() -> Ring:
-        nonlocal at
-        count = number()
-        values = struct.unpack_from(f"<{2 * count}d", wkb, at)
-        at += 16 * count
-        return list(zip(values[::2], values[1::2], strict=True))
-
-    def polygons() -> list[list[Ring]]:
-        nonlocal at
-        at += 1  # the byte order
-        if number() == 6:
-            return [each for _ in range(number()) for each in polygons()]
-        rings = [ring() for _ in range(number())]
-        return [rings] if rings else []
-
-    return polygons()

@@ -1,0 +1,223 @@
+"""COCO's JSON: ``to_coco`` and ``from_coco``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from duckdb_sam.engine import shared
+from duckdb_sam.formats.categories import Categories, Numbering, numbering
+from duckdb_sam.formats.entries import Columns, Entry, Object, entries
+from duckdb_sam.formats.files import AnyPath, write_json
+from duckdb_sam.formats.names import below
+from duckdb_sam.formats.rings import one_ring
+from duckdb_sam.formats.sources import Rows
+from duckdb_sam.formats.sql import outlines
+from duckdb_sam.formats.tables import Annotated, table
+
+Segmentation = Literal["rle", "polygon"]
+
+
+def to_coco(
+    rows: Rows,
+    path: AnyPath | None = None,
+    *,
+    name: str | None = None,
+    mask: str | None = None,
+    category: str | None = None,
+    score: str | None = None,
+    image: str | None = None,
+    width: str | None = None,
+    height: str | None = None,
+    crowd: str | None = None,
+    image_id: str | None = None,
+    categories: Categories | None = None,
+    segmentation: Segmentation = "rle",
+    tolerance: float = 0,
+    results: bool = False,
+    root: AnyPath | None = None,
+) -> Any:
+    """Write masks as COCO's JSON for instance segmentation, which ``pycocotools.coco.COCO`` loads.
+
+        to_coco(con.sql("SELECT name, category, mask FROM masks"), "instances.json")
+        to_coco({"coffee.jpg": seg.generate("coffee.jpg")})["annotations"]
+
+    Returns the dict, or with ``path`` writes it (as a whole or not at all) and returns the path. With ``results`` it is
+    the list of annotations that ``COCO.loadRes`` takes, which need scores.
+
+    ``rows``: see ``duckdb_sam.formats``. ``name``, ``mask``, ``category``, ``score``, ``image``, ``width`` and
+    ``height`` are names of columns; those not given are found by their names. ``crowd`` (0 or 1) becomes ``iscrowd``.
+    ``image_id`` has the numbers of images, which results need to agree with the file they are compared with; else
+    images are numbered from 1 in the order of their names. Annotations are numbered from 1.
+    ``categories``: names, which are numbered from 1, or {number: name}; else those that are found, by the alphabet.
+    Numbers in the column stay as they are, gaps included.
+    ``segmentation``: ``"rle"`` keeps every pixel, compressed. ``"polygon"`` has outlines along the edges of pixels, a
+    list for each island; holes are cut out by an edge that is walked in both directions, so that pycocotools returns
+    the same mask. With a ``tolerance`` in pixels corners are left out; ``area`` and ``bbox`` are those of the polygons.
+    ``root``: a folder that names are made relative to. Else they are kept as they are.
+
+    Images without masks have no annotations. A mask without pixels is kept, with area 0. Raises ValueError for masks of
+    one image that differ in size or from their image, invalid masks, categories that are not among those given.
+    """
+    if segmentation not in ("rle", "polygon"):
+        raise ValueError(f"segmentation must be 'rle' or 'polygon', not {segmentation!r}")
+    if tolerance and segmentation == "rle":
+        raise ValueError(f"tolerance={tolerance} needs segmentation='polygon': run lengths have every pixel")
+    columns = Columns(name, mask, category, score, image, width, height, crowd, {"image_id": image_id})
+    found = entries(rows, columns, sized=not results)
+    numbers = numbering((each.category for entry in found for each in entry.objects), categories, 1)
+    ids = _image_ids(found, image_id)
+    annotations = _annotations(found, ids, numbers, segmentation, tolerance)
+    whole: Any
+    if results:
+        kept = ("image_id", "category_id", "segmentation", "bbox", "score")
+        whole = [{key: each[key] for key in kept if key in each} for each in annotations]
+        for each in whole:
+            if "score" not in each:
+                raise ValueError("results need scores, and a mask has none: give score=..., the name of a column")
+    else:
+        whole = {
+            "info": {},
+            "licenses": [],
+            "images": [
+                {"id": number, "file_name": below(entry.name, root), "width": size[1], "height": size[0]}
+                for entry, number in zip(found, ids, strict=True)
+                if (size := entry.size) is not None
+            ],
+            "annotations": annotations,
+            "categories": [{"id": number, "name": label} for number, label in numbers.names.items()],
+        }
+    return whole if path is None else write_json(path, whole)
+
+
+def _image_ids(found: Sequence[Entry], column: str | None) -> list[int]:
+    if column is None:
+        return list(range(1, len(found) + 1))
+    taken: dict[int, str] = {}
+    for entry in found:
+        given = entry.extra["image_id"]
+        if isinstance(given, bool) or not hasattr(given, "__index__"):
+            raise TypeError(f"image {entry.name!r}: {column} must be a whole number, not {given!r}")
+        if (other := taken.setdefault(int(given), entry.name)) != entry.name:
+            raise ValueError(f"images {other!r} and {entry.name!r} both have {column} {given}")
+    return list(taken)
+
+
+def _annotations(
+    found: Sequence[Entry], ids: Sequence[int], numbers: Numbering, segmentation: Segmentation, tolerance: float
+) -> list[dict[str, Any]]:
+    objects = [(each, number) for entry, number in zip(found, ids, strict=True) for each in entry.objects]
+    masks = [each for each, _ in objects]
+    shapes = (
+        _polygons(masks, tolerance)
+        if segmentation == "polygon"
+        else [(_rle(mask), mask.area, mask.bbox) for mask in masks]
+    )
+    annotations: list[dict[str, Any]] = []
+    for place, ((each, number), (shape, area, bbox)) in enumerate(zip(objects, shapes, strict=True), 1):
+        annotation: dict[str, Any] = {
+            "id": place,
+            "image_id": number,
+            "category_id": numbers[each.category],
+            "segmentation": shape,
+            "area": area,
+            "bbox": list(bbox),
+            "iscrowd": int(each.crowd),
+        }
+        if each.score is not None:
+            annotation["score"] = each.score
+        annotations.append(annotation)
+    return annotations
+
+
+def _rle(mask: Object) -> dict[str, Any]:
+    return {"size": list(mask.size), "counts": mask.counts}
+
+
+def _polygons(masks: Sequence[Object], tolerance: float) -> list[tuple[Any, int, tuple[float, ...]]]:
+    """Return for each mask its polygons, their area and their box; run lengths where there are no pixels.
+
+    A crowd keeps its run lengths too: readers tell one by the other.
+    """
+    shapes: list[tuple[Any, int, tuple[float, ...]]] = []
+    for mask, islands in zip(masks, outlines(masks, tolerance), strict=True):
+        if mask.crowd or not islands:
+            shapes.append((_rle(mask), mask.area, mask.bbox))
+            continue
+        polygons = [[side for corner in one_ring(island) for side in corner] for island in islands]
+        area, bbox = mask.area, mask.bbox
+        if tolerance:
+            call = (
+                "mask_area(m), mask_bbox(m) FROM (SELECT mask_from_polygons(?::DOUBLE[][], ?::BIGINT, ?::BIGINT) AS m)"
+            )
+            with shared.query(f"SELECT {call}", [polygons, *mask.size]) as result:
+                area, bbox = result.fetchall()[0]
+        shapes.append((polygons, area, tuple(bbox)))
+    return shapes
+
+
+def from_coco(given: AnyPath | Mapping[str, Any], *, images: AnyPath | None = None, masks: bool = True) -> Any:
+    """Read COCO's JSON as an Arrow table with a row for each image: boxes as prompts, and masks.
+
+        table = from_coco("instances.json", images="photos")
+        better = Segmenter("mobile_sam").batch(table, boxes="boxes")
+        to_coco(better, "better.json", mask="mask")
+
+    Columns: ``name`` (``file_name``), ``image`` (its path in the folder ``images``; left out without one),
+    ``image_id``, ``width``, ``height``; and lists with a value for each annotation: ``boxes`` ([x0, y0, x1, y1] in
+    fractions of width and height, as all functions take them), ``masks`` (from polygons, run lengths and compressed run
+    lengths; NULL where there is no segmentation), ``categories`` (names), ``category_ids``, ``scores`` (NULL where
+    there is none), ``crowd``, ``ids``.
+
+    ``given``: the path of a file, or what was read from one. ``masks=False`` leaves the segmentations alone; the lists
+    ``masks`` are then of NULLs. A box is that of the annotation; NULL without one. Raises ValueError for what
+    is not COCO's JSON, annotations of images or categories that are not listed, and segmentations that are none.
+    """
+    where = "from_coco" if isinstance(given, Mapping) else str(given)
+    read: Any = given if isinstance(given, Mapping) else json.loads(Path(given).expanduser().read_text("utf-8"))
+    if not isinstance(read, Mapping) or "images" not in read or "annotations" not in read:
+        raise ValueError(
+            f"{where}: COCO's JSON is an object with images, annotations and categories; "
+            "results alone do not say of what images they are"
+        )
+    data = cast("Mapping[str, list[dict[str, Any]]]", read)
+    found: dict[Any, Annotated] = {}
+    each: dict[str, Any] = {}
+    try:
+        names: dict[int, str] = {each["id"]: each["name"] for each in data.get("categories", [])}
+        for each in data["images"]:
+            file = str(each["file_name"])
+            path = None if images is None else str(Path(images).expanduser() / file)
+            if each["id"] in found:
+                raise ValueError(f"{where}: two images have the id {each['id']}")
+            found[each["id"]] = Annotated(file, path, each["id"], each["width"], each["height"])
+        for each in data["annotations"]:
+            _add(found, each, names, masks, where)
+    except KeyError as error:
+        raise ValueError(f"{where}: there is no {error} in what has the id {each.get('id')}: {list(each)}") from error
+    return table(list(found.values()), where)
+
+
+def _add(
+    found: Mapping[Any, Annotated], given: Mapping[str, Any], names: Mapping[int, str], masks: bool, where: str
+) -> None:
+    image = found.get(given["image_id"])
+    if image is None:
+        raise ValueError(f"{where}: annotation {given.get('id')} is of image {given['image_id']}, which is not listed")
+    kind = given["category_id"]
+    if kind not in names:
+        raise ValueError(f"{where}: annotation {given.get('id')} has category {kind}, which is not listed")
+    segmentation = given.get("segmentation") or None
+    box: list[float] | None = None
+    if given.get("bbox"):
+        x, y, width, height = given["bbox"]
+        box = [x / image.width, y / image.height, (x + width) / image.width, (y + height) / image.height]
+    image.boxes.append(box)
+    image.masks.append(segmentation if masks else None)
+    image.categories.append(names[kind])
+    image.category_ids.append(kind)
+    image.scores.append(given.get("score"))
+    image.crowd.append(bool(given.get("iscrowd", 0)))
+    image.ids.append(given.get("id", len(image.ids) + 1))

@@ -1,0 +1,83 @@
+"""Files and folders that are there as a whole or not at all, and nothing overwritten that was not meant."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+AnyPath = str | os.PathLike[str]
+
+
+def _beside(path: Path) -> Path:
+    """Return a name that is not taken, in the same folder."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+
+
+@contextlib.contextmanager
+def replaced(path: AnyPath) -> Generator[Path, None, None]:
+    """Give a file to write, which becomes ``path`` when the block ends without an error; missing folders are made."""
+    final = Path(path).expanduser()
+    if final.is_dir():
+        raise IsADirectoryError(f"{final} is a folder: give the path of a file")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(final)
+    try:
+        yield partial
+        os.replace(partial, final)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: AnyPath, value: Any) -> Path:
+    """Write JSON (ASCII, so that readers with any default encoding take it) and return its path."""
+    with replaced(path) as partial, partial.open("x", encoding="ascii") as file:
+        json.dump(value, file, allow_nan=False)
+    return Path(path).expanduser()
+
+
+@contextlib.contextmanager
+def staged(folder: AnyPath, *, overwrite: bool, owned: Sequence[str] = ()) -> Generator[Path, None, None]:
+    """Give an empty folder, whose files move into ``folder`` when the block ends without an error.
+
+    Other files in ``folder`` stay. Files that are there already are a FileExistsError, and nothing moves, unless
+    ``overwrite``. The subfolders ``owned`` are replaced as a whole, so that nothing of an earlier export stays in them.
+    """
+    final = Path(folder).expanduser()
+    if final.exists() and not final.is_dir():
+        raise NotADirectoryError(f"{final} is a file: give the path of a folder")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    stage = _beside(final.absolute())
+    stage.mkdir()
+    try:
+        yield stage
+        if not final.exists():
+            os.replace(stage, final)
+            return
+        files = sorted(path.relative_to(stage) for path in stage.rglob("*") if not path.is_dir())
+        taken = [path for path in files if (final / path).exists()]
+        taken += [Path(name) for name in owned if (stage / name).is_dir() and any_in(final / name)]
+        if taken and not overwrite:
+            more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+            raise FileExistsError(f"{final / taken[0]}{more} exists already: give another folder, or overwrite=True")
+        for name in owned:
+            if (final / name).is_dir() and (stage / name).is_dir():
+                os.replace(final / name, _beside(stage / name))  # goes with the stage
+        for path in files:
+            (final / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(stage / path, final / path)
+        for name in owned:
+            if (stage / name).is_dir():
+                (final / name).mkdir(exist_ok=True)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def any_in(folder: Path) -> bool:
+    """Tell whether there is something in a folder."""
+    return folder.is_dir() and any(folder.iterdir())
