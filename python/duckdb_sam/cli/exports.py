@@ -1,0 +1,112 @@
+"""What ``run`` writes beside its results, made of them when they are finished."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from duckdb_sam.cli.drawing import Drawn, cutouts, overlays
+from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.photos import Photos, inside
+from duckdb_sam.cli.results import Results
+
+FOLDERS = ("overlay", "cutout", "yolo", "labelme")
+KINDS = ("overlay", "cutout", "coco", "geoparquet", "yolo", "labelme")
+"""In the order in which they are written."""
+
+
+class Written(NamedTuple):
+    """An export."""
+
+    path: str
+    files: int | None
+    """Pictures that were written, of overlays and cutouts."""
+    failed: list[tuple[str, str]]
+    """Images that could not be drawn on, with the reason."""
+    notes: list[str]
+
+
+def check(wanted: Mapping[str, str], found: Photos, begun: bool, overwrite: bool) -> None:
+    """Refuse places where photos would be overwritten, or files that are not of this job."""
+    for kind in ("overlay", "cutout", "yolo"):
+        if kind not in wanted:
+            continue
+        folder = wanted[kind]
+        for photos in found.folders:
+            if inside(folder, photos):
+                raise Mistake(
+                    f"--{kind} {folder} is in the folder of photos {photos}: its pictures would be taken for photos by "
+                    "the next run; give a folder beside it"
+                )
+        if path := next((path for path in found.paths if inside(path, folder)), None):
+            raise Mistake(f"--{kind} {folder} is the folder of the photo {path}, which might be overwritten: give another")
+    for kind, path in wanted.items():
+        if kind in FOLDERS and os.path.exists(path) and not os.path.isdir(path):
+            raise Mistake(f"--{kind} {path} is a file: give a folder")
+        if kind not in FOLDERS and os.path.isdir(path):
+            raise Mistake(f"--{kind} {path} is a folder: give the path of a file")
+        if begun or overwrite or kind == "labelme":
+            continue
+        if os.path.isfile(path) or (os.path.isdir(path) and any(os.scandir(path))):
+            raise Mistake(f"--{kind} {path} is there already: give another place, or --overwrite")
+
+
+def write(
+    kind: str,
+    path: str,
+    results: Results,
+    root: str,
+    *,
+    threads: int | None,
+    progress: bool,
+    overwrite: bool,
+    categories: dict[int, str] | None,
+) -> Written:
+    """Write one export."""
+    if kind in ("overlay", "cutout"):
+        os.makedirs(path, exist_ok=True)
+        draw: Callable[..., Drawn] = overlays if kind == "overlay" else cutouts
+        drawn = draw(results, path, root, threads, progress)
+        return Written(path, drawn.files, drawn.failed, [])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        _export(kind, path, results, root, overwrite, categories)
+    return Written(path, None, [], [str(each.message) for each in told])
+
+
+def _export(
+    kind: str, path: str, results: Results, root: str, overwrite: bool, categories: dict[int, str] | None
+) -> None:
+    columns = "path, mask" + (", categories" if "categories" in results.columns else "")
+    rows = results.select(columns)
+    if kind == "geoparquet":
+        from duckdb_sam.formats.geoparquet import to_geoparquet
+
+        to_geoparquet(rows, path)
+    elif kind == "coco":
+        from duckdb_sam.formats.coco import to_coco
+
+        to_coco(rows, path, root=root, categories=categories)
+    elif kind == "yolo":
+        from duckdb_sam.formats.yolo import to_yolo
+
+        to_yolo(rows, path, root=root, categories=categories, images="link", overwrite=True)
+    else:
+        from duckdb_sam.formats.labelme import to_labelme
+
+        to_labelme(rows, path, root=root, overwrite=overwrite)
+
+
+def as_json(written: Mapping[str, Written]) -> dict[str, Any]:
+    """Return what was written for a JSON document."""
+    return {
+        kind: {
+            "path": str(Path(each.path)),
+            **({"files": each.files, "failed": dict(each.failed)} if each.files is not None else {}),
+            **({"notes": each.notes} if each.notes else {}),
+        }
+        for kind, each in written.items()
+    }
