@@ -152,7 +152,9 @@ def _asked(ctx: click.Context, given: tuple[str, ...], options: Mapping[str, Any
         prompts["boxes"] = boxes
     else:
         prompts["box"] = boxes[0] if boxes else None
-        if points or background:
+        if len(points) == 1 and not background:
+            prompts["point"] = points[0]
+        elif points or background:
             prompts["points"] = [*points, *background]
             prompts["labels"] = [1] * len(points) + [0] * len(background)
     from duckdb_sam.cli.photos import photos
@@ -184,10 +186,10 @@ def _check_prompts(ctx: click.Context, prompts: Mapping[str, Any]) -> None:
     from duckdb_sam.prompts import Form, prompt
 
     form = Form(prompts["unit"], prompts["box_format"], lambda: None)
+    point, points, labels = (prompts.get(name) for name in ("point", "points", "labels"))
     try:
         for box in prompts.get("boxes") or [prompts.get("box")]:
-            if box or prompts.get("points"):
-                prompt(None, prompts.get("points"), prompts.get("labels"), box, form)
+            prompt(point, points, labels, box, form)
     except (ValueError, TypeError) as error:
         raise click.UsageError(spoken(str(error)), ctx) from error
 
