@@ -20,7 +20,7 @@ MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
-  $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*.json)
+  $(wildcard python/duckdb_sam/*.py python/duckdb_sam/*/*.py python/duckdb_sam/*.json)
 
 # One C compiler by one name for all of cargo's calls: the wheel's would name another, and what is made with the help of C
 # (blake3's assembly), and all above it, would be compiled anew at each change between the two.
