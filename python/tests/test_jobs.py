@@ -237,6 +237,14 @@ def test_keys_of_several_columns(source: str, given: str, tmp_path: Path) -> Non
         assert len(jobs.read(into, errors=True)) == 2
 
 
+@pytest.mark.parametrize("into", ["out.parquet", "out/"])
+def test_a_pattern_does_not_mean_the_output(into: str, given: str, tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(Path(given).read_bytes())
+    for source in (tmp_path / "**" / "*.parquet", tmp_path):
+        jobs.job(str(source), f"{tmp_path}/{into}")
+    assert len(jobs.read(f"{tmp_path}/{into}")) == ROWS - 2
+
+
 def test_columns(given: str, con: duckdb.DuckDBPyConnection) -> None:
     jobs.job(f"FROM '{given}'", "kept", con=con, keep=True, mask="seg")
     assert con.table("kept").columns == ["id", "name", "click", "seg"]
