@@ -104,7 +104,8 @@ def _tensors(pa: Any, column: Any, metadata: Any) -> Iterator[Any]:
     """Give the arrays of tensors of one shape, as views of Arrow's memory."""
     shape: list[int] = metadata["shape"]
     order: list[int] | None = metadata.get("permutation")
-    names = [str(name).lower()[:1] for name in metadata.get("dim_names") or []]
+    given: list[Any] = metadata.get("dim_names") or []
+    names = [str(name).lower()[:1] for name in given]
     for chunk in column.chunks:
         arrays = iter(chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, *shape))
         for valid in chunk.is_valid().to_pylist():

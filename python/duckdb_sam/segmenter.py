@@ -232,9 +232,10 @@ class Segmenter:
         ``boxes`` gives a list of masks for each row, and so does ``generate=True`` or its options. A mask is the
         record of ``sam_annotate``, which ``Mask.from_record`` takes. A NULL image or prompt gives NULL.
 
-        Images are binary in any of Arrow's forms, Hugging Face's struct<bytes, path>, paths (strings), or tensors of
-        one shape (height, width, channels). ``table`` is a pyarrow Table or RecordBatch, of which the result is one
-        too, or anything with ``__arrow_c_stream__``, such as a Polars frame, which becomes a Table.
+        Images are binary in any of Arrow's forms, Hugging Face's struct<bytes, path>, paths (strings), tensors of one
+        shape (height, width, channels), or Lance's and Daft's types (docs/python.md). ``table`` is a pyarrow Table or
+        RecordBatch, of which the result is one too, or anything with ``__arrow_c_stream__``, such as a Polars frame,
+        which becomes a Table.
 
         With ``on_error="null"`` rows that fail are NULL, and the column ``into`` + ``_error`` says why; else the first
         of them is raised as a ValueError, with its number.

@@ -132,7 +132,7 @@ def test_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     mask = Mask.from_record(encoded(RING))
     for module, extra, call in [
         ("supervision", "supervision", lambda: to_supervision(mask)),
-        ("pyarrow", "geo", lambda: to_geoparquet({"a": mask}, tmp_path / "a.parquet")),
+        ("pyarrow", "formats", lambda: to_geoparquet({"a": mask}, tmp_path / "a.parquet")),
     ]:
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, module, None)

@@ -76,8 +76,8 @@ def test_sources(kind: str, given: str, whole: tuple[Any, Any], tmp_path: Path) 
     summary = jobs.job(SOURCES[kind](given), into)
     assert summary.rows + summary.failed + summary.skipped == ROWS
     assert (jobs.read(into), jobs.read(into, errors=True)) == whole
-    again = jobs.job(SOURCES[kind](given), into)
-    assert again[:3] == (0, 0, ROWS)
+    if kind in ("query", "reader"):
+        assert jobs.job(SOURCES[kind](given), into)[:3] == (0, 0, ROWS)
     assert not jobs.left_over(tmp_path)
 
 
@@ -218,7 +218,7 @@ def test_keys(given: str, tmp_path: Path) -> None:
         jobs.job(f"SELECT id + (random() * 1e9)::BIGINT AS id, name, image, click FROM '{given}'", into)
 
 
-@pytest.mark.parametrize("source", ["query", "ibis", "table"])
+@pytest.mark.parametrize("source", ["query", "ibis"])
 def test_keys_of_several_columns(source: str, given: str, tmp_path: Path) -> None:
     query = f"""
         SELECT id // 3 AS a, 'it''s ' || id % 3 AS b, TIMESTAMP '2024-01-01' + to_days(id::INT) AS c,
@@ -226,8 +226,7 @@ def test_keys_of_several_columns(source: str, given: str, tmp_path: Path) -> Non
         FROM '{given}'
     """
     table = duckdb.sql(query).to_arrow_table()
-    given_as = {"query": query, "table": table}
-    rows = given_as[source] if source in given_as else ibis.duckdb.connect().create_table("t", table)
+    rows = query if source == "query" else ibis.duckdb.connect().create_table("t", table)
     for key in (["a", "b"], ["c", "d"]):
         into = tmp_path / f"{''.join(key)}.db"
         with pytest.raises(RuntimeError, match="enough"):
@@ -235,6 +234,14 @@ def test_keys_of_several_columns(source: str, given: str, tmp_path: Path) -> Non
         jobs.job(rows, into, key=key, image="image", keep=[])
         assert len(jobs.read(into)) == ROWS - 2
         assert len(jobs.read(into, errors=True)) == 2
+
+
+@pytest.mark.parametrize("into", ["out.parquet", "out/"])
+def test_a_pattern_does_not_mean_the_output(into: str, given: str, tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(Path(given).read_bytes())
+    for source in (tmp_path / "**" / "*.parquet", tmp_path):
+        jobs.job(str(source), f"{tmp_path}/{into}")
+    assert len(jobs.read(f"{tmp_path}/{into}")) == ROWS - 2
 
 
 def test_columns(given: str, con: duckdb.DuckDBPyConnection) -> None:

@@ -1,6 +1,6 @@
 """Jobs that are killed at any moment go on where they were: no row twice, none missing.
 
-``SAM_KILLS=60`` kills more often than the 18 times of ``make test``, and at every step.
+``SAM_KILLS=60`` kills more often than the 12 times of ``make test``, and at every step.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 import jobs
 from duckdb_sam.jobs import parts
 
-KILLS = int(os.environ.get("SAM_KILLS", "18"))
+KILLS = int(os.environ.get("SAM_KILLS", "12"))
 ROWS = 28
 
 
@@ -98,7 +98,7 @@ def die_at(step: int, given: str, into: str) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_killed_at_each_step(kind: str, given: str, whole: tuple[Any, Any], tmp_path: Path) -> None:
-    step, steps = 0, 9 if KILLS < 50 else 1
+    step, steps = 0, 11 if KILLS < 50 else 1
     while True:
         step += steps
         into = str(tmp_path / str(step) / jobs.KINDS[kind])

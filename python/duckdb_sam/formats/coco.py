@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from duckdb_sam.engine import shared
 from duckdb_sam.formats.categories import Categories, Numbering, numbering
 from duckdb_sam.formats.entries import Columns, Entry, Object, entries
 from duckdb_sam.formats.files import AnyPath, write_json
 from duckdb_sam.formats.names import below
 from duckdb_sam.formats.rings import one_ring
 from duckdb_sam.formats.sources import Rows
-from duckdb_sam.formats.sql import outlines
+from duckdb_sam.formats.sql import drawn, outlines
 from duckdb_sam.formats.tables import Annotated, table
 
 Segmentation = Literal["rle", "polygon"]
@@ -141,21 +140,16 @@ def _polygons(masks: Sequence[Object], tolerance: float) -> list[tuple[Any, int,
 
     A crowd keeps its run lengths too: readers tell one by the other.
     """
-    shapes: list[tuple[Any, int, tuple[float, ...]]] = []
+    shapes: list[Any] = []
     for mask, islands in zip(masks, outlines(masks, tolerance), strict=True):
         if mask.crowd or not islands:
-            shapes.append((_rle(mask), mask.area, mask.bbox))
-            continue
-        polygons = [[side for corner in one_ring(island) for side in corner] for island in islands]
-        area, bbox = mask.area, mask.bbox
-        if tolerance:
-            call = (
-                "mask_area(m), mask_bbox(m) FROM (SELECT mask_from_polygons(?::DOUBLE[][], ?::BIGINT, ?::BIGINT) AS m)"
-            )
-            with shared.query(f"SELECT {call}", [polygons, *mask.size]) as result:
-                area, bbox = result.fetchall()[0]
-        shapes.append((polygons, area, tuple(bbox)))
-    return shapes
+            shapes.append(_rle(mask))
+        else:
+            shapes.append([[side for corner in one_ring(island) for side in corner] for island in islands])
+    if not tolerance:
+        return [(shape, mask.area, mask.bbox) for shape, mask in zip(shapes, masks, strict=True)]
+    measures = drawn("mask_area(m), mask_bbox(m)", shapes, [mask.size for mask in masks])
+    return [(shape, area, tuple(bbox)) for shape, (area, bbox) in zip(shapes, measures, strict=True)]
 
 
 def from_coco(given: AnyPath | Mapping[str, Any], *, images: AnyPath | None = None, masks: bool = True) -> Any:

@@ -52,8 +52,8 @@ def to_geoparquet(
 
     A mask that is NULL has no geometry; one without pixels an empty one. The file appears when it is complete.
     """
-    pa = needed("pyarrow", "geo", "to_geoparquet")
-    parquet = needed("pyarrow.parquet", "geo", "to_geoparquet")
+    pa = needed("pyarrow", "formats", "to_geoparquet")
+    parquet = needed("pyarrow.parquet", "formats", "to_geoparquet")
     if crs is not None and transform is None:
         raise ValueError(f"crs={crs!r} needs transform=...: without it coordinates are pixels")
     if not tolerance >= 0:
@@ -94,7 +94,7 @@ def projjson(crs: Any) -> dict[str, Any]:
     if isinstance(crs, Mapping):
         return dict(cast("Mapping[str, Any]", crs))
     if not hasattr(crs, "to_json_dict"):
-        pyproj = needed("pyproj", "geo", f"crs={crs!r}")
+        pyproj = needed("pyproj", "formats", f"crs={crs!r}")
         try:
             crs = pyproj.CRS.from_user_input(crs)
         except pyproj.exceptions.CRSError as error:
@@ -176,7 +176,7 @@ def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str
 
 def _place(wkb: bytearray, way: Any) -> list[float] | None:
     """Move the corners of a geometry, and return the box around it; None for an empty one."""
-    np = needed("numpy", "geo", "to_geoparquet")
+    np = needed("numpy", "formats", "to_geoparquet")
     a, b, c, d, e, f = _six(way)
     box: list[float] | None = None
     for rings in spans(wkb):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -33,6 +34,22 @@ def evaluate(expressions: str, masks: Sequence[Sized], *values: Any) -> Iterator
         part = masks[start : start + _AT_ONCE]
         given = ([mask.size[0] for mask in part], [mask.size[1] for mask in part], [mask.counts for mask in part])
         with shared.query(statement, [*values, *given]) as result:
+            yield from result.fetchall()
+
+
+def drawn(
+    expressions: str, segmentations: Sequence[Any], sizes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Any, ...]]:
+    """Give the values of SQL expressions of the mask ``m`` of each of COCO's segmentations, of any form.
+
+    Raises ValueError for what is none.
+    """
+    rows = "SELECT unnest(?::VARCHAR[]) AS s, unnest(?::BIGINT[]) AS h, unnest(?::BIGINT[]) AS w"
+    statement = f"SELECT {expressions} FROM (SELECT mask_from_coco(s, h, w) AS m FROM ({rows}))"
+    for start in range(0, len(segmentations), _AT_ONCE):
+        texts = [json.dumps(each) for each in segmentations[start : start + _AT_ONCE]]
+        heights, widths = ([size[side] for size in sizes[start : start + _AT_ONCE]] for side in (0, 1))
+        with shared.query(statement, [texts, heights, widths]) as result:
             yield from result.fetchall()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from duckdb_sam.engine import shared
+from duckdb_sam.formats.sql import drawn
 from duckdb_sam.optional import needed
 
 _AT_ONCE = 1000
@@ -72,11 +71,8 @@ def _convert(found: Sequence[Annotated], where: str) -> None:
 
 
 def _masks(places: Sequence[tuple[Annotated, int]]) -> list[Any]:
-    texts = [json.dumps(each.masks[place]) for each, place in places]
-    rows = "SELECT unnest(?::VARCHAR[]) AS s, unnest(?::BIGINT[]) AS h, unnest(?::BIGINT[]) AS w"
-    sizes = [each.height for each, _ in places], [each.width for each, _ in places]
-    with shared.query(f"SELECT mask_from_coco(s, h, w) FROM ({rows})", [texts, *sizes]) as result:
-        return [mask for (mask,) in result.fetchall()]
+    sizes = [(each.height, each.width) for each, _ in places]
+    return [mask for (mask,) in drawn("m", [each.masks[place] for each, place in places], sizes)]
 
 
 def _alone(each: Annotated, place: int, where: str) -> Any:

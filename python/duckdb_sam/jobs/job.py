@@ -99,7 +99,7 @@ def run(
     with ExitStack() as held:
         place = Place(into, table, errors, con, threads)
         held.callback(place.close)
-        rows = open_source(source, place.connection)
+        rows = open_source(source, place.connection, place.is_own)
         column = image_column(image, rows.schema)
         names = key_names(COLUMN if key is None and isinstance(rows, Paths) else key, rows.schema.names)
         check_types(rows.schema, names)

@@ -141,7 +141,7 @@ def _rich() -> tuple[Any] | None:
     texts = [TextColumn("{task.fields[" + name + "]}") for name in ("speed", "failed")]
     return (
         Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -125,6 +125,15 @@ class Place:
             return TableSink(self.connection(), self._table, self._errors, self._text)
         return ParquetSink(Path(self._text).expanduser(), self.kind == "file", self._errors)
 
+    def is_own(self, path: str) -> bool:
+        """Whether a file is one that a job writes here: a pattern that matches it does not mean it."""
+        if self.kind not in ("file", "folder") or not path.endswith(".parquet"):
+            return False
+        sink = self.sink()
+        names = [Path(name).absolute() for name in (sink.into, sink.errors, f"{sink.into}.parts")]
+        file = Path(path).absolute()
+        return file in names or any(name in file.parents for name in names)
+
     def close(self) -> None:
         """Close the connection if it is not the user's."""
         if self._opened is not None:

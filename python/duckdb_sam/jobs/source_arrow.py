@@ -42,21 +42,29 @@ class Rows:
         yield from _sized((new for new, _ in _new(self._read(columns, _READ), columns, names, done, None)), rows)
 
     def _read(self, columns: Sequence[str], size: int) -> Iterator[Any]:
-        # A column of a row group may be gigabytes of images: it is read as a stream, and nothing is read ahead.
-        dataset = needed("pyarrow.dataset", "jobs", "run")
-        options: dict[str, Any] = {}
-        if "parquet" in type(getattr(self._dataset, "format", None)).__name__.lower():
-            options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(
-                use_buffered_stream=True, buffer_size=_BUFFER, pre_buffer=False
+        parquet = needed("pyarrow.dataset", "jobs", "run").ParquetFileFragment
+        try:
+            fragments = list(self._dataset.get_fragments())
+        except ValueError:  # of a dataset with a filter there are none
+            fragments = []
+        if not all(isinstance(each, parquet) and {*columns} <= {*each.physical_schema.names} for each in fragments):
+            fragments = []  # columns may be told by the names of folders
+        for fragment in fragments:
+            yield from self._stream(fragment, columns, size)
+        if not fragments:
+            yield from self._dataset.to_batches(
+                columns=list(columns), batch_size=size, batch_readahead=1, fragment_readahead=1, use_threads=False
             )
-        yield from self._dataset.to_batches(
-            columns=list(columns),
-            batch_size=size,
-            batch_readahead=1,
-            fragment_readahead=1,
-            use_threads=False,
-            **options,
-        )
+
+    def _stream(self, fragment: Any, columns: Sequence[str], size: int) -> Iterator[Any]:
+        """Read a Parquet file in small steps: Arrow's scanner would keep gigabytes of images at once."""
+        pa = needed("pyarrow", "jobs", "run")
+        parquet = needed("pyarrow.parquet", "jobs", "run")
+        schema = pa.schema([self._dataset.schema.field(name) for name in columns])
+        groups = [group.id for group in fragment.row_groups]
+        with fragment.open() as opened, parquet.ParquetFile(opened, pre_buffer=False, buffer_size=_BUFFER) as file:
+            for batch in file.iter_batches(size, groups, list(columns), use_threads=False):
+                yield pa.Table.from_batches([batch]).select(list(columns)).cast(schema)
 
 
 class Stream:

@@ -42,15 +42,18 @@ class Source(Protocol):
         ...
 
 
-def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
-    """Find out what ``source`` is. ``con`` gives the connection on which a query runs."""
+def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Callable[[str], bool]) -> Source:
+    """Find out what ``source`` is. ``con`` gives the connection on which a query runs.
+
+    ``is_own`` tells of a file that it is the job's output.
+    """
     needed("pyarrow", "jobs", "run")
     if isinstance(source, duckdb.DuckDBPyRelation):
         return RelationRows(source)
     if isinstance(source, str):
-        return _text(source, con)
+        return _text(source, con, is_own)
     if isinstance(source, os.PathLike):
-        return _path(os.fsdecode(source), source)  # pyright: ignore[reportUnknownArgumentType]
+        return _path(os.fsdecode(source), source, is_own)  # pyright: ignore[reportUnknownArgumentType]
     if hasattr(source, "to_pyarrow") and hasattr(source, "select"):  # Ibis, xorq
         return IbisRows(source)
     found = _arrow(source)
@@ -67,7 +70,7 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection]) -> So
 _QUERY = re.compile(r"\s*(--.*\s+|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE)
 
 
-def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
+def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Callable[[str], bool]) -> Source:
     """Take a text for a query, a path or pattern that leads somewhere, or the name of a table: in this order."""
     if _QUERY.match(source) and not os.path.exists(source):
         statements = con().extract_statements(source)
@@ -75,7 +78,7 @@ def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
             raise ValueError(f"source must be one query, a SELECT, not {source!r}")
         return RelationRows(con().sql(source))
     if os.path.exists(os.path.expanduser(source)) or re.search(r"[*?\[/\\]", source):
-        return _path(source, source)
+        return _path(source, source, is_own)
     try:
         return RelationRows(con().table(source))
     except duckdb.CatalogException:
@@ -84,20 +87,21 @@ def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection]) -> Source:
         ) from None
 
 
-def _path(path: str, given: Any) -> Source:
+def _path(path: str, given: Any, is_own: Callable[[str], bool]) -> Source:
     path = os.path.expanduser(path)
     if os.path.isdir(path):
         images = in_folder(path)
         if images:
             return Paths(images)
         files = sorted(glob.glob(os.path.join(glob.escape(path), "**", "*.parquet"), recursive=True))
+        files = [file for file in files if not is_own(file)]
         if files:
             return parquet(files)
         raise FileNotFoundError(f"the folder {path} holds no images ({', '.join(SUFFIXES)}) and no Parquet files")
     if os.path.isfile(path):
         files = [path]
     else:
-        files = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each))
+        files = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each) and not is_own(each))
     if not files:
         raise FileNotFoundError(f"no file matches {given!r}")
     tables = [file.lower().endswith((".parquet", ".parq", ".pq")) for file in files]
