@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
 from duckdb_sam.cli.errors import INTERRUPTED, USAGE, reason, spoken
-from duckdb_sam.cli.output import flush
+from duckdb_sam.cli.output import flush, prepare
 
 COMMANDS = {
     "run": "Segment photos: masks into a file, overlays, COCO, YOLO.",
@@ -68,7 +69,10 @@ Exit status: 0 if all went well, 1 for a mistake and where nothing could be done
 """
 
 
-@click.command(cls=_Commands, epilog=_EXAMPLES, no_args_is_help=False, invoke_without_command=True)
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.command(cls=_Commands, context_settings=_SETTINGS, epilog=_EXAMPLES, invoke_without_command=True)
 @click.option("--version", "-V", is_flag=True, help="Print the version.")
 @click.pass_context
 def app(ctx: click.Context, version: bool) -> None:
@@ -88,9 +92,9 @@ def app(ctx: click.Context, version: bool) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command, and return the exit status. What is the user's to mend is told in a line on stderr."""
-    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    prepare()
     try:
-        status = app.main(list(arguments), "duckdb-sam", standalone_mode=False, **settings)
+        status: object = app.main(list(arguments), "duckdb-sam", standalone_mode=False)
         flush()
         return status if isinstance(status, int) else 0
     except click.UsageError as error:

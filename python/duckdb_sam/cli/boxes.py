@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import Photos, photos
+from duckdb_sam.optional import needed
 
 _NAMES = ("path", "name", "file_name", "filename", "file", "image")
 _SIDES = {
@@ -37,8 +38,7 @@ class Boxes(NamedTuple):
 
     def table(self) -> Any:
         """Return it as an Arrow table with the columns ``path``, ``boxes`` and maybe ``categories``."""
-        import pyarrow as pa
-
+        pa = needed("pyarrow", "cli", "--boxes")
         columns: dict[str, Any] = {
             "path": pa.array(self.photos.paths, pa.string()),
             "boxes": pa.array(self.boxes, pa.list_(pa.list_(pa.float64()))),
@@ -165,7 +165,9 @@ def _named(file: str, found: Mapping[str, _Image], folder: str) -> Photos:
         paths = [os.path.join(root, name) for name in found]
         if any(map(os.path.exists, paths)):
             return Photos(paths, [root] if root else [])
-    raise Mistake(f"--boxes {file}: {next(iter(found))!r} and the others are not beside it: give the folder of the photos")
+    raise Mistake(
+        f"--boxes {file}: {next(iter(found))!r} and the others are not beside it: give the folder of the photos"
+    )
 
 
 def _matched(file: str, chosen: Photos, found: Mapping[str, _Image]) -> tuple[list[_Image | None], list[str]]:

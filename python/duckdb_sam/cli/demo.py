@@ -57,7 +57,10 @@ def command(given: tuple[str, ...], folder: Path, model: str, json: bool) -> Non
                 files.append(str(target))
             done.append({"path": path, "area": one.area, "objects": len(all_), "files": files})
             if not json:
-                say(f"{path}: the object at the centre in {first:.2f} s, {count(len(all_), 'object')} in {seconds:.2f} s")
+                say(
+                    f"{path}: the object at the centre in {first:.2f} s, "
+                    f"{count(len(all_), 'object')} in {seconds:.2f} s"
+                )
                 for file in files:
                     say(f"  {file}")
     if json:

@@ -34,7 +34,7 @@ def reason(error: BaseException) -> str | None:
     duckdb = sys.modules.get("duckdb")
     known = (ValueError, ImportError, MemoryError, *([duckdb.Error] if duckdb else []))
     if isinstance(error, known) or type(error).__module__.startswith("duckdb_sam.") or _refused(error):
-        text = spoken(str(error)) or type(error).__name__
+        text = _unknown_model(str(error)) or spoken(str(error)) or type(error).__name__
         return f"{text}; is the disk full? The same command goes on" if "No space left" in text else text
     from duckdb_sam import LoadError
 
@@ -48,6 +48,19 @@ def _system(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         text += "; when there is room again, the same command goes on"
     return spoken(text)
+
+
+def _unknown_model(text: str) -> str | None:
+    """Return what to do for a model that is published and not here."""
+    match = re.match(r"unknown model '([^']*)'", text)
+    if match is None:
+        return None
+    from duckdb_sam.weights.registry import models
+
+    names = [model.name for model in models()]
+    if match[1] not in names:
+        return None
+    return f"the model {match[1]} is not in the model folder yet: duckdb-sam pull {match[1]} downloads it"
 
 
 def _refused(error: BaseException) -> bool:
@@ -68,6 +81,7 @@ def spoken(text: str) -> str:
         text = re.sub(rf"\b{name}='([^' ]*)'", rf"{option} \1", text)
         text = re.sub(rf"\b{name}=\[\[?x, y\]?[^\]]*\]*", f"{option} X Y", text)
         text = re.sub(rf"\b{name}=(?=[\s,.;:)]|$)", option, text)
-    text = re.sub(r"(?:duckdb_sam\.)?pull\('([^']*)'(?:, (--force))?\)", r"duckdb-sam pull \1 \2", text)
-    text = text.replace("the same call", "the same command").replace("duckdb_sam.run", "duckdb-sam run")
-    return re.sub(r" +([,;.)\n]|$)", r"\1", text)
+    text = text.replace("duckdb_sam.pull('mobile_sam') in Python, or ", "").replace(" on the command line", "")
+    text = re.sub(r"\bpull\('([^']*)', --force\)", r"duckdb-sam pull --force \1", text)
+    text = re.sub(r"\bpull\('([^']*)'\)", r"duckdb-sam pull \1", text)
+    return text.replace("the same call", "the same command").replace("duckdb_sam.run", "duckdb-sam run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +27,15 @@ class Written(NamedTuple):
     failed: list[tuple[str, str]]
     """Images that could not be drawn on, with the reason."""
     notes: list[str]
+    left: bool = False
+    """Whether nothing was written, because files are there that may be somebody's work."""
 
 
-def check(wanted: Mapping[str, str], found: Photos, begun: bool, overwrite: bool) -> None:
-    """Refuse places where photos would be overwritten, or files that are not of this job."""
+def check(wanted: Mapping[str, str], found: Photos, old: float | None, overwrite: bool) -> None:
+    """Refuse places where photos would be overwritten, or what is not made of the results of this job.
+
+    ``old`` is when these were written. What is older than they are is somebody else's.
+    """
     for kind in ("overlay", "cutout", "yolo"):
         if kind not in wanted:
             continue
@@ -38,20 +43,44 @@ def check(wanted: Mapping[str, str], found: Photos, begun: bool, overwrite: bool
         for photos in found.folders:
             if inside(folder, photos):
                 raise Mistake(
-                    f"--{kind} {folder} is in the folder of photos {photos}: its pictures would be taken for photos by "
-                    "the next run; give a folder beside it"
+                    f"--{kind} {folder} lies in {photos}: its pictures would be taken for photos by the next run; "
+                    "give a folder beside it"
                 )
         if path := next((path for path in found.paths if inside(path, folder)), None):
-            raise Mistake(f"--{kind} {folder} is the folder of the photo {path}, which might be overwritten: give another")
+            raise Mistake(
+                f"--{kind} {folder} is the folder of the photo {path}, which might be overwritten: give another"
+            )
     for kind, path in wanted.items():
+        writable(kind, path)
         if kind in FOLDERS and os.path.exists(path) and not os.path.isdir(path):
             raise Mistake(f"--{kind} {path} is a file: give a folder")
         if kind not in FOLDERS and os.path.isdir(path):
             raise Mistake(f"--{kind} {path} is a folder: give the path of a file")
-        if begun or overwrite or kind == "labelme":
-            continue
-        if os.path.isfile(path) or (os.path.isdir(path) and any(os.scandir(path))):
+        if kind == "labelme":
+            there = old is None and any(map(os.path.exists, _labelled(path, found)))
+        else:
+            there = os.path.isfile(path) or (os.path.isdir(path) and any(os.scandir(path)))
+            there = there and (old is None or os.stat(path).st_mtime < old)
+        if there and not overwrite:
             raise Mistake(f"--{kind} {path} is there already: give another place, or --overwrite")
+
+
+def _labelled(folder: str, found: Photos) -> Iterator[str]:
+    """Give the files that labelme has for the photos."""
+    for path in found.paths:
+        name = os.path.relpath(path, found.root) if found.root else os.path.basename(path)
+        yield os.path.join(folder, f"{os.path.splitext(name)[0]}.json")
+
+
+def writable(option: str, path: str) -> None:
+    """Refuse a place that cannot be written to, before anything is segmented."""
+    folder = Path(path).expanduser().absolute().parent
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise Mistake(f"--{option} {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise Mistake(f"--{option} {path}: the folder {folder} may not be written to")
 
 
 def write(

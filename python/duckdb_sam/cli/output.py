@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -10,6 +11,13 @@ from typing import Any, NoReturn
 
 _BROKEN_PIPE = 141
 """As of a process that SIGPIPE has ended, 128 + 13."""
+
+
+def prepare() -> None:
+    """Let names of files be printed that are not Unicode, or that the encoding of the terminal has not."""
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")
 
 
 def say(text: str = "") -> None:

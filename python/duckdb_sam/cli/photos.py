@@ -11,8 +11,8 @@ from typing import NamedTuple
 from duckdb_sam.cli.errors import Mistake
 
 HELP = (
-    "PHOTOS are files, folders (with all below them), patterns such as 'photos/*.jpg', @list.txt for a file with a path "
-    "in each line, or - for such a list on stdin."
+    "PHOTOS are files, folders (with all below them), patterns such as 'photos/*.jpg', @list.txt for a file with a "
+    "path in each line, or - for such a list on stdin."
 )
 
 
@@ -42,7 +42,8 @@ def photos(given: Sequence[str]) -> Photos:
         else:
             paths += _found(each, folders, listed=False)
     if not paths:
-        raise Mistake(f"there are no images in {', '.join(given)}")
+        where = ", ".join("the list on stdin" if each == "-" else each for each in given)
+        raise Mistake(f"there are no images in {where}")
     return Photos(list(dict.fromkeys(map(_plain, paths))), list(dict.fromkeys(map(_plain, folders))))
 
 

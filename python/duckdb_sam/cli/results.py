@@ -23,6 +23,8 @@ class Where(NamedTuple):
     database: str
     rows: str
     errors: str
+    name: str | None = None
+    """Of the table, where it is one."""
 
 
 def where(into: str, table: str | None, errors: str | None) -> Where:
@@ -33,7 +35,7 @@ def where(into: str, table: str | None, errors: str | None) -> Where:
         name = table or "masks"
         parts = name if '"' in name else ".".join(f'"{part}"' for part in name.split("."))
         failed = f'{parts[:-1]}_errors"' if errors is None else ".".join(f'"{part}"' for part in errors.split("."))
-        return Where(str(path), parts, failed)
+        return Where(str(path), parts, failed, name)
     other = Path(errors).expanduser() if errors else path.with_name(f"{path.stem}_errors{path.suffix}")
     inside = "" if kind == "file" else "/*.parquet"
     return Where(":memory:", *(f"read_parquet({_literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
@@ -43,11 +45,20 @@ def begun(into: str, table: str | None) -> bool:
     """Whether there is something of a job already."""
     path = Path(into).expanduser()
     if Place(into, table, None, None, None).kind != "database":
-        return path.is_file() or path.with_name(f"{path.name}.parts").is_dir() or (path.is_dir() and any(path.iterdir()))
+        return (
+            path.is_file() or path.with_name(f"{path.name}.parts").is_dir() or (path.is_dir() and any(path.iterdir()))
+        )
     if not path.is_file():
         return False
     with duckdb_sam.connect(path) as con:
         return _exists(con, where(into, table, None).rows)
+
+
+def finished(into: str) -> float | None:
+    """Return when the results were last written, in seconds since 1970; None if no run has come to its end."""
+    path = Path(into).expanduser()
+    files = [each for each in path.glob("*.parquet")] if path.is_dir() else [path]
+    return max((file.stat().st_mtime for file in files if file.is_file()), default=None)
 
 
 class Results:
