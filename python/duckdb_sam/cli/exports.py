@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from duckdb_sam.cli.drawing import Drawn, cutouts, overlays
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import Photos, inside
 from duckdb_sam.cli.results import Results
+from duckdb_sam.formats.files import any_in
 
 FOLDERS = ("overlay", "cutout", "yolo", "labelme")
 KINDS = ("overlay", "cutout", "coco", "geoparquet", "yolo", "labelme")
@@ -59,10 +61,17 @@ def check(wanted: Mapping[str, str], found: Photos, old: float | None, overwrite
         if kind == "labelme":
             there = old is None and any(map(os.path.exists, _labelled(path, found)))
         else:
-            there = os.path.isfile(path) or (os.path.isdir(path) and any(os.scandir(path)))
+            there = os.path.isfile(path) or any_in(Path(path))
             there = there and (old is None or os.stat(path).st_mtime < old)
         if there and not overwrite:
             raise Mistake(f"--{kind} {path} is there already: give another place, or --overwrite")
+
+
+def keep(wanted: Mapping[str, str]) -> None:
+    """Make what an earlier run has written newer than the results, so that ``check`` knows it after a kill as well."""
+    for path in wanted.values():
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
 
 def _labelled(folder: str, found: Photos) -> Iterator[str]:

@@ -57,7 +57,7 @@ def begun(into: str, table: str | None) -> bool:
 def finished(into: str) -> float | None:
     """Return when the results were last written, in seconds since 1970; None if no run has come to its end."""
     path = Path(into).expanduser()
-    files = [each for each in path.glob("*.parquet")] if path.is_dir() else [path]
+    files = list(path.glob("*.parquet")) if path.is_dir() else [path]
     return max((file.stat().st_mtime for file in files if file.is_file()), default=None)
 
 

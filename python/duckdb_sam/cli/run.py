@@ -126,6 +126,7 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
         threads=threads,
         progress=not quiet,
     )
+    exports.keep(wanted)
     written: dict[str, exports.Written] = {}
     with opened(place) as results:
         rows, masks, failed = results.count()
