@@ -30,7 +30,7 @@ class Done(NamedTuple):
 def process(*arguments: object, folder: Path, given: str | bytes = "", **environment: str) -> Done:
     """Run it as users do."""
     done = subprocess.run(
-        [sys.executable, "-m", "duckdb_sam", *map(os.fspath, map(str, arguments))],
+        [sys.executable, "-W", "error", "-m", "duckdb_sam", *map(os.fspath, map(str, arguments))],
         cwd=folder,
         input=given.encode() if isinstance(given, str) else given,
         capture_output=True,

@@ -236,6 +236,15 @@ def test_exports_of_others_are_not_replaced(command: Command) -> None:
     assert len(json.loads(Path("mine.json").read_text())["images"]) == 3
 
 
+def test_photos_of_another_folder_into_the_same_place(command: Command, tmp_path: Path) -> None:
+    assert command("run", "photos", *POINT, "--overlay", "out").status == 0
+    shutil.copytree("photos", "more")
+    assert command("run", tmp_path / "more", *POINT, "--overlay", "all").status == 0
+    assert {path.as_posix() for path in Path("all").rglob("*.jpg")} == {
+        f"all/{folder}/{name}" for folder in ("photos", "more") for name in ("coffee.jpg", "auf Säulen/coins.jpg")
+    }
+
+
 def test_into_a_database_and_a_folder(command: Command) -> None:
     Path("photos/bad.jpg").write_bytes(b"no image")
     done = command("run", "photos", *POINT, "--into", "a b.db", "--table", "my masks", "--overlay", "out")

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import duckdb
 
 import duckdb_sam
+from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.photos import inside
 from duckdb_sam.jobs.sinks import Place
 
 _AT_ONCE = 64
@@ -50,8 +52,11 @@ def begun(into: str, table: str | None) -> bool:
         )
     if not path.is_file():
         return False
-    with duckdb_sam.connect(path) as con:
-        return _exists(con, where(into, table, None).rows)
+    try:
+        with duckdb_sam.connect(path) as con:
+            return _exists(con, where(into, table, None).rows)
+    except duckdb.IOException:  # locked, or no database: the job says it better
+        return True
 
 
 def finished(into: str) -> float | None:
@@ -89,16 +94,21 @@ class Results:
             return []
         return self.con.sql(f"SELECT path, reason FROM {self._place.errors} ORDER BY path LIMIT {limit}").fetchall()
 
-    def root(self) -> str:
-        """Return the folder that all images are in."""
-        row = self.con.sql(f"SELECT min(path), max(path) FROM {self._place.rows}").fetchall()[0]
-        if row[0] is None:
-            return os.curdir
-        ends = [os.path.dirname(os.path.abspath(path)) for path in row]
+    def root(self, folder: str | None) -> str:
+        """Return the folder that all images are in: ``folder`` if it is one, else the lowest.
+
+        The output may have images of earlier runs, from other folders.
+        """
+        query = f"SELECT DISTINCT regexp_replace(path, '[^/\\\\]*$', '') FROM {self._place.rows}"
+        folders = [os.path.abspath(path) for (path,) in self.con.sql(query).fetchall()]
+        if folder is not None and all(inside(each, folder) for each in folders):
+            return folder
         try:
-            return os.path.commonpath(ends)
-        except ValueError:  # two drives of Windows
-            return os.path.dirname(ends[0])
+            return os.path.commonpath(folders) if folders else os.curdir
+        except ValueError as error:  # of Windows
+            raise Mistake(
+                f"the photos are on several drives, so that exports would have no common folder: {error}"
+            ) from error
 
     def masks(self) -> Iterator[tuple[str, list[Any]]]:
         """Give path and masks of all images, in the order in which they were written; images without masks too."""

@@ -131,7 +131,7 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
     with opened(place) as results:
         rows, masks, failed = results.count()
         failures = results.failures(3)
-        root = asked.found.root or results.root()
+        root = results.root(asked.found.root) if wanted else ""
         for kind, path in wanted.items() if rows else ():
             try:
                 written[kind] = exports.write(

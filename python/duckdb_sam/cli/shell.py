@@ -30,7 +30,9 @@ def command(arguments: tuple[str, ...]) -> None:
     from duckdb_sam import extension_path
 
     path = str(extension_path()).replace("'", "''")
-    given = [each for place, each in enumerate(arguments) if each != "--" or "--" in arguments[:place]]
+    given = list(arguments)
+    if "--" in given:
+        given.remove("--")
     called = [executable(), "-unsigned", "-cmd", f"LOAD '{path}'", *given]
     sys.stdout.flush()
     if sys.platform == "win32":
