@@ -119,7 +119,7 @@ def _fetched(result: Any, columns: Sequence[str]) -> Iterator[Row]:
 def _relation(relation: duckdb.DuckDBPyRelation) -> Source:
     def read(columns: Sequence[str]) -> Iterator[Row]:
         chosen: Any = relation.project(_listed(columns))
-        if not hasattr(type(chosen), "iter_rows"):  # before DuckDB 2
+        if not hasattr(duckdb.DuckDBPyRelation, "iter_rows"):  # before DuckDB 2
             return _fetched(chosen, columns)
         return (dict(zip(columns, values, strict=True)) for values in chosen.iter_rows())
 
