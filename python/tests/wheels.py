@@ -28,19 +28,22 @@ LOADER = re.compile(r"ld-linux[\w-]*\.so\.\d")
 
 QUERY = """
 import sys
-import duckdb, duckdb_sam
-con = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+import duckdb
+settings = {"allow_unsigned_extensions": "true", "threads": "1", "memory_limit": "600MB", "temp_directory": ""}
+con = duckdb.connect(config=settings)
+con.execute("SET enable_progress_bar = false")
 con.execute(f"LOAD '{sys.argv[1]}'")
 con.execute("CREATE TABLE photos AS SELECT content AS image FROM read_blob('demo/photos/*.jpg')")
 con.execute("CREATE TABLE masks AS SELECT sam_annotate('nano', image, [0.5, 0.6]) AS mask FROM photos")
-[rows] = con.execute("SELECT count(mask) FROM masks").fetchone()
-# Memory that is not there: an exception of the engine's goes through the extension, with one unwinder for both.
-con.execute("SET memory_limit = '20MB'")
+# An exception of DuckDB's on its way through the extension: the memory for the masks is used up.
+con.execute("CREATE TABLE used AS SELECT hash(range) AS h FROM range(50_000_000)")
 try:
-    con.execute("CREATE TABLE large AS SELECT image_resize(image, 2000, 2000) FROM photos, range(20)")
-    raise SystemExit("20 MB were enough for 120 large images")
+    con.execute("CREATE TABLE large AS SELECT sam_segment('nano', image, [0.5, j / 1000]) FROM photos, range(200) r(j)")
+    raise SystemExit("there was memory")
 except duckdb.OutOfMemoryException:
     pass
+con.execute("DROP TABLE used")
+[rows] = con.execute("SELECT count(*) FROM masks WHERE mask_area(mask.segmentation) > 0").fetchone()
 print(duckdb.__version__, con.execute("PRAGMA platform").fetchone()[0], rows)
 """
 
