@@ -132,7 +132,8 @@ wheel-%: .venv/.portable build/unwinder/%/libgcc_s.so.1
 	_PYTHON_HOST_PLATFORM=linux-$* $(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/portable/$* \
 	  -C build-dir=build/portable/$*/cmake -C cmake.define.SAM_PLATFORM=$(PLATFORM_$*) \
 	  -C cmake.define.SAM_LIBRARY=$(CURDIR)/target/$*-unknown-linux-gnu/release/libsam.so
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m auditwheel repair --plat manylinux_$(subst .,_,$(GLIBC))_$* --wheel-dir wheelhouse build/portable/$*/*.whl
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m auditwheel repair --plat manylinux_$(subst .,_,$(GLIBC))_$* \
+	  --wheel-dir wheelhouse build/portable/$*/*.whl
 
 # Zig would link an unwinder of its own into the extension. An exception of DuckDB's can pass only if both have the same
 # one, so the linker is shown the shared one: a stand-in for it, with its name and symbols.
