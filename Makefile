@@ -118,12 +118,11 @@ GLIBC := 2.17
 PLATFORM_x86_64 := linux_amd64
 PLATFORM_aarch64 := linux_arm64
 ENGINES := 1.2.2 1.3.2 2.0.0
-comma := ,
 
 .PHONY: wheels
 wheels: $(ARCHES:%=wheel-%) $(ENGINES:%=build/duckdb-%/.stamp)
 	$(BIN)/python -m twine check --strict wheelhouse/*.whl
-	$(BIN)/python python/tests/wheels.py --engines "$(subst $() ,$(comma),$(ENGINES))" wheelhouse/*.whl
+	$(BIN)/python python/tests/wheels.py --glibc $(GLIBC) --engines "$(ENGINES)" wheelhouse/*.whl
 
 wheel-%: .venv/.portable build/unwinder/%/libgcc_s.so.1
 	rm -rf build/portable/$* wheelhouse/*_$*.whl
@@ -132,8 +131,7 @@ wheel-%: .venv/.portable build/unwinder/%/libgcc_s.so.1
 	_PYTHON_HOST_PLATFORM=linux-$* $(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/portable/$* \
 	  -C build-dir=build/portable/$*/cmake -C cmake.define.SAM_PLATFORM=$(PLATFORM_$*) \
 	  -C cmake.define.SAM_LIBRARY=$(CURDIR)/target/$*-unknown-linux-gnu/release/libsam.so
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m auditwheel repair --plat manylinux_$(subst .,_,$(GLIBC))_$* \
-	  --wheel-dir wheelhouse build/portable/$*/*.whl
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m auditwheel repair --wheel-dir wheelhouse build/portable/$*/*.whl
 
 # Zig would link an unwinder of its own into the extension. An exception of DuckDB's can pass only if both have the same
 # one, so the linker is shown the shared one: a stand-in for it, with its name and symbols.

@@ -1,6 +1,6 @@
 """Checks wheels for Linux before they are uploaded: their tag, what they need of a system, and that they load.
 
-    python wheels.py --engines 1.2.2,1.3.2,2.0.0 WHEEL...
+    python wheels.py --glibc 2.17 --engines "1.3.2 2.0.0" WHEEL...
 
 Each engine is a folder build/duckdb-VERSION. A wheel for another processor than this machine's is not loaded.
 """
@@ -66,8 +66,8 @@ def needs(library: bytes, wheel: str) -> tuple[int, set[str], set[str]]:
     return newest, libraries, imported
 
 
-def check(wheel: Path, engines: list[str]) -> list[str]:
-    """Return what is wrong with ``wheel``."""
+def check(wheel: Path, glibc: str, engines: list[str]) -> list[str]:
+    """Return what is wrong with ``wheel``, which is to run with ``glibc`` and newer ones."""
     match = TAG.search(wheel.name)
     if match is None:
         return ["its tag is not py3-none-manylinux_2_N_ARCHITECTURE"]
@@ -81,8 +81,8 @@ def check(wheel: Path, engines: list[str]) -> list[str]:
     if (name := platform_of(extension)) != PLATFORMS[processor]:
         wrong.append(f"its extension is for {name}")
     newest, libraries, imported = needs(data[:-FOOTER_BYTES], wheel.name)
-    if newest > promised:
-        wrong.append(f"needs GLIBC_2.{newest}, and its tag promises 2.{promised}")
+    if newest > promised or f"2.{promised}" != glibc:
+        wrong.append(f"needs glibc 2.{newest}, its tag says 2.{promised}, and {glibc} is wanted")
     if others := {name for name in libraries - LIBRARIES if not LOADER.fullmatch(name)}:
         wrong.append(f"needs {', '.join(sorted(others))}")
     if "_Unwind_RaiseException" not in imported or "libgcc_s.so.1" not in libraries:
@@ -110,11 +110,12 @@ def main() -> int:
     """Check all wheels; the exit status tells whether all are fit."""
     parser = argparse.ArgumentParser(description="Check wheels for Linux.")
     parser.add_argument("wheels", nargs="+", type=Path)
-    parser.add_argument("--engines", default="", help="releases of DuckDB to load in, separated by commas")
+    parser.add_argument("--glibc", required=True, help="the oldest one to run with, such as 2.17")
+    parser.add_argument("--engines", default="", help="releases of DuckDB to load in, separated by spaces")
     arguments = parser.parse_args()
     failed = 0
     for wheel in arguments.wheels:
-        wrong = check(wheel, [engine for engine in arguments.engines.split(",") if engine])
+        wrong = check(wheel, arguments.glibc, arguments.engines.split())
         for text in wrong:
             print(f"{wheel.name}: {text}", file=sys.stderr)
         failed += bool(wrong)
