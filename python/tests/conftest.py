@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def counters(con: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """Return the work counters of the process."""
     return dict(con.execute("SELECT counter, value FROM sam_stats()").fetchall())
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    wheels = list((ROOT / "dist").glob("duckdb_sam-*.whl"))
+    if not wheels and "CI" not in os.environ:
+        pytest.skip("there is no wheel in dist: make build")
+    [wheel] = wheels
+    return wheel

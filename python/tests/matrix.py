@@ -20,12 +20,9 @@ import duckdb
 import duckdb_cli
 
 import duckdb_sam
+from footer import ROOT, extension_for
 
-ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "matrix"
-FOOTER = ROOT / "extension" / "duckdb" / "append_footer.py"
-FOOTER_BYTES = 534
-PLATFORM_FIELD = slice(-512 + 6 * 32, -512 + 7 * 32)
 CLI = Path(duckdb_cli.__file__).with_name("duckdb")
 CLI_QUERY = """
 SELECT parse_filename(filename) AS name, s.area AS area, s.predicted_iou::VARCHAR AS iou, s.segmentation.counts AS rle
@@ -57,27 +54,19 @@ def run(version: str) -> tuple[Outcome, dict[str, list[str]]]:
     transcript.unlink(missing_ok=True)
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "test" / "sql").rglob("*.test"))
     runner = Path(__file__).with_name("sqllogic.py")
-    command = [sys.executable, str(runner), str(extension_for(platform)), *files, "--transcript", str(transcript)]
+    command = [
+        sys.executable,
+        str(runner),
+        str(extension_for(platform, duckdb_sam.extension_path(), WORK)),
+        *files,
+        "--transcript",
+        str(transcript),
+    ]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     results = json.loads(transcript.read_text()) if transcript.exists() else {}
     return Outcome(
         f"Python {version}", platform, done.returncode == 0, len(results), None, done.stdout + done.stderr
     ), results
-
-
-def extension_for(platform: str) -> Path:
-    """Return the installed extension, with another footer if the engine's platform is called differently."""
-    extension = duckdb_sam.extension_path()
-    data = extension.read_bytes()
-    if data[PLATFORM_FIELD].rstrip(b"\0").decode() == platform:
-        return extension
-    folder = WORK / platform
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "library").write_bytes(data[:-FOOTER_BYTES])
-    named = ["--platform", platform, "--extension-version", duckdb_sam.__version__]
-    target = folder / extension.name
-    subprocess.run([sys.executable, str(FOOTER), str(folder / "library"), str(target), *named], check=True)
-    return target
 
 
 def run_cli() -> Outcome:

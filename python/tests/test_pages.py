@@ -56,7 +56,12 @@ def test_readme(checkout: Path, extension: Path) -> None:
     assert len(rows) == 1 + len(list((ROOT / "demo" / "photos").glob("*.jpg")))
     with Image.open(checkout / "coffee_mask.jpg") as overlay, Image.open(ROOT / "demo/photos/coffee.jpg") as photo:
         assert overlay.size == photo.size
-    run_python(code("README.md", "python"), checkout)
+    (checkout / "coffee_mask.jpg").unlink()
+    shown = run_python(code("README.md", "python"), checkout)
+    assert all(f" {photo.name} " in shown for photo in (ROOT / "demo" / "photos").glob("*.jpg"))
+    assert len(shown.splitlines()) < 20
+    with Image.open(checkout / "coffee_mask.jpg") as overlay:
+        assert overlay.size == (600, 400)
 
 
 def with_code(language: str) -> list[str]:

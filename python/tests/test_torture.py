@@ -26,6 +26,7 @@ def test_the_exception_of_the_engine_arrives_as_it_is() -> None:
     output = run(f"""
         import duckdb, duckdb_sam
         con = duckdb_sam.connect(threads=1, memory_limit="600MB", temp_directory="")
+        con.execute("SET enable_progress_bar = false")
         photo = open({str(ROOT / "demo/photos/coffee.jpg")!r}, "rb").read()
         con.execute("CREATE TEMP TABLE used AS SELECT hash(range) AS h FROM range(50_000_000)")
         for _ in range(20):

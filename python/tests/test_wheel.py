@@ -45,6 +45,22 @@ def test_one_version_everywhere(con: duckdb.DuckDBPyConnection) -> None:
     assert con.execute(listed).fetchone() == (version, "NOT_INSTALLED")
 
 
+def test_the_package_page() -> None:
+    """The links of the README, and its picture, lead to the files of this version, and the file exists."""
+    repository = re.search(r'^repository = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    page = metadata.metadata("duckdb-sam")
+    assert page["Description-Content-Type"] == "text/markdown"
+    assert {url.split(", ")[1].removeprefix(repository)[:1] for url in page.get_all("Project-URL")} == {"", "/"}
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", page["Description"] or page.get_payload())
+    assert all(link.startswith("https://") for _, link in links)
+    own = [(picture, link.removeprefix(repository)) for picture, link in links if link.startswith(repository)]
+    assert len(own) > 10
+    for picture, link in own:
+        shown = f"/{'raw' if picture else 'blob'}/v{duckdb_sam.__version__}/"
+        assert link.startswith(shown), link
+        assert (ROOT / link.removeprefix(shown).partition("#")[0]).exists(), link
+
+
 def test_footer(extension: Path, con: duckdb.DuckDBPyConnection) -> None:
     footer = extension.read_bytes()[-FOOTER:]
     assert footer[:22] == b"\x00\x93\x04\x10duckdb_signature\x80\x04"
