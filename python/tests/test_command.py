@@ -57,6 +57,17 @@ def test_versions(command: Command) -> None:
     assert command("version").out.count("\n") == len(found)
 
 
+def test_duckdb_shows_no_progress_on_stdout(tmp_path: Path) -> None:
+    from duckdb_sam.cli.results import opened, where
+    from duckdb_sam.engine import shared
+
+    setting = "current_setting('enable_progress_bar')"
+    assert shared.value(setting) is False
+    duckdb_sam.run([PHOTOS / "coffee.jpg"], tmp_path / "a.db", point=[0.5, 0.5], progress=False)
+    with opened(where(str(tmp_path / "a.db"), None, None)) as results:
+        assert results.con.execute(f"SELECT {setting}").fetchall() == [(False,)]
+
+
 def test_path(command: Command) -> None:
     assert command("path").out == f"{duckdb_sam.extension_path()}\n"
 

@@ -106,6 +106,7 @@ def _table(file: str) -> dict[str, _Image]:
 
     reader = "read_parquet" if file.lower().endswith((".parquet", ".pq")) else "read_csv"
     with duckdb.connect() as con:
+        con.execute("SET enable_progress_bar = false")  # it goes to stdout
         try:
             result = con.execute(f"FROM {reader}(?)", [file])
         except duckdb.Error as error:

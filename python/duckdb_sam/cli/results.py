@@ -124,6 +124,7 @@ class Results:
 def opened(place: Where) -> Generator[Results]:
     """Open the output of a job that has written something."""
     with duckdb_sam.connect(place.database) as con:
+        con.execute("SET enable_progress_bar = false")  # it goes to stdout
         yield Results(con, place)
 
 
