@@ -15,17 +15,13 @@ long jobs, which may be stopped and killed.
 from __future__ import annotations
 
 import importlib
-import json
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
-from duckdb_sam.interrupt import interruptible
-from duckdb_sam.weights import Model, PullError, convert, models, pull
-
+# Nothing that is slow to import, DuckDB included, is imported before it is used: the command line starts at once.
 if TYPE_CHECKING:
+    import duckdb
+
     from duckdb_sam.arrays import dense
     from duckdb_sam.columns import lance_images
     from duckdb_sam.formats.coco import from_coco, to_coco
@@ -34,9 +30,13 @@ if TYPE_CHECKING:
     from duckdb_sam.formats.supervision import to_supervision
     from duckdb_sam.formats.yolo import to_yolo
     from duckdb_sam.formats.yolo_in import from_yolo
+    from duckdb_sam.interrupt import interruptible
     from duckdb_sam.jobs import JobError, Status, Summary, run
     from duckdb_sam.masks import Mask, Masks
     from duckdb_sam.segmenter import Segmenter
+    from duckdb_sam.weights import Model, PullError, convert, models, pull
+
+    __version__: str
 
 __all__ = [
     "JobError",
@@ -71,13 +71,19 @@ _LAZY = {
     "JobError": "jobs",
     "Mask": "masks",
     "Masks": "masks",
+    "Model": "weights",
+    "PullError": "weights",
     "Segmenter": "segmenter",
     "Status": "jobs",
     "Summary": "jobs",
+    "convert": "weights",
     "dense": "arrays",
     "from_coco": "formats.coco",
     "from_yolo": "formats.yolo_in",
+    "interruptible": "interrupt",
     "lance_images": "columns",
+    "models": "weights",
+    "pull": "weights",
     "run": "jobs",
     "to_coco": "formats.coco",
     "to_geoparquet": "formats.geoparquet",
@@ -87,20 +93,26 @@ _LAZY = {
 }
 """What is imported when it is first used, and the module that has it."""
 
-try:
-    __version__ = metadata.version("duckdb-sam")
-except metadata.PackageNotFoundError:  # imported from a source checkout that is not installed
-    __version__ = "0+unknown"
-
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, "__version__"})
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("duckdb-sam")
+    except metadata.PackageNotFoundError:  # imported from a source checkout that is not installed
+        return "0+unknown"
 
 
 _EXTENSION = "sam.duckdb_extension"
@@ -147,6 +159,8 @@ def connect(
     Settings of DuckDB may be given as ``config``, as for ``duckdb.connect``, or as keywords. ``threads=2`` also sets
     the threads of the extension, which all databases of the process share; not so under ``lock_configuration``.
     """
+    import duckdb
+
     options = {**(config or {}), **settings, _UNSIGNED: "true"}
     extension_path()  # a missing file is reported before a database file is created
     try:
@@ -188,6 +202,8 @@ def load(con: duckdb.DuckDBPyConnection) -> None:
 
 def _check_connection(con: object) -> None:
     """Refuse what is no DuckDB connection, naming what to use instead where that is known."""
+    import duckdb
+
     if isinstance(con, duckdb.DuckDBPyConnection):
         return
     kind = f"{type(con).__module__}.{type(con).__qualname__}"
@@ -199,6 +215,8 @@ def _check_connection(con: object) -> None:
 
 
 def _is_loaded(con: duckdb.DuckDBPyConnection) -> bool:
+    import duckdb
+
     try:
         con.execute("SELECT sam_version()")
     except duckdb.CatalogException:
@@ -208,6 +226,8 @@ def _is_loaded(con: duckdb.DuckDBPyConnection) -> bool:
 
 def _database_literal(con: duckdb.DuckDBPyConnection) -> str:
     """Return the database of ``con`` as it is written in ``duckdb.connect``."""
+    import json
+
     path = _scalar(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
     return json.dumps(path or ":memory:")
 

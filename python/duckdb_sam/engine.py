@@ -64,6 +64,8 @@ class Engine:
         try:
             # One thread: those of the extension do the work, and DuckDB's would wait for them busily.
             con.execute("SET threads = 1")
+            # DuckDB's goes to stdout, even where that is no terminal, and stays at 0 while the extension works.
+            con.execute("SET enable_progress_bar = false")
             if self._settings:
                 given = ", ".join(f"{name} := {_literal(value)}" for name, value in self._settings.items())
                 con.execute(f"CALL sam_configure({given})").fetchall()

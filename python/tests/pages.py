@@ -36,6 +36,12 @@ def run_python(statements: str, folder: Path) -> str:
     return _run([sys.executable, "-c", statements], folder)
 
 
+def run_sh(commands: str, folder: Path) -> str:
+    """Run commands in a shell that has ``duckdb-sam``, in ``folder``; the first that fails ends it."""
+    script = f"duckdb-sam() {{ '{sys.executable}' -m duckdb_sam \"$@\"; }}\n{commands}"
+    return _run(["bash", "-e", "-o", "pipefail", "-c", script], folder)
+
+
 def _run(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"

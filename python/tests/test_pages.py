@@ -14,12 +14,13 @@ import duckdb
 import pytest
 from PIL import Image
 
+import duckdb_sam
 from conftest import ROOT
-from pages import code, run_python, run_sql
+from pages import code, run_python, run_sh, run_sql
 
 PAGES = sorted(path.stem for path in (ROOT / "docs").glob("*.md") if path.stem not in ("walk", "recipes"))
 RUN = {"sql", "python"}
-NOT_RUN = {"sh", "json"}  # commands that build; what stands in a file
+NOT_RUN = {"sh", "json"}  # commands that build, but those of docs/command-line.md; what stands in a file
 
 LINKED = [
     "README.md",
@@ -75,6 +76,17 @@ def test_sql(page: str, checkout: Path, extension: Path) -> None:
 @pytest.mark.parametrize("page", with_code("python"))
 def test_python(page: str, checkout: Path) -> None:
     run_python(code(f"docs/{page}.md", "python"), checkout)
+
+
+def test_commands(checkout: Path) -> None:
+    shown = run_sh(code("docs/command-line.md", "sh"), checkout)
+    assert f"duckdb-sam {duckdb_sam.__version__}" in map(" ".join, map(str.split, shown.splitlines()))
+    assert len(json.loads((checkout / "photos.json").read_text())) == 6
+    assert (checkout / "out" / "coffee.jpg").is_file()
+    assert (checkout / "dataset" / "labels" / "coffee.txt").read_text()
+    [readme] = [line for line in code("README.md", "sh").splitlines() if line.startswith("duckdb-sam ")]
+    quick = readme.replace("demo/photos", "demo/photos/coffee.jpg") + " --option points_per_side=4"
+    assert "overlay  out (1 picture)" in run_sh(f"rm -r masks.parquet out\n{quick}", checkout)
 
 
 def test_no_code_escapes() -> None:

@@ -118,7 +118,10 @@ def _fetched(result: Any, columns: Sequence[str]) -> Iterator[Row]:
 
 def _relation(relation: duckdb.DuckDBPyRelation) -> Source:
     def read(columns: Sequence[str]) -> Iterator[Row]:
-        return _fetched(relation.project(_listed(columns)), columns)
+        chosen: Any = relation.project(_listed(columns))
+        if not hasattr(duckdb.DuckDBPyRelation, "iter_rows"):  # before DuckDB 2
+            return _fetched(chosen, columns)
+        return (dict(zip(columns, values, strict=True)) for values in chosen.iter_rows())
 
     return Source(relation.columns, read)
 

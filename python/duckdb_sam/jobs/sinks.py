@@ -105,6 +105,7 @@ class Place:
             database = self._text if self.kind == "database" else ":memory:"
             try:
                 self._opened = duckdb_sam.connect(os.path.expanduser(database), config=config)
+                self._opened.execute("SET enable_progress_bar = false")  # there is one of our own, and not on stdout
             except duckdb_sam.LoadError as error:
                 raise JobError(
                     f"{database} is open in this process: give that connection as con=, and a table as into="

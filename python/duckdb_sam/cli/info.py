@@ -1,0 +1,64 @@
+"""``duckdb-sam info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from duckdb_sam.cli.errors import SOME_FAILED
+from duckdb_sam.cli.options import as_json
+from duckdb_sam.cli.output import document, note, table
+from duckdb_sam.cli.photos import HELP, photos
+
+
+@click.command(
+    help=f"""Tell size and format of images, and why they cannot be read. The whole image is looked at.
+
+{HELP}
+
+Exit status 3 if some cannot be read, 1 if none can.
+"""
+)
+@click.argument("given", metavar="PHOTOS...", nargs=-1, required=True)
+@as_json
+def command(given: tuple[str, ...], json: bool) -> int:
+    """Tell size, format and faults of images."""
+    found = [_info(path) for path in photos(given).paths]
+    failed = [each for each in found if each["error"]]
+    if json:
+        document(found)
+    else:
+        rows = [
+            [each["path"], _size(each), each["format"], each["channels"], each["sample"], each["orientation"],
+             each["pages"]]
+            for each in found if not each["error"]
+        ]  # fmt: skip
+        if rows:
+            table(["FILE", "SIZE", "FORMAT", "CHANNELS", "SAMPLE", "ORIENTATION", "PAGES"], rows)
+        for each in failed:
+            note(f"{each['path']}: {each['error']}")
+    return 1 if len(failed) == len(found) else SOME_FAILED if failed else 0
+
+
+def _size(each: dict[str, Any]) -> str:
+    return f"{each['width']} x {each['height']}"
+
+
+def _info(path: str) -> dict[str, Any]:
+    from duckdb_sam.engine import shared
+    from duckdb_sam.images import picture
+
+    fields = ("width", "height", "format", "channels", "sample", "orientation", "pages")
+    info: dict[str, Any] | None = None
+    size: int | None = None
+    try:
+        data = picture(path).data
+        size = len(data)
+        error = shared.value("image_error(?::BLOB)", data)
+        info = shared.value("image_info(?::BLOB)", data)
+    except OSError as given:
+        error = given.strerror or str(given)
+    except ValueError as given:  # a format that is not decoded; image_error has said so, or this does
+        error = str(given)
+    return {"path": path, "bytes": size, **{name: info[name] if info else None for name in fields}, "error": error}

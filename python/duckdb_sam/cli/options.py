@@ -1,0 +1,58 @@
+"""Options in sections, and those that many commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Option(click.Option):
+    """An option that the help shows in a section of its own."""
+
+    def __init__(self, *args: Any, section: str | None = None, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.section = section
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Leave out ranges, which are obvious."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
+
+class Command(click.Command):
+    """A command whose help has its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections in the order of their first options, and what belongs to none at the end."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        others: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                section = getattr(parameter, "section", None)
+                (others if section is None else sections.setdefault(section, [])).append(record)
+        for title, records in {**sections, "Others" if sections else "Options": others}.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=28)
+
+
+def option(*names: str, section: str | None = None, **attrs: Any) -> Callable[[_F], _F]:
+    """Declare an option in a section."""
+    return click.option(*names, cls=Option, section=section, **attrs)
+
+
+def as_json(function: _F) -> _F:
+    """Add ``--json``."""
+    return click.option("--json", "json", is_flag=True, help="Print one JSON document, for scripts.")(function)
+
+
+def model_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of models that begin so."""
+    from duckdb_sam.weights.registry import models
+
+    return [model.name for model in models() if model.name.startswith(incomplete)]

@@ -1,0 +1,20 @@
+"""``duckdb-sam path``."""
+
+from __future__ import annotations
+
+import click
+
+from duckdb_sam.cli.output import say
+
+
+@click.command()
+def command() -> None:
+    """Print the path of the extension, for LOAD in any client of DuckDB that allows unsigned extensions.
+
+    \b
+    Example:
+      duckdb -unsigned -cmd "LOAD '$(duckdb-sam path)'"
+    """
+    from duckdb_sam import extension_path
+
+    say(str(extension_path()))

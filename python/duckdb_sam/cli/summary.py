@@ -1,0 +1,49 @@
+"""What ``run`` prints when it is finished."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from duckdb_sam.cli.errors import spoken
+from duckdb_sam.cli.output import count, note, say
+
+
+def tell(summary: Any, rows: int, masks: int, written: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Print what has been done, and what can be done next."""
+    new = summary.rows + summary.failed
+    pace = f" in {summary.seconds:.1f} s ({summary.images_per_second:.1f} images/s)" if new else ""
+    earlier = f", {summary.skipped:,} done before" if summary.skipped else ""
+    say(f"{count(new, 'image')} segmented{pace}{earlier}")
+    lines = [("masks", f"{summary.into}: {count(masks, 'mask')} of {count(rows, 'image')}")]
+    for kind, each in written.items():
+        files = f" ({count(each.files, 'picture')})" if each.files is not None else ""
+        lines.append((kind, each.path + files + "".join(f"; {text}" for text in each.notes)))
+    width = max(len(kind) for kind, _ in lines)
+    for kind, text in lines:
+        say(f"{kind.ljust(width)}  {text}")
+    if not masks and rows:
+        say("Nothing was found. Try other options or another model: duckdb-sam models")
+    elif rows and "overlay" not in written:
+        say("Next: the same command with --overlay DIR draws the masks on the photos, without segmenting again.")
+    elif rows:
+        from duckdb_sam.cli.results import where
+
+        place = where(options["into"], options["table"], options["errors"])
+        database = "" if place.database == ":memory:" else f"{_quoted(place.database)} "
+        source = place.rows if database else place.rows.removeprefix("read_parquet(").removesuffix(")")
+        say(f"Next: duckdb-sam shell {database}-c {_quoted(f'FROM {source}')}")
+
+
+def _quoted(text: str) -> str:
+    """Return an argument as it is typed into a shell."""
+    quoted = shlex.quote(text)
+    return quoted if quoted == text or any(sign in text for sign in '"$`\\!') else f'"{text}"'
+
+
+def tell_failures(failed: int, failures: list[tuple[str, str]], place: str) -> None:
+    """Say on stderr how many images failed, and why the first of them did."""
+    note(f"{count(failed, 'image')} failed; {place} has all with the reason:")
+    for path, why in failures:
+        note(f"  {path}: {spoken(why)}")
