@@ -60,28 +60,30 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]
                 if signal.SIGINT in received:
                     interrupted.set()
                 if interrupted.is_set():
-                    con.interrupt()
+                    with contextlib.suppress(duckdb.ConnectionException):  # the block has closed it: nothing runs there
+                        con.interrupt()
                     canceller.execute("CALL sam_cancel()").fetchall()
 
         watcher = threading.Thread(target=watch, name="duckdb-sam-interrupt", daemon=True)
         watcher.start()
 
         def stop() -> None:
-            if watcher.is_alive():
+            while watcher.is_alive():
                 signal.set_wakeup_fd(previous)
                 writer.send(_OVER)
                 watcher.join()
 
         try:
-            yield
+            try:
+                yield
+            finally:
+                stop()  # only then it is certain whether there was a signal
         except Exception as error:
-            stop()  # only then it is certain whether there was a signal
             if interrupted.is_set():
                 raise KeyboardInterrupt from error
             raise
-        else:
-            stop()
-            if interrupted.is_set():  # DuckDB has taken Python's KeyboardInterrupt for an error, and the block that one
-                raise KeyboardInterrupt
         finally:
+            # Python may come to raise KeyboardInterrupt within the first, and the watcher uses what is closed next.
             stop()
+        if interrupted.is_set():  # DuckDB has taken Python's KeyboardInterrupt for an error, and the block that one
+            raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ import pytest
 
 import duckdb_sam
 import jobs
-from conftest import PHOTOS
+from conftest import PHOTOS, ROOT
 
 ROWS = 20
 NAMES = sorted(path.name for path in PHOTOS.glob("*.jpg"))
@@ -405,3 +406,26 @@ def test_threads() -> None:
     finally:
         with duckdb_sam.connect() as con:
             con.execute(f"CALL sam_configure(threads := {before})")
+
+
+def test_relative_paths_mean_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"key": None, "point": [0.5, 0.5], "keep": []}
+    for name in ("one/photos", "two/photos"):
+        (tmp_path / name).mkdir(parents=True)
+        shutil.copy(ROOT / "test" / "data" / "disc.png", tmp_path / name / "a.png")
+    into = tmp_path / "one" / "masks.parquet"
+    monkeypatch.chdir(tmp_path / "one")
+    assert jobs.job("photos", "masks.parquet", **options).rows == 1
+    assert jobs.job("photos", into, **options).skipped == 1
+    # The same name of another file, and another name of the same file.
+    monkeypatch.chdir(tmp_path / "two")
+    with pytest.raises(
+        duckdb_sam.JobError, match=r"relative to \., as seen .*, now they are relative to \.\./two"
+    ):
+        jobs.job("photos", into, **options)
+    with pytest.raises(duckdb_sam.JobError, match="now they are absolute"):
+        jobs.job(str(tmp_path / "one" / "photos"), into, **options)
+    # Moved together they are the same.
+    (tmp_path / "one").rename(tmp_path / "three")
+    monkeypatch.chdir(tmp_path / "three")
+    assert jobs.job("photos", "masks.parquet", **options).skipped == 1

@@ -12,7 +12,7 @@ from duckdb_sam.jobs.errors import JobError
 from duckdb_sam.jobs.keys import Unique, check_types, key_names
 from duckdb_sam.jobs.pace import Pace
 from duckdb_sam.jobs.progress import Meter, shown
-from duckdb_sam.jobs.record import record
+from duckdb_sam.jobs.record import RELATIVE, record
 from duckdb_sam.jobs.sinks import Place, Sink
 from duckdb_sam.jobs.source_paths import COLUMN, Paths
 from duckdb_sam.jobs.sources import Source, image_column, open_source
@@ -107,6 +107,8 @@ def run(
         work = held.enter_context(Work(model, columns, prompts, options, unit, box_format, threads, settings))
         kinds = work.schemas()
         asked = {**prompts, "generate": options, "unit": unit, "box_format": box_format}
+        if isinstance(rows, Paths):
+            asked[RELATIVE] = rows.relative_to(place.folder())
         asked |= {"image": column, "key": names, "keep": columns.kept, "mask": mask}
         sink = place.sink()
         held.callback(sink.close)

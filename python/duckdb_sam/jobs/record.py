@@ -10,6 +10,9 @@ from duckdb_sam.jobs.errors import JobError
 
 _FORMAT = 1
 
+RELATIVE = "paths_relative_to"
+"""The folder from which paths of images were given."""
+
 Record = dict[str, Any]
 """As JSON; ``duckdb_sam`` is the version of the format, ``id`` another in every job."""
 
@@ -62,6 +65,9 @@ def check(where: str, old: Record | None, new: Record) -> None:
             continue
         if name == "sha256":
             changed.append(f"model was {old.get('model')} ({str(before)[:12]}), now {new['model']} ({str(now)[:12]})")
+        elif name == RELATIVE:
+            places = ["absolute" if place is None else f"relative to {place}" for place in (before, now)]
+            changed.append(f"paths were {places[0]}, as seen from where the output is, now they are {places[1]}")
         else:
             changed.append(f"{name} was {before!r}, now {now!r}")
     if changed:

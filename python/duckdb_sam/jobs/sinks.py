@@ -118,6 +118,10 @@ class Place:
                 ) from error
         return self._opened
 
+    def folder(self) -> str | None:
+        """Return the folder in which the output lies; None for a table of the user's connection."""
+        return None if self.kind == "table" else os.path.dirname(os.path.abspath(os.path.expanduser(self._text))) or "/"
+
     def sink(self) -> Sink:
         """Return what writes there."""
         if self.kind == "table":

@@ -36,10 +36,22 @@ class Paths:
 
     passed = 0
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+    def __init__(self, paths: Iterable[str | os.PathLike[str]], first: Any = None) -> None:
+        """Take a list, or what gives paths once, of which the ``first`` is known."""
         pa = needed("pyarrow", "jobs", "run")
-        self._paths = paths
+        self._paths, self._first = paths, first
         self.schema = pa.schema([(COLUMN, pa.string())])
+
+    def relative_to(self, output: str | None) -> str | None:
+        """Return the folder that paths are relative to, as seen from that of the output; None if they are absolute.
+
+        The same relative paths mean other files elsewhere, unless images and output have moved together.
+        """
+        some = self._paths if isinstance(self._paths, list) else [self._first]
+        if all(isinstance(path, (str, os.PathLike)) and os.path.isabs(_local(path)) for path in some):
+            return None
+        here = os.path.realpath(os.getcwd())
+        return here if output is None else os.path.relpath(here, os.path.realpath(output))
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return the paths, if they are a list."""
@@ -61,6 +73,11 @@ class Paths:
             self.passed += len(taken) - len(new)
             if new:
                 yield pa.table({COLUMN: pa.array(new, pa.string())})
+
+
+def _local(path: Any) -> str:
+    text = os.fsdecode(path)
+    return "/" if "://" in text else os.path.expanduser(text)  # an address is the same everywhere
 
 
 def _text(path: Any) -> str:

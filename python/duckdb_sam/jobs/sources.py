@@ -139,7 +139,7 @@ def _iterable(source: Iterable[Any]) -> Source:
         return Paths([])
     if isinstance(first, (str, os.PathLike)):
         whole = isinstance(source, (list, tuple, set, frozenset))
-        return Paths(list(source) if whole else chain([first], iterator))  # pyright: ignore[reportUnknownArgumentType]
+        return Paths(list(source) if whole else chain([first], iterator), first)  # pyright: ignore[reportUnknownArgumentType]
     pa = needed("pyarrow", "jobs", "run")
     if isinstance(first, (pa.RecordBatch, pa.Table)):
         return Stream(first.schema, chain([first], iterator))
