@@ -11,6 +11,7 @@
 //! Nothing here starts a thread: callers spread pictures over theirs.
 #![deny(missing_docs, clippy::missing_safety_doc)]
 
+mod bands;
 mod coded;
 mod convert;
 mod decode;
@@ -18,6 +19,7 @@ mod error;
 mod format;
 mod gif;
 mod jpeg;
+mod labels;
 mod mask;
 mod memory;
 mod metadata;
@@ -31,11 +33,16 @@ mod resize;
 mod samples;
 mod tiff;
 
+pub use bands::{Bands, Stats};
 pub use decode::{decode, info, info_of_any_size};
 pub use error::{ImageError, Limits};
 pub use format::{Format, ImageInfo, Numbers, SampleType};
 pub use image::{Rgb, RgbImage};
-pub use mask::{Mask, MaskBuilder, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
+pub use labels::{LabelError, label_image, masks_of_labels};
+pub use mask::{
+    Mask, MaskBuilder, Overlap, Point, Polygon, PolygonError, Ring, Rle, RleError, Shape, ious,
+    non_maximum_suppression, wkb, wkt,
+};
 pub use memory::NoMemory;
 pub use page::page;
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
