@@ -4,7 +4,7 @@ use crate::decode::guarded;
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::mask::Rle;
-use crate::memory::{NoMemory, zeroed};
+use crate::memory::{NoMemory, push, zeroed};
 use crate::pixels::{Colours, Pixels, Stored, by_type};
 use crate::range::Number;
 use crate::samples::Raw;
@@ -72,6 +72,10 @@ impl Bands {
             let (raw, orientation) = match format {
                 // Grey with alpha is grey.
                 Format::Tiff => tiff::decode(bytes, 1, limits)?,
+                Format::Png => match coded::decode_numbers(bytes, limits)? {
+                    Some(raw) => raw,
+                    None => raw(format, bytes, limits)?,
+                },
                 _ => raw(format, bytes, limits)?,
             };
             Self::upright(raw, orientation)
@@ -217,15 +221,21 @@ fn total<T: Number>(values: &[T], of: impl Fn(f64) -> f64) -> f64 {
 
 /// The mask as pixels `start..end` along the rows, in order.
 fn spans(mask: &Rle) -> Result<Vec<(usize, usize)>, NoMemory> {
-    let bits = mask.try_to_mask()?;
-    let width = mask.width as usize;
+    // Only the box around it: masks are many, and small.
+    let [left, top, width, height] = mask.bbox().map(|side| side as u32);
+    let inside = mask.place([-i64::from(left), -i64::from(top)], height, width);
+    let Ok(bits) = inside.map(|inside| inside.try_to_mask()) else {
+        unreachable!("the box is not larger than the mask")
+    };
+    let (bits, width) = (bits?, width as usize);
     let mut spans: Vec<(usize, usize)> = Vec::new();
-    for y in 0..mask.height as usize {
-        let (row, offset) = (bits.row(y), y * width);
+    for y in 0..height as usize {
+        let row = bits.row(y);
+        let offset = (y + top as usize) * mask.width as usize + left as usize;
         let mut at = 0;
         while let Some(start) = next(row, at, width, true) {
             let end = next(row, start, width, false).unwrap_or(width);
-            crate::memory::push(&mut spans, (offset + start, offset + end));
+            push(&mut spans, (offset + start, offset + end));
             at = end;
         }
     }
@@ -341,6 +351,9 @@ mod tests {
         let row: Vec<u8> = (0..200).map(|x| u8::from((60..70).contains(&x) || x == 127 || x >= 192)).collect();
         let mask = Rle::from_mask(&Mask::from_rows(&[row]));
         assert_eq!(spans(&mask).unwrap(), [(60, 70), (127, 128), (192, 200)]);
+        let mask = Rle::from_mask(&Mask::from_rows(&[[0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 0, 1]]));
+        assert_eq!(spans(&mask).unwrap(), [(6, 8), (9, 10), (11, 12)]);
+        assert_eq!(spans(&Rle { height: 2, width: 2, counts: vec![4] }).unwrap(), []);
     }
 
     #[test]

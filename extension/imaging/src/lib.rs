@@ -20,6 +20,7 @@ mod format;
 mod gif;
 mod jpeg;
 mod labels;
+mod levels;
 mod mask;
 mod memory;
 mod metadata;
@@ -39,12 +40,13 @@ pub use error::{ImageError, Limits};
 pub use format::{Format, ImageInfo, Numbers, SampleType};
 pub use image::{Rgb, RgbImage};
 pub use labels::{LabelError, label_image, masks_of_labels};
+pub use levels::{Depth, LevelError, png_of_levels};
 pub use mask::{
-    Mask, MaskBuilder, Overlap, Point, Polygon, PolygonError, Ring, Rle, RleError, Shape, ious,
+    Mask, MaskBuilder, Others, Overlap, Point, Polygon, PolygonError, Ring, Rle, RleError, Shape,
     non_maximum_suppression, wkb, wkt,
 };
 pub use memory::NoMemory;
-pub use page::page;
+pub use page::{page, pages};
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use pixels::Range;
 pub use recognise::{Recognised, Wrapping};

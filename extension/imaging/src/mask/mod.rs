@@ -20,7 +20,7 @@ mod simplify;
 
 pub use bits::{Mask, MaskBuilder};
 pub use geometry::{wkb, wkt};
-pub use nms::{Overlap, ious, non_maximum_suppression};
+pub use nms::{Others, Overlap, non_maximum_suppression};
 pub(crate) use place::RunWriter;
 pub use polygon::PolygonError;
 pub use ring::{Point, Polygon, Ring};

@@ -42,23 +42,39 @@ pub fn non_maximum_suppression(masks: &[Rle], scores: &[f64], threshold: f64, ov
     kept
 }
 
-/// The IoU of each of `masks` with each of `others`, row by row, as pycocotools' `iou`. Where one of `others` is a crowd,
-/// which may hold several objects, it is the part of the mask that lies in the crowd. All masks are of one size.
-///
-/// # Panics
-/// If `crowds` has fewer entries than `others`.
-pub fn ious(masks: &[Rle], others: &[Rle], crowds: &[bool]) -> Vec<f64> {
-    let others: Vec<Candidate> = others.iter().map(Candidate::of).collect();
-    let row = |mask: &Rle| -> Vec<f64> {
+/// Masks that others are compared with. All are of one size.
+pub struct Others<'a> {
+    candidates: Vec<Candidate<'a>>,
+    crowds: &'a [bool],
+}
+
+impl<'a> Others<'a> {
+    /// Which of `masks` are crowds, which may hold several objects, `crowds` says; where that ends, none is.
+    pub fn new(masks: &'a [Rle], crowds: &'a [bool]) -> Self {
+        Self { candidates: masks.iter().map(Candidate::of).collect(), crowds }
+    }
+
+    /// Writes the IoU of `mask` with each of them, as pycocotools' `iou`; with a crowd it is the part of the mask that lies in
+    /// the crowd.
+    ///
+    /// ```
+    /// use sam_imaging::{Others, Rle};
+    ///
+    /// let masks = [Rle::from_counts(4, 1, vec![0, 4])?, Rle::from_counts(4, 1, vec![0, 4])?];
+    /// let mut ious = [0.0; 2];
+    /// Others::new(&masks, &[false, true]).ious(&Rle::from_counts(4, 1, vec![0, 1, 3])?, &mut ious);
+    /// assert_eq!(ious, [0.25, 1.0]);
+    /// # Ok::<(), sam_imaging::RleError>(())
+    /// ```
+    pub fn ious(&self, mask: &Rle, out: &mut [f64]) {
         let mask = Candidate::of(mask);
-        let pair = |(other, &crowd): (&Candidate, &bool)| {
+        for (index, (other, out)) in self.candidates.iter().zip(out).enumerate() {
             let shared = mask.shared(other, Overlap::Masks);
-            let whole = if crowd { mask.area as f64 } else { (mask.area + other.area) as f64 - shared };
-            if whole > 0.0 { shared / whole } else { 0.0 }
-        };
-        others.iter().zip(crowds).map(pair).collect()
-    };
-    masks.iter().flat_map(row).collect()
+            let is_crowd = self.crowds.get(index).is_some_and(|&is_crowd| is_crowd);
+            let whole = if is_crowd { mask.area as f64 } else { (mask.area + other.area) as f64 - shared };
+            *out = if whole > 0.0 { shared / whole } else { 0.0 };
+        }
+    }
 }
 
 /// A mask with what is compared before its pixels are.
@@ -129,7 +145,12 @@ mod tests {
     fn a_crowd_takes_what_lies_in_it() {
         let masks = [mask(0, 4), mask(6, 6)];
         let others = [mask(0, 8), mask(2, 4), mask(9, 9)];
-        assert_eq!(ious(&masks, &others, &[false; 3]), [0.5, 0.5, 0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(ious(&masks, &others, &[true, true, false]), [1.0, 0.5, 0.0, 0.0, 0.0, 0.0]);
+        let ious = |crowds: &[bool]| {
+            let (others, mut ious) = (Others::new(&others, crowds), [[1.0; 3]; 2]);
+            masks.iter().zip(&mut ious).for_each(|(mask, ious)| others.ious(mask, ious));
+            ious
+        };
+        assert_eq!(ious(&[]), [[0.5, 0.5, 0.0], [0.0; 3]]);
+        assert_eq!(ious(&[true, true, false]), [[1.0, 0.5, 0.0], [0.0; 3]]);
     }
 }

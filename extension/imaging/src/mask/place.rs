@@ -1,7 +1,7 @@
 //! Masks of parts of a picture, in the frame of the whole.
 
 use super::rle::{Rle, RleError, pixels};
-use crate::memory::push;
+use crate::memory::NoMemory;
 
 impl Rle {
     /// The mask of a part of a picture as a mask of the whole, which has `height` x `width` pixels. `x` and `y` are where
@@ -60,8 +60,8 @@ impl RunWriter {
             // It goes on from the bottom of one column to the top of the next.
             Some(last) if start == self.at => *last += (end - start) as u32,
             _ => {
-                push(&mut self.counts, (start - self.at) as u32);
-                push(&mut self.counts, (end - start) as u32);
+                grow(&mut self.counts);
+                self.counts.extend([(start - self.at) as u32, (end - start) as u32]);
             }
         }
         self.at = end;
@@ -70,9 +70,23 @@ impl RunWriter {
     /// The mask, of `height` x `width` pixels, which are `total`.
     pub(crate) fn finish(mut self, height: u32, width: u32, total: u64) -> Rle {
         if self.at < total || self.counts.is_empty() {
-            push(&mut self.counts, (total - self.at) as u32);
+            grow(&mut self.counts);
+            self.counts.push((total - self.at) as u32);
         }
         Rle { height, width, counts: self.counts }
+    }
+}
+
+/// Makes room for two more, in small steps: a label image may have a million masks of a few runs each.
+///
+/// # Panics
+/// Without memory, as [`NoMemory::raise`].
+fn grow(counts: &mut Vec<u32>) {
+    if counts.capacity() - counts.len() < 2 {
+        let more = counts.len().max(4);
+        if counts.try_reserve_exact(more).is_err() {
+            NoMemory { bytes: (counts.len() + more).saturating_mul(size_of::<u32>()) }.raise();
+        }
     }
 }
 

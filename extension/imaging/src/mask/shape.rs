@@ -2,9 +2,9 @@
 
 use std::f64::consts::{FRAC_PI_4, PI, SQRT_2};
 
-use super::columns::Columns;
+use super::columns::{Columns, Run};
 use super::rle::Rle;
-use crate::memory::{NoMemory, zeroed};
+use crate::memory::{NoMemory, push, zeroed};
 
 /// The shape of a mask with pixels. Lengths and areas are in pixels; x counts to the right and y down, from the middle of the
 /// pixel in the upper left corner.
@@ -22,7 +22,8 @@ pub struct Shape {
     pub axis_minor_length: f64,
     /// Of that ellipse: 0 for a circle, near 1 for a line.
     pub eccentricity: f64,
-    /// The angle of its long axis to the vertical, in radians from -pi / 2 to pi / 2, counter-clockwise.
+    /// The angle of its long axis to the vertical, in radians from -pi / 2 to pi / 2, counter-clockwise. Without a long axis
+    /// it is -pi / 4.
     pub orientation: f64,
     /// The length of the border, along the middles of its pixels.
     pub perimeter: f64,
@@ -43,7 +44,7 @@ impl Shape {
 }
 
 impl Rle {
-    /// The shape; `None` for a mask without pixels. All but the perimeter comes from the runs.
+    /// The shape; `None` for a mask without pixels. It takes time in proportion to the runs and the border.
     ///
     /// ```
     /// use sam_imaging::{Mask, Rle};
@@ -56,14 +57,14 @@ impl Rle {
     /// ```
     ///
     /// # Errors
-    /// There is no memory for the box around it.
+    /// There is no memory for three columns.
     pub fn shape(&self) -> Result<Option<Shape>, NoMemory> {
         let area = self.area();
         if area == 0 {
             return Ok(None);
         }
         let columns = Columns::of(self);
-        let moments = Moments::of(&columns, area as f64);
+        let moments = Moments::of(&columns, area);
         let [major, minor] = moments.variances();
         let [_, _, width, height] = self.bbox();
         Ok(Some(Shape {
@@ -72,46 +73,71 @@ impl Rle {
             centroid: moments.centroid,
             axis_major_length: 4.0 * major.sqrt(),
             axis_minor_length: 4.0 * minor.sqrt(),
-            eccentricity: if major == 0.0 { 0.0 } else { (1.0 - minor / major).sqrt() },
+            eccentricity: if major == 0.0 { 0.0 } else { (1.0 - minor / major).max(0.0).sqrt() },
             orientation: moments.orientation(),
-            perimeter: self.perimeter()?,
+            perimeter: perimeter(&columns)?,
             extent: area as f64 / (f64::from(width) * f64::from(height)),
         }))
     }
+}
 
-    /// The length of the border. A pixel of the border has an edge in common with the outside. How much it adds depends on
-    /// which of its neighbours are of the border too (Benkrid and Crookes 2000).
-    fn perimeter(&self) -> Result<f64, NoMemory> {
-        let [x, y, width, height] = self.bbox().map(|side| side as u32);
-        // With a pixel of background on each side, so that every pixel has neighbours.
-        let (rows, stride) = (height as usize + 2, width as usize + 2);
-        let count = rows.checked_mul(stride).ok_or(NoMemory { bytes: usize::MAX })?;
-        let (mut inside, mut border) = (zeroed::<u8>(count)?, zeroed::<u8>(count)?);
-        for (start, end) in self.foreground() {
-            for at in start..end {
-                let (column, row) = (at / u64::from(self.height), at % u64::from(self.height));
-                inside[(row as usize + 1 - y as usize) * stride + column as usize + 1 - x as usize] = 1;
+/// The length of the border. A pixel of the border has an edge in common with the outside. How much it adds depends on
+/// which of its neighbours are of the border too (Benkrid and Crookes 2000).
+fn perimeter(columns: &Columns) -> Result<f64, NoMemory> {
+    // The border in three columns: its runs, and a mark for each pixel, with a row without any above and below.
+    let rows = columns.height as usize + 2;
+    let mut marks: [Vec<u8>; 3] = [zeroed(rows)?, zeroed(rows)?, zeroed(rows)?];
+    let mut runs: [Vec<Run>; 3] = Default::default();
+    let mut found = [0u64; 49];
+    for x in 0..=columns.width() {
+        // `next` is column x, of which the one before `at` has the place; `at` is looked at when its neighbours are known.
+        let (next, at, before) = (x % 3, (x + 2) % 3, (x + 1) % 3);
+        for run in &runs[next] {
+            marks[next][run.top as usize + 1..=run.bottom as usize].fill(0);
+        }
+        border(columns, x, &mut runs[next]);
+        for run in &runs[next] {
+            marks[next][run.top as usize + 1..=run.bottom as usize].fill(1);
+        }
+        let (left, own, right) = (&marks[before], &marks[at], &marks[next]);
+        for row in runs[at].iter().flat_map(|run| run.top as usize..run.bottom as usize) {
+            let [left, own, right] = [left, own, right].map(|column| &column[row..row + 3]);
+            let edges = left[1] + right[1] + own[0] + own[2];
+            let corners = left[0] + left[2] + right[0] + right[2];
+            found[usize::from(2 * edges + 10 * corners)] += 1;
+        }
+    }
+    let count = |codes: &[usize]| codes.iter().map(|&code| found[code]).sum::<u64>() as f64;
+    Ok(count(&[4, 6, 14, 16, 24, 26]) + count(&[20, 32]) * SQRT_2 + count(&[12, 22]) * (1.0 + SQRT_2) / 2.0)
+}
+
+/// The pixels of a column that have an edge in common with the outside, as runs.
+fn border(columns: &Columns, x: usize, border: &mut Vec<Run>) {
+    border.clear();
+    let runs = |x: Option<usize>| x.map_or(&[][..], |x| &columns.runs[columns.column(x)]);
+    let (mut left, mut right) = (runs(x.checked_sub(1)), runs(Some(x + 1)));
+    for run in runs(Some(x)) {
+        let mut at = run.top;
+        while let ([a, ..], [b, ..]) = (left, right) {
+            // Pixels that have neighbours on all four sides.
+            let (top, bottom) = (a.top.max(b.top).max(run.top + 1), a.bottom.min(b.bottom).min(run.bottom - 1));
+            if top < bottom {
+                if at < top {
+                    push(border, Run { top: at, bottom: top });
+                }
+                at = bottom;
+            }
+            if a.bottom.min(b.bottom) >= run.bottom {
+                break;
+            }
+            match a.bottom < b.bottom {
+                true => left = &left[1..],
+                false => right = &right[1..],
             }
         }
-        for row in 1..rows - 1 {
-            for at in row * stride + 1..(row + 1) * stride - 1 {
-                let around = inside[at - 1] & inside[at + 1] & inside[at - stride] & inside[at + stride];
-                border[at] = inside[at] & !around;
-            }
+        if at < run.bottom {
+            push(border, Run { top: at, bottom: run.bottom });
         }
-        let mut found = [0u64; 49];
-        for row in 1..rows - 1 {
-            for at in (row * stride + 1..(row + 1) * stride - 1).filter(|&at| border[at] == 1) {
-                let edges = border[at - 1] + border[at + 1] + border[at - stride] + border[at + stride];
-                let corners = border[at - stride - 1]
-                    + border[at - stride + 1]
-                    + border[at + stride - 1]
-                    + border[at + stride + 1];
-                found[usize::from(2 * edges + 10 * corners)] += 1;
-            }
-        }
-        let count = |codes: &[usize]| codes.iter().map(|&code| found[code]).sum::<u64>() as f64;
-        Ok(count(&[4, 6, 14, 16, 24, 26]) + count(&[20, 32]) * SQRT_2 + count(&[12, 22]) * (1.0 + SQRT_2) / 2.0)
     }
 }
 
@@ -125,27 +151,34 @@ struct Moments {
 }
 
 impl Moments {
-    fn of(columns: &Columns, area: f64) -> Self {
-        let runs =
-            || (0..columns.width()).flat_map(|x| columns.runs[columns.column(x)].iter().map(move |run| (x, run)));
-        // Whole numbers, so that the mean is exact: of a column twice the sum of its rows.
-        let (mut across, mut down) = (0u128, 0u128);
-        for (x, run) in runs() {
-            let count = u128::from(run.area());
-            across += count * x as u128;
-            down += count * (u128::from(run.top) + u128::from(run.bottom) - 1);
+    /// All sums are of whole numbers, and exact: sides have up to 32 bits and areas too, so that no product has more than 128.
+    fn of(columns: &Columns, area: u64) -> Self {
+        let n = i128::from(area);
+        let (mut x1, mut y1, mut x2, mut xy, mut y2) = (0i128, 0i128, 0i128, 0i128, 0i128);
+        for x in 0..columns.width() {
+            let column = x as i128;
+            for run in &columns.runs[columns.column(x)] {
+                let (top, bottom) = (i128::from(run.top), i128::from(run.bottom));
+                let count = bottom - top;
+                // Of the rows from 0 up to `end`: the sum of their squares.
+                let squares = |end: i128| (end - 1) * end * (2 * end - 1) / 6;
+                let rows = (top + bottom - 1) * count / 2;
+                x1 += column * count;
+                y1 += rows;
+                x2 += column * column * count;
+                xy += column * rows;
+                y2 += squares(bottom) - squares(top);
+            }
         }
-        let centroid = [across as f64 / area, down as f64 / 2.0 / area];
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (x, run) in runs() {
-            let count = run.area() as f64;
-            let right = x as f64 - centroid[0];
-            let below = (f64::from(run.top) + f64::from(run.bottom) - 1.0) / 2.0 - centroid[1];
-            xx += count * right * right;
-            xy += count * right * below;
-            yy += count * below * below + count * (count * count - 1.0) / 12.0;
+        let mean = |sum: i128| sum as f64 / n as f64;
+        let square = n as f64 * n as f64;
+        let central = |sum: i128, a: i128, b: i128| (n * sum - a * b) as f64 / square;
+        Self {
+            centroid: [mean(x1), mean(y1)],
+            xx: central(x2, x1, x1),
+            xy: central(xy, x1, y1),
+            yy: central(y2, y1, y1),
         }
-        Self { centroid, xx: xx / area, xy: xy / area, yy: yy / area }
     }
 
     /// Along the long and the short axis.
@@ -157,8 +190,8 @@ impl Moments {
 
     fn orientation(&self) -> f64 {
         match self.xx == self.yy {
-            true if self.xy > 0.0 => -FRAC_PI_4,
-            true => FRAC_PI_4,
+            true if self.xy > 0.0 => FRAC_PI_4,
+            true => -FRAC_PI_4,
             false => 0.5 * (2.0 * self.xy).atan2(self.yy - self.xx),
         }
     }
@@ -245,11 +278,37 @@ mod tests {
     fn lines_and_points_have_shapes() {
         let point = shape(&[[0, 0], [0, 1]]);
         assert_eq!((point.area_convex, point.centroid, point.perimeter), (1, [1.0, 1.0], 0.0));
-        assert_eq!((point.axis_major_length, point.eccentricity, point.orientation), (0.0, 0.0, FRAC_PI_4));
+        assert_eq!((point.axis_major_length, point.eccentricity, point.orientation), (0.0, 0.0, -FRAC_PI_4));
         let line = shape(&[[1, 1, 1, 1]]);
         assert_eq!((line.area_convex, line.axis_minor_length, line.eccentricity), (4, 0.0, 1.0));
         assert_eq!(line.orientation.abs(), PI / 2.0);
         assert!(Rle { height: 2, width: 2, counts: vec![4] }.shape().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_border_is_that_of_the_pixels() {
+        // Of each pixel: whether one of its four neighbours is missing.
+        let rows = [[0, 1, 1, 1, 0, 1], [1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 0], [1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]];
+        let columns = Columns::of(&Rle::from_mask(&Mask::from_rows(&rows)));
+        let inside = |x: i32, y: i32| (0..6).contains(&x) && (0..5).contains(&y) && rows[y as usize][x as usize] == 1;
+        for x in 0..6 {
+            let mut found = Vec::new();
+            border(&columns, x as usize, &mut found);
+            let is_border = |y: &i32| {
+                inside(x, *y) && [(x - 1, *y), (x + 1, *y), (x, y - 1), (x, y + 1)].iter().any(|&(x, y)| !inside(x, y))
+            };
+            let expected: Vec<i32> = (0..5).filter(is_border).collect();
+            let found: Vec<i32> = found.iter().flat_map(|run| run.top as i32..run.bottom as i32).collect();
+            assert_eq!(found, expected, "{x}");
+        }
+    }
+
+    #[test]
+    fn the_largest_mask_takes_no_memory() {
+        let whole = Rle::from_counts(65_535, 65_535, vec![0, 65_535 * 65_535]).unwrap().shape().unwrap().unwrap();
+        assert_eq!((whole.perimeter, whole.solidity(), whole.eccentricity), (4.0 * 65_534.0, 1.0, 0.0));
+        let line = Rle::from_counts(1, 1_000_000, vec![0, 1_000_000]).unwrap().shape().unwrap().unwrap();
+        assert_eq!((line.axis_minor_length, line.centroid), (0.0, [499_999.5, 0.0]));
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod layout;
 mod rows;
 mod tags;
 
+use std::ops::ControlFlow;
+
 use chunk::{Chunk, Compression};
 use directory::{Directory, File};
 use layout::Layout;
@@ -71,14 +73,43 @@ pub(crate) fn decode_bands(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), I
     decode_channels(bytes, 1, limits, true)
 }
 
+/// The samples of all pages and their orientations, until `take` says to stop.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_pages(
+    bytes: &[u8],
+    limits: &Limits,
+    mut take: impl FnMut(Raw, u8) -> Result<ControlFlow<()>, ImageError>,
+) -> Result<(), ImageError> {
+    let (file, _) = open(bytes, 1)?;
+    for (index, directory) in file.directories().enumerate() {
+        let (raw, orientation) = samples(file, &directory, index == 0, limits, false)?;
+        if take(raw, orientation)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn decode_channels(bytes: &[u8], page: usize, limits: &Limits, all: bool) -> Result<(Raw, u8), ImageError> {
     let (file, directory) = open(bytes, page)?;
-    if page == 1 {
-        layout::check_raw(&file, &directory)?;
+    samples(file, &directory, page == 1, limits, all)
+}
+
+fn samples(
+    file: File<'_>,
+    directory: &Directory<'_>,
+    is_first: bool,
+    limits: &Limits,
+    all: bool,
+) -> Result<(Raw, u8), ImageError> {
+    if is_first {
+        layout::check_raw(&file, directory)?;
     }
-    let head = layout::head(&directory)?;
+    let (head, bytes) = (layout::head(directory)?, file.bytes);
     limits.check_size(head.width, head.height)?;
-    let mut layout = Layout::new(file, &directory)?;
+    let mut layout = Layout::new(file, directory)?;
     if all && matches!(layout.colours, Colours::Grey | Colours::Rgb) {
         (layout.colours, layout.alpha, layout.premultiplied) = (Colours::Bands(layout.samples), None, false);
     }
