@@ -31,6 +31,8 @@ def one(con: duckdb.DuckDBPyConnection, expression: str, *values: Any) -> Any:
             return pa.array([value], MASK)
         if isinstance(value, list) and all(each is None or isinstance(each, dict) for each in value):
             return pa.array([value], pa.list_(MASK))
+        if isinstance(value, np.ndarray):
+            return pa.array([value.tolist()], pa.list_(pa.float64()))
         return pa.array([value])
 
     table = pa.table([argument(value) for value in values], names=[f"a{index}" for index in range(1, len(values) + 1)])
@@ -102,7 +104,7 @@ def test_nms(con: duckdb.DuckDBPyConnection, by: str) -> None:
         scores = random.integers(0, 10, len(masks)) / 10  # some are equal
         threshold = float(random.choice([0, 0.05, 0.3, 0.7, 1]))
         expected = greedy([box(mask) for mask in masks] if by == "box" else masks, scores, threshold)
-        found = one(con, "mask_nms($1, $2, $3, $4)", list(map(encode, masks)), scores.tolist(), threshold, by)
+        found = one(con, "mask_nms($1, $2, $3, $4)", list(map(encode, masks)), scores, threshold, by)
         assert found == expected
 
 

@@ -37,7 +37,7 @@ pub static FROM_LABELS: ScalarFunction = ScalarFunction {
             numbers of the colours count, as in the instance masks of Pascal VOC. Whole numbers of any type are read. \
             An image with colours, with fractions or with more than a million values is an error, and so is a JPEG, \
             whose compression changes the numbers. Bytes that are not an image, or are a damaged one, give NULL.",
-        example: "unnest(masks_from_labels(image), recursive := true)",
+        example: "unnest(masks_from_labels(image), max_depth := 2)",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: Type::List(&LABELLED), run: from_labels }],
 };

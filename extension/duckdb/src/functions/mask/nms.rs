@@ -20,7 +20,7 @@ pub static NMS: ScalarFunction = ScalarFunction {
             masks that are kept, the best first, counted from 1. `by` says what the IoU is of: `mask`, the default, or \
             `box`. There is one score for each mask; of equal ones the first is the best. NULLs in `masks` are never \
             kept. Masks of different sizes are an error. An invalid mask gives NULL.",
-        example: "mask_nms(masks, list_transform(masks, m -> 0.5), 0.7)",
+        example: "mask_nms([mask, other], [0.9, 0.8], 0.7)",
     },
     overloads: &[
         Overload { parameters: &[MANY, SCORES, THRESHOLD], returns: Type::List(&Type::Bigint), run: nms },
