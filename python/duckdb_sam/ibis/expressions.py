@@ -1013,7 +1013,7 @@ def mask_nms(
 
     Returns array<int64>.
 
-        In SQL: mask_nms(masks, list_transform(masks, m -> 0.5), 0.7)
+        sam.mask_nms([_.mask, _.other], [0.9, 0.8], 0.7)
     """
     return call(
         "mask_nms",
@@ -1449,8 +1449,9 @@ def image_tile(
     """Cuts an image into tiles of `size` x `size` pixels that share at least `overlap` pixels with their neighbours.
 
     The tiles are listed row by row; `x` and `y` are the upper left corner of a tile in the image. All have the full
-    size, because the last ones are moved back; only an image that is smaller itself gives smaller ones. Format and
-    metadata are as for `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.
+    size, because the last ones are moved back; only an image that is smaller itself gives smaller ones. `mask_place`
+    puts masks of a tile back in the image. Format and metadata are as for `image_thumbnail`. Bytes that are not an
+    image, or are a damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``size``: BIGINT.
