@@ -9,7 +9,7 @@ use image::{GrayImage, RgbImage};
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, SampleType};
-use crate::memory::{NoMemory, joined, zeroed};
+use crate::memory::{joined, zeroed};
 use crate::pixels::{Colours, Pixels, Stored};
 use crate::samples::Raw;
 
@@ -79,7 +79,7 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
     let mut page = None;
     each(bytes, number, limits, |index, canvas| {
         if index == number {
-            page = Some(canvas.picture()?);
+            page = Some(std::mem::take(canvas).picture());
         }
         Ok(ControlFlow::Continue(()))
     })?;
@@ -95,13 +95,16 @@ pub(crate) fn pages(
     limits: &Limits,
     mut show: impl FnMut(RgbImage, Option<GrayImage>) -> Result<ControlFlow<()>, ImageError>,
 ) -> Result<(), ImageError> {
-    each(bytes, frames(bytes).max(1), limits, |_, canvas| {
-        let (rgb, alpha) = canvas.picture()?;
+    each(bytes, frames(bytes).max(1), limits, |_, Canvas { size, rgb, alpha }| {
+        limits.check_work("GIF", bytes.len(), rgb.len() as u64 / 3 * 13)?;
+        let copy = Canvas { size: *size, rgb: joined(&[rgb])?, alpha: joined(&[alpha])? };
+        let (rgb, alpha) = copy.picture();
         show(rgb, alpha)
     })
 }
 
 /// What is displayed, in RGB, and what is not covered.
+#[derive(Default)]
 struct Canvas {
     size: [u32; 2],
     rgb: Vec<u8>,
@@ -110,29 +113,26 @@ struct Canvas {
 
 impl Canvas {
     /// The picture; without alpha where all is covered.
-    fn picture(&self) -> Result<(RgbImage, Option<GrayImage>), NoMemory> {
+    fn picture(self) -> (RgbImage, Option<GrayImage>) {
         let [width, height] = self.size;
-        let rgb = RgbImage::from_raw(width, height, joined(&[&self.rgb])?).expect("three bytes for each pixel");
-        let alpha = match self.alpha.iter().all(|&value| value == 255) {
-            true => None,
-            false => GrayImage::from_raw(width, height, joined(&[&self.alpha])?),
-        };
-        Ok((rgb, alpha))
+        let opaque = self.alpha.iter().all(|&value| value == 255);
+        let alpha = if opaque { None } else { GrayImage::from_raw(width, height, self.alpha) };
+        (RgbImage::from_raw(width, height, self.rgb).expect("three bytes for each pixel"), alpha)
     }
 }
 
-/// Shows the frames up to number `last` as they are displayed, with their numbers.
+/// Shows the frames up to number `last` as they are displayed, with their numbers. The last may be taken away.
 fn each(
     bytes: &[u8],
     last: u32,
     limits: &Limits,
-    mut show: impl FnMut(u32, &Canvas) -> Result<ControlFlow<()>, ImageError>,
+    mut show: impl FnMut(u32, &mut Canvas) -> Result<ControlFlow<()>, ImageError>,
 ) -> Result<(), ImageError> {
     let file = with_palette(bytes)?;
     let (mut decoder, mut frame, [width, height]) = start(&file)?;
     limits.check_size(width, height)?;
     let area = u64::from(width) * u64::from(height);
-    limits.check_work("GIF", bytes.len(), area * 13)?;
+    limits.check_work("GIF", bytes.len(), area * 9)?;
     let size = [width, height];
     let mut canvas = Canvas { size, rgb: zeroed(area as usize * 3)?, alpha: zeroed(area as usize)? };
     // Pixels that pass through: a frame may reach beyond the canvas, and go back to what was there.
@@ -140,7 +140,7 @@ fn each(
     for index in 1..=last {
         let back = frame.disposal == DisposalMethod::Previous && index < last;
         through += frame.pixels() + if back { area } else { 0 };
-        limits.check_work("GIF", bytes.len(), through.max(area * 13 + frame.pixels()))?;
+        limits.check_work("GIF", bytes.len(), through.max(area * 9 + frame.pixels()))?;
         let colours = palette(&decoder);
         let mut own = zeroed(frame.pixels() as usize)?;
         decoder.read_into_buffer(&mut own).map_err(translate)?;
@@ -160,7 +160,7 @@ fn each(
                 }
             }
         }
-        if show(index, &canvas)?.is_break() || index == last {
+        if show(index, &mut canvas)?.is_break() || index == last {
             break;
         }
         let Canvas { rgb, alpha, .. } = &mut canvas;
