@@ -14,13 +14,9 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from conftest import PHOTOS
+from masks import encode
 
 MASK = pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])
-
-
-def encode(pixels: np.ndarray) -> dict[str, Any]:
-    rle = coco.encode(np.asfortranarray(pixels, np.uint8))
-    return {"size": rle["size"], "counts": rle["counts"].decode()}
 
 
 def random_mask(random: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ use image::{ColorType, ImageDecoder};
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo, Numbers, SampleType};
-use crate::memory::NoMemory;
+use crate::memory::{NoMemory, zeroed};
 use crate::metadata::{self, png_chunks, webp_chunks};
 use crate::orient;
 use crate::pixels::{Colours, Pixels, Stored};
@@ -66,6 +66,42 @@ pub(crate) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<(R
     let mut raw = Raw::new(pixels)?;
     decoder.read_image_boxed(raw.samples_mut()).map_err(|error| translate(format, error))?;
     Ok((raw, orientation, profile))
+}
+
+/// The numbers of a PNG with a palette, where [`decode`] gives the colours they stand for, and the orientation; `None` for
+/// other PNGs.
+pub(crate) fn decode_numbers(bytes: &[u8], limits: &Limits) -> Result<Option<(Raw, u8)>, ImageError> {
+    let damaged = |error: png::DecodingError| match error {
+        png::DecodingError::LimitsExceeded => ImageError::Tables { format: Format::Png.name() },
+        error => Format::Png.damaged(error.to_string()),
+    };
+    let tables = png::Limits { bytes: TABLES as usize };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), tables);
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let header = decoder.read_header_info().map_err(damaged)?;
+    if header.color_type != png::ColorType::Indexed {
+        return Ok(None);
+    }
+    let (width, height, bits) = (header.width, header.height, usize::from(header.bit_depth as u8));
+    limits.check_size(width, height)?;
+    // Which colour a number has is not asked.
+    let pixels = Pixels::new([width, height], Stored::U8, Colours::Palette(Box::new([[0; 3]; 256])));
+    let orientation = orientation(Format::Png, bytes);
+    limits.check_work(Format::Png.name(), bytes.len(), pixels.work(orientation))?;
+    let mut reader = decoder.read_info().map_err(damaged)?;
+    let mut raw = Raw::new(pixels)?;
+    let row_bytes = (width as usize * bits).div_ceil(8);
+    let mut packed = zeroed(row_bytes * height as usize)?;
+    reader.next_frame(&mut packed).map_err(damaged)?;
+    let rows = packed.chunks_exact(row_bytes).zip(raw.samples_mut().chunks_exact_mut(width as usize));
+    for (packed, row) in rows {
+        for (x, number) in row.iter_mut().enumerate() {
+            // The first is in the highest bits.
+            let shift = 8 - bits - x * bits % 8;
+            *number = packed[x * bits / 8] >> shift & (0xff >> (8 - bits));
+        }
+    }
+    Ok(Some((raw, orientation)))
 }
 
 fn open<'a>(format: Format, bytes: &'a [u8]) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {

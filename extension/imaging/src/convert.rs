@@ -89,6 +89,7 @@ fn colours(pixels: &Pixels, levels: &[u8], out: &mut [[u8; 3]]) {
         (Colours::Cmyk, true) => each::<5>(levels, out, |&[c, m, y, k, _]| cmyk([c, m, y, k])),
         (Colours::YCbCr(colours), false) => each::<3>(levels, out, |&pixel| colours.rgb(pixel)),
         (Colours::YCbCr(colours), true) => each::<4>(levels, out, |&[y, cb, cr, _]| colours.rgb([y, cb, cr])),
+        (Colours::Bands(_), _) => unreachable!("what is measured is not shown"),
     }
     if pixels.inverted {
         out.as_flattened_mut().iter_mut().for_each(|value| *value = 255 - *value);

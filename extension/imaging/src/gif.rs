@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Cursor;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use gif::{ColorOutput, DecodeOptions, DisposalMethod, MemoryLimit};
 use image::{GrayImage, RgbImage};
@@ -76,23 +76,77 @@ pub(crate) fn decode(
 /// # Errors
 /// As for [`decode`]; the frames before it count as work.
 pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbImage, Option<GrayImage>), ImageError> {
+    let mut page = None;
+    each(bytes, number, limits, |index, canvas| {
+        if index == number {
+            page = Some(std::mem::take(canvas).picture());
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    page.ok_or_else(|| Format::Gif.damaged("a frame is missing"))
+}
+
+/// Shows all frames, until it is told to stop.
+///
+/// # Errors
+/// As for [`page`].
+pub(crate) fn pages(
+    bytes: &[u8],
+    limits: &Limits,
+    mut show: impl FnMut(RgbImage, Option<GrayImage>) -> Result<ControlFlow<()>, ImageError>,
+) -> Result<(), ImageError> {
+    each(bytes, frames(bytes).max(1), limits, |_, Canvas { size, rgb, alpha }| {
+        limits.check_work("GIF", bytes.len(), rgb.len() as u64 / 3 * 13)?;
+        let copy = Canvas { size: *size, rgb: joined(&[rgb])?, alpha: joined(&[alpha])? };
+        let (rgb, alpha) = copy.picture();
+        show(rgb, alpha)
+    })
+}
+
+/// What is displayed, in RGB, and what is not covered.
+#[derive(Default)]
+struct Canvas {
+    size: [u32; 2],
+    rgb: Vec<u8>,
+    alpha: Vec<u8>,
+}
+
+impl Canvas {
+    /// The picture; without alpha where all is covered.
+    fn picture(self) -> (RgbImage, Option<GrayImage>) {
+        let [width, height] = self.size;
+        let opaque = self.alpha.iter().all(|&value| value == 255);
+        let alpha = if opaque { None } else { GrayImage::from_raw(width, height, self.alpha) };
+        (RgbImage::from_raw(width, height, self.rgb).expect("three bytes for each pixel"), alpha)
+    }
+}
+
+/// Shows the frames up to number `last` as they are displayed, with their numbers. The last may be taken away.
+fn each(
+    bytes: &[u8],
+    last: u32,
+    limits: &Limits,
+    mut show: impl FnMut(u32, &mut Canvas) -> Result<ControlFlow<()>, ImageError>,
+) -> Result<(), ImageError> {
     let file = with_palette(bytes)?;
     let (mut decoder, mut frame, [width, height]) = start(&file)?;
     limits.check_size(width, height)?;
     let area = u64::from(width) * u64::from(height);
     limits.check_work("GIF", bytes.len(), area * 9)?;
-    let (mut rgb, mut alpha) = (zeroed(area as usize * 3)?, zeroed(area as usize)?);
+    let size = [width, height];
+    let mut canvas = Canvas { size, rgb: zeroed(area as usize * 3)?, alpha: zeroed(area as usize)? };
     // Pixels that pass through: a frame may reach beyond the canvas, and go back to what was there.
     let mut through = 0;
-    for index in 1..=number {
-        let back = frame.disposal == DisposalMethod::Previous && index < number;
+    for index in 1..=last {
+        let back = frame.disposal == DisposalMethod::Previous && index < last;
         through += frame.pixels() + if back { area } else { 0 };
         limits.check_work("GIF", bytes.len(), through.max(area * 9 + frame.pixels()))?;
         let colours = palette(&decoder);
         let mut own = zeroed(frame.pixels() as usize)?;
         decoder.read_into_buffer(&mut own).map_err(translate)?;
+        let Canvas { rgb, alpha, .. } = &mut canvas;
         let before = match back {
-            true => Some((joined(&[&rgb])?, joined(&[&alpha])?)),
+            true => Some((joined(&[rgb])?, joined(&[alpha])?)),
             false => None,
         };
         let (columns, rows) = frame.inside(width, height);
@@ -106,11 +160,12 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
                 }
             }
         }
-        if index == number {
+        if show(index, &mut canvas)?.is_break() || index == last {
             break;
         }
+        let Canvas { rgb, alpha, .. } = &mut canvas;
         match (frame.disposal, before) {
-            (_, Some(before)) => (rgb, alpha) = before,
+            (_, Some(before)) => (*rgb, *alpha) = before,
             (DisposalMethod::Background, None) => {
                 let (columns, rows) = frame.inside(width, height);
                 for y in rows {
@@ -123,9 +178,7 @@ pub(crate) fn page(bytes: &[u8], number: u32, limits: &Limits) -> Result<(RgbIma
         }
         frame = next(&mut decoder)?.ok_or_else(|| Format::Gif.damaged("a frame is missing"))?;
     }
-    let opaque = alpha.iter().all(|&value| value == 255);
-    let alpha = if opaque { None } else { GrayImage::from_raw(width, height, alpha) };
-    Ok((RgbImage::from_raw(width, height, rgb).expect("three bytes for each pixel"), alpha))
+    Ok(())
 }
 
 /// A frame that is about to be read.

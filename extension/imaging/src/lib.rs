@@ -11,6 +11,7 @@
 //! Nothing here starts a thread: callers spread pictures over theirs.
 #![deny(missing_docs, clippy::missing_safety_doc)]
 
+mod bands;
 mod coded;
 mod convert;
 mod decode;
@@ -18,6 +19,8 @@ mod error;
 mod format;
 mod gif;
 mod jpeg;
+mod labels;
+mod levels;
 mod mask;
 mod memory;
 mod metadata;
@@ -31,13 +34,19 @@ mod resize;
 mod samples;
 mod tiff;
 
+pub use bands::{Bands, Stats};
 pub use decode::{decode, info, info_of_any_size};
 pub use error::{ImageError, Limits};
 pub use format::{Format, ImageInfo, Numbers, SampleType};
 pub use image::{Rgb, RgbImage};
-pub use mask::{Mask, MaskBuilder, Point, Polygon, PolygonError, Ring, Rle, RleError, wkb, wkt};
+pub use labels::{LabelError, label_image, masks_of_labels};
+pub use levels::{Depth, LevelError, png_of_levels};
+pub use mask::{
+    Mask, MaskBuilder, Others, Overlap, Point, Polygon, PolygonError, Ring, Rle, RleError, Shape,
+    non_maximum_suppression, wkb, wkt,
+};
 pub use memory::NoMemory;
-pub use page::page;
+pub use page::{page, pages};
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use pixels::Range;
 pub use recognise::{Recognised, Wrapping};

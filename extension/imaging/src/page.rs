@@ -1,5 +1,7 @@
 //! One page of a TIFF, or one frame of a GIF.
 
+use std::ops::ControlFlow;
+
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -41,6 +43,32 @@ pub fn page(bytes: &[u8], number: i64, limits: &Limits) -> Result<Vec<u8>, Image
                 png(raw, orientation)
             }
             Format::Jpeg | Format::WebP | Format::Bmp => Picture::read(bytes, limits)?.encode(Format::Png),
+        }
+    })
+}
+
+/// All pages, one after the other, as [`page`] makes them. `take` gets each, and says whether to go on.
+///
+/// # Errors
+/// As [`page`]; the pages before that have been taken.
+pub fn pages(
+    bytes: &[u8],
+    limits: &Limits,
+    mut take: impl FnMut(Vec<u8>) -> ControlFlow<()>,
+) -> Result<(), ImageError> {
+    guarded(bytes, limits, |format| match format {
+        Format::Tiff => tiff::decode_pages(bytes, limits, |raw, orientation| Ok(take(png(raw, orientation)?))),
+        Format::Gif => gif::pages(bytes, limits, |rgb, alpha| {
+            Ok(take(Picture { rgb, alpha, grey: false, profile: None, format }.encode(Format::Png)?))
+        }),
+        // A second one is refused.
+        _ => {
+            for number in 1..=decode::info_of_any_size(bytes)?.pages {
+                if take(page(bytes, number.into(), limits)?).is_break() {
+                    break;
+                }
+            }
+            Ok(())
         }
     })
 }

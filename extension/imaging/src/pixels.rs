@@ -141,6 +141,8 @@ pub(crate) enum Colours {
     YCbCr(Box<YCbCr>),
     /// A number of a colour.
     Palette(Box<[[u8; 3]; 256]>),
+    /// So many values, whatever they mean: to be measured, not shown.
+    Bands(usize),
 }
 
 impl Colours {
@@ -150,6 +152,7 @@ impl Colours {
             Colours::Grey | Colours::Palette(_) => 1,
             Colours::Rgb | Colours::YCbCr(_) => 3,
             Colours::Cmyk => 4,
+            Colours::Bands(count) => *count,
         }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) trait Number: Copy {
     fn steps(self, least: f64) -> usize;
     /// Whether it is neither NaN nor infinite.
     fn is_number(self) -> bool;
+    fn is_nan(self) -> bool {
+        self.value().is_nan()
+    }
     fn lesser(self, other: Self) -> Self;
     fn greater(self, other: Self) -> Self;
 }

@@ -52,7 +52,8 @@ const PHONE: &str = "convert it to JPEG or PNG first, for example with heif-conv
                      pillow-heif; iPhones write JPEG with Settings > Camera > Formats > Most Compatible";
 const RAW: &str = "develop it to JPEG, PNG or TIFF first, for example with darktable, RawTherapee or rawpy";
 const RENDER: &str = "render it to PNG first";
-const DICOM: &str = "write its pixels as PNG or TIFF first, for example with pydicom, dcm2pnm or gdcmconv";
+const DICOM: &str = "write its pixels as TIFF or PNG of 16 bits first, for example with pydicom (pixel_array) and tifffile, or \
+                     with dcmj2pnm of DCMTK";
 const HDR: &str = "write it as TIFF of floats first, for example with ImageMagick or OpenImageIO";
 const ARRAY: &str = "write its pixels as TIFF or PNG first";
 const FRAME: &str = "take pictures out of it first, for example with ffmpeg -i in.mp4 frame%04d.jpg";
@@ -90,6 +91,9 @@ fn binary(bytes: &[u8]) -> Option<Recognised> {
         return container(bytes);
     }
     match bytes {
+        // Without the 128 bytes and "DICM" before it: the first tag is of the group 0002 or 0008, its length of four bytes, or
+        // its type in two letters.
+        [2 | 8, 0, _, 0, 4, 0, 0, 0, ..] | [2 | 8, 0, _, 0, b'A'..=b'U', b'A'..=b'W', ..] => picture("DICOM", DICOM),
         [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => picture("JPEG XL", CONVERT),
         [0, 0, 0, 12, b'j', b'P', b' ' | 0x1a, b' ' | 0x1a, ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
             picture("JPEG 2000", CONVERT)
@@ -315,6 +319,9 @@ mod tests {
         dicom.resize(128, 0);
         dicom.extend(b"DICM\x02\0");
         assert_eq!(name(&dicom).unwrap(), ("DICOM", true));
+        for bare in [&b"\x08\0\x05\0CS\x0a\0ISO_IR 100"[..], b"\x02\0\0\0UL\x04\0", b"\x08\0\0\0\x04\0\0\0\xc4\0\0\0"] {
+            assert_eq!(name(bare).unwrap(), ("DICOM", true));
+        }
         for nothing in [&b"hello"[..], b"", b"I", b"II*\0", b"ftyp", b"\0\0\0\x08ftyp", b"P", b"{"] {
             let _ = name(nothing);
         }

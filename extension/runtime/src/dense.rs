@@ -12,11 +12,20 @@ impl ResultLimit {
     /// # Errors
     /// [`Kind::Limit`], with the bytes that they need.
     pub fn check_masks(&self, pixels: &[usize], results: Results) -> Result<()> {
-        let total = pixels.iter().fold(0_u64, |sum, &count| sum.saturating_add(count as u64));
+        self.check_lists("dense masks", pixels, size_of::<f32>(), results)
+    }
+
+    /// Checks that lists of so many numbers, 0 for none, of `bytes` each fit in; `what` is what they are called, and `results`
+    /// what they are.
+    ///
+    /// # Errors
+    /// [`Kind::Limit`], with the bytes that they need.
+    pub fn check_lists(&self, what: &str, lengths: &[usize], bytes: usize, results: Results) -> Result<()> {
+        let total = lengths.iter().fold(0_u64, |sum, &count| sum.saturating_add(count as u64));
         // Lists grow by doubling.
-        let needed = total.checked_next_power_of_two().unwrap_or(u64::MAX).saturating_mul(size_of::<f32>() as u64);
-        let masks = pixels.iter().filter(|&&count| count > 0).count();
-        self.check(masks, "dense masks", needed, results)
+        let needed = total.checked_next_power_of_two().unwrap_or(u64::MAX).saturating_mul(bytes as u64);
+        let lists = lengths.iter().filter(|&&count| count > 0).count();
+        self.check(lists, what, needed, results)
     }
 
     /// Checks that embeddings with these numbers of bytes, 0 for none, fit in.

@@ -36,10 +36,13 @@ __all__ = [
     "image_crop",
     "image_cutout",
     "image_error",
+    "image_from_pixels",
     "image_hash",
     "image_info",
     "image_overlay",
     "image_page",
+    "image_pages",
+    "image_pixels",
     "image_resize",
     "image_thumbnail",
     "image_tile",
@@ -53,11 +56,18 @@ __all__ = [
     "mask_from_rle",
     "mask_intersect",
     "mask_iou",
+    "mask_iou_matrix",
+    "mask_labels",
+    "mask_nms",
+    "mask_place",
+    "mask_shape",
+    "mask_stats",
     "mask_to_png",
     "mask_to_rle",
     "mask_to_wkb",
     "mask_to_wkt",
     "mask_union",
+    "masks_from_labels",
     "model_info",
     "point_from_pixels",
     "points_from_pixels",
@@ -869,6 +879,63 @@ def mask_bbox(
     )
 
 
+def mask_shape(
+    mask: MaskLike,
+) -> ir.StructValue:
+    """Measures the shape of a mask, in pixels.
+
+    The measures are those of scikit-image's `regionprops`. `area_convex` is the area of the convex hull, and `solidity`
+    the area by it. `centroid` is `[x, y]`; the centre of the first pixel is `[0, 0]`. `axis_major_length`,
+    `axis_minor_length`, `eccentricity` and `orientation` are of the ellipse with the same second moments. `orientation`
+    is the angle of its long axis to the vertical, in radians, from -pi/2 to pi/2, counter-clockwise.
+    `equivalent_diameter_area` is the diameter of a circle with the same area. `extent` is the area by that of the box.
+    `perimeter` is the length of the border through the centres of its pixels. A mask of several parts is measured as a
+    whole. A mask without pixels gives NULL. An invalid mask gives NULL.
+
+    ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
+
+    Returns struct<area: int64, area_convex: int64, centroid: array<float64>, axis_major_length: float64,
+    axis_minor_length: float64, eccentricity: float64, equivalent_diameter_area: float64, extent: float64, orientation:
+    float64, perimeter: float64, solidity: float64>.
+
+        sam.mask_shape(_.mask).solidity
+    """
+    return call(
+        "mask_shape",
+        mask=mask,
+    )
+
+
+def mask_stats(
+    image: Image,
+    mask: MaskLike | ListOf[MaskLike],
+) -> ir.ArrayValue:
+    """Measures the values of an image in a mask, or in each mask of a list.
+
+    The list has an entry for each mask and each channel. `mask` is the place of the mask in the list and `channel` the
+    number of the channel, both counted from 1. Values are those of the file, whatever its type, nothing is stretched.
+    All bands of a TIFF are measured, alpha as well; palettes and CMYK become RGB; fewer than 8 bits become 8. `std` is
+    the standard deviation of all values (NumPy's). NaN is left out, and `count` says how many values there are. Where
+    there are none the other numbers are NULL. The image is decoded once for all masks of a row, and is upright, as it
+    is for masks. A mask of another size than the image is an error. NULLs in the list are skipped. Bytes that are not
+    an image, or are a damaged one, give NULL. An invalid mask gives NULL.
+
+    ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
+    ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON; or MASK[], several
+        masks.
+
+    Returns array<struct<mask: int32, channel: int32, count: int64, mean: float64, std: float64, min: float64, max:
+    float64, median: float64, sum: float64>>.
+
+        sam.mask_stats(_.image, _.mask)
+    """
+    return call(
+        "mask_stats",
+        image=image,
+        mask=mask,
+    )
+
+
 def mask_iou(
     a: MaskLike,
     b: MaskLike,
@@ -888,6 +955,72 @@ def mask_iou(
         "mask_iou",
         a=a,
         b=b,
+    )
+
+
+def mask_iou_matrix(
+    masks: ListOf[MaskLike],
+    others: ListOf[MaskLike],
+    crowds: ListOf[Flag] | None = None,
+) -> ir.ArrayValue:
+    """Returns the intersection over union of each of `masks` with each of `others`: a list for each of `masks`, with a
+    number for each of `others`.
+
+    These are the numbers of `pycocotools.mask.iou`. `crowds` says which of `others` are crowds (COCO's `iscrowd`). For
+    them it is the part of the mask that lies in the crowd. A NULL in `masks` gives NULL in place of its list, a NULL in
+    `others` in place of its numbers. Masks of different sizes are an error. An invalid mask gives NULL.
+
+        mask_iou_matrix(masks, others)
+        mask_iou_matrix(masks, others, crowds)
+
+    ``masks``: MASK[], several masks.
+    ``others``: MASK[], several masks.
+    ``crowds``: BOOLEAN[].
+
+    Returns array<array<float64>>.
+
+        sam.mask_iou_matrix(_.masks, [_.mask, _.other])
+    """
+    return call(
+        "mask_iou_matrix",
+        masks=masks,
+        others=others,
+        crowds=crowds,
+    )
+
+
+def mask_nms(
+    masks: ListOf[MaskLike],
+    scores: ListOf[Number],
+    threshold: Number,
+    by: Text | None = None,
+) -> ir.ArrayValue:
+    """Drops duplicates among masks (greedy non-maximum suppression, as torchvision's `nms` and SAM's mask generator).
+
+    It keeps the mask with the best score, and drops all that overlap it by an IoU of more than `threshold`. Then it
+    goes on with the best of the rest. It returns the places in the list of the masks that are kept, the best first,
+    counted from 1. `by` says what the IoU is of: `mask`, the default, or `box`. There is one score for each mask; of
+    equal ones the first is the best. NULLs in `masks` are never kept. Masks of different sizes are an error. An invalid
+    mask gives NULL.
+
+        mask_nms(masks, scores, threshold)
+        mask_nms(masks, scores, threshold, by)
+
+    ``masks``: MASK[], several masks.
+    ``scores``: DOUBLE[].
+    ``threshold``: DOUBLE.
+    ``by``: VARCHAR.
+
+    Returns array<int64>.
+
+        sam.mask_nms([_.mask, _.other], [0.9, 0.8], 0.7)
+    """
+    return call(
+        "mask_nms",
+        masks=masks,
+        scores=scores,
+        threshold=threshold,
+        by=by,
     )
 
 
@@ -1023,6 +1156,91 @@ def mask_clean(
         "mask_clean",
         mask=mask,
         min_area=min_area,
+    )
+
+
+def mask_place(
+    mask: MaskLike,
+    x: Whole,
+    y: Whole,
+    height: Whole,
+    width: Whole,
+) -> ir.StructValue:
+    """Places the mask of a part of an image in the whole image, which has `height` rows and `width` columns.
+
+    `x` and `y` are the upper left corner of the part in the whole, in pixels, as `image_tile` gives them. What lies
+    outside of the whole is cut off. So masks of different tiles can be compared and united. With negative `x` and `y`
+    it cuts a part out of a mask. An invalid mask gives NULL.
+
+    ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
+    ``x``: BIGINT.
+    ``y``: BIGINT.
+    ``height``: BIGINT.
+    ``width``: BIGINT.
+
+    Returns struct<size: array<int32>, counts: string>.
+
+        sam.mask_place(_.mask, 512, 0, 3000, 4000)
+    """
+    return call(
+        "mask_place",
+        mask=mask,
+        x=x,
+        y=y,
+        height=height,
+        width=width,
+    )
+
+
+def mask_labels(
+    masks: ListOf[MaskLike],
+    format: Text | None = None,
+) -> ir.BinaryValue:
+    """Writes masks as one label image of 16 bits: 1 where the first mask is, 2 where the second is, and so on, 0 where
+    there is none.
+
+    Cellpose, StarDist, scikit-image, ImageJ and others read such images. Where masks overlap, the first of them counts.
+    `format` is `png`, the default, or `tiff`. NULLs in the list leave their number unused. A list without any mask
+    gives NULL, and so do masks without rows or columns. More than 65535 masks, and masks of different sizes, are an
+    error. An invalid mask gives NULL.
+
+        mask_labels(masks)
+        mask_labels(masks, format)
+
+    ``masks``: MASK[], several masks.
+    ``format``: VARCHAR.
+
+    Returns binary.
+
+        sam.mask_labels(_.masks, "tiff")
+    """
+    return call(
+        "mask_labels",
+        masks=masks,
+        format=format,
+    )
+
+
+def masks_from_labels(
+    image: Image,
+) -> ir.ArrayValue:
+    """Returns the masks of a label image, whose values are the numbers of objects, 0 where there is none.
+
+    `label` is the number; the list is in its order. Of an image with a palette (PNG, TIFF, GIF) the numbers of the
+    colours count, as in the instance masks of Pascal VOC. Whole numbers of any type are read. An image with colours,
+    with fractions or with more than a million values is an error, and so is a JPEG, whose compression changes the
+    numbers. Bytes that are not an image, or are a damaged one, give NULL.
+
+    ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
+
+    Returns array<struct<label: int64, segmentation: struct<size: array<int32>, counts: string>, bbox: array<float32>,
+    area: int64>>.
+
+        sam.masks_from_labels(_.image)
+    """
+    return call(
+        "masks_from_labels",
+        image=image,
     )
 
 
@@ -1231,8 +1449,9 @@ def image_tile(
     """Cuts an image into tiles of `size` x `size` pixels that share at least `overlap` pixels with their neighbours.
 
     The tiles are listed row by row; `x` and `y` are the upper left corner of a tile in the image. All have the full
-    size, because the last ones are moved back; only an image that is smaller itself gives smaller ones. Format and
-    metadata are as for `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.
+    size, because the last ones are moved back; only an image that is smaller itself gives smaller ones. `mask_place`
+    puts masks of a tile back in the image. Format and metadata are as for `image_thumbnail`. Bytes that are not an
+    image, or are a damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``size``: BIGINT.
@@ -1272,6 +1491,92 @@ def image_page(
         "image_page",
         image=image,
         number=number,
+    )
+
+
+def image_pages(
+    image: Image,
+) -> ir.ArrayValue:
+    """Returns all pages of a TIFF, or all frames of a GIF, in their order, each as `image_page` gives it: a stack of a
+    microscope as PNGs of its own depth.
+
+    An image with one page gives a list with one PNG. Bytes that are not an image, or are a damaged one, give NULL.
+
+    ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
+
+    Returns array<binary>.
+
+        sam.image_pages(_.image)
+    """
+    return call(
+        "image_pages",
+        image=image,
+    )
+
+
+def image_pixels(
+    image: Image,
+    channel: Whole | None = None,
+) -> ir.StructValue:
+    """Returns the values of an image, row by row, and of each pixel all `channels` one after the other; or only those
+    of one `channel`, counted from 1.
+
+    Values are those of the file, whatever its type, as for `mask_stats`; whole numbers of more than 24 bits are
+    rounded. The image is upright. Pixel `(x, y)` from 0 on has its channel `c` at `pixels[(y * width + x) * channels +
+    c]`, where `c` is counted from 1. It takes four bytes per value. Bytes that are not an image, or are a damaged one,
+    give NULL.
+
+        image_pixels(image)
+        image_pixels(image, channel)
+
+    ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
+    ``channel``: BIGINT.
+
+    Returns struct<height: int32, width: int32, channels: int32, pixels: array<float32>>.
+
+        sam.image_pixels(_.image, 1).pixels
+    """
+    return call(
+        "image_pixels",
+        image=image,
+        channel=channel,
+    )
+
+
+def image_from_pixels(
+    pixels: ListOf[Number] | ListOf[Whole],
+    height: Whole,
+    width: Whole,
+    channels: Whole,
+    sample: Text | None = None,
+) -> ir.BinaryValue:
+    """Writes values as a PNG: row by row, and of each pixel all `channels` one after the other, as `image_pixels` gives
+    them.
+
+    There are 1 channel (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha). `sample` is the type of the values in the
+    file: `uint8` (0 to 255), the default, or `uint16` (0 to 65535). Values are rounded. One beyond the range is an
+    error; so are fractions from 0 to 1, which are to be multiplied first.
+
+        image_from_pixels(pixels, height, width, channels)
+        image_from_pixels(pixels, height, width, channels, sample)
+
+    ``pixels``: FLOAT[]; or DOUBLE[]; or UTINYINT[].
+    ``height``: BIGINT.
+    ``width``: BIGINT.
+    ``channels``: BIGINT.
+    ``sample``: VARCHAR.
+
+    Returns binary.
+
+        sam.image_from_pixels([0, 128, 255, 64], 2, 2, 1)
+    """
+    return call(
+        "image_from_pixels",
+        pixels=pixels,
+        height=height,
+        width=width,
+        channels=channels,
+        sample=sample,
     )
 
 

@@ -11,6 +11,7 @@ mod image;
 mod mask;
 mod models;
 mod prompts;
+mod room;
 mod rows;
 mod segment;
 mod types;
@@ -41,11 +42,18 @@ static SCALARS: &[&ScalarFunction] = &[
     &mask::TO_WKT,
     &mask::AREA,
     &mask::BBOX,
+    &mask::SHAPE,
+    &image::STATS,
     &mask::IOU,
+    &mask::IOU_MATRIX,
+    &mask::NMS,
     &mask::UNION,
     &mask::INTERSECT,
     &mask::DIFFERENCE,
     &mask::CLEAN,
+    &mask::PLACE,
+    &mask::LABELS,
+    &mask::FROM_LABELS,
     &mask::ERROR,
     &image::IMAGE_INFO,
     &image::THUMBNAIL,
@@ -56,6 +64,9 @@ static SCALARS: &[&ScalarFunction] = &[
     &image::CUTOUT,
     &image::TILE,
     &image::PAGE,
+    &image::PAGES,
+    &image::PIXELS,
+    &image::FROM_PIXELS,
     &image::IMAGE_HASH,
     &image::IMAGE_ERROR,
     &models::MODEL_INFO,

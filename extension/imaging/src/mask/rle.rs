@@ -274,7 +274,7 @@ impl Rle {
     }
 
     /// The non-empty foreground runs as column-major positions `start..end`.
-    pub(super) fn foreground(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(crate) fn foreground(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut at = 0u64;
         self.counts.chunks(2).filter_map(move |pair| {
             let start = at + u64::from(pair[0]);

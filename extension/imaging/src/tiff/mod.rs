@@ -13,6 +13,8 @@ mod layout;
 mod rows;
 mod tags;
 
+use std::ops::ControlFlow;
+
 use chunk::{Chunk, Compression};
 use directory::{Directory, File};
 use layout::Layout;
@@ -24,7 +26,7 @@ use crate::format::{Format, ImageInfo};
 use crate::jpeg;
 use crate::memory::joined;
 use crate::orient;
-use crate::pixels::{Pixels, Stored};
+use crate::pixels::{Colours, Pixels, Stored};
 use crate::samples::Raw;
 
 /// The work of decompression beside what comes out of it, as bytes: for each strip or tile, and for each byte of it. A
@@ -60,13 +62,57 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
 /// # Errors
 /// Damage, what is not supported, and the limits.
 pub(crate) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<(Raw, u8), ImageError> {
-    let (file, directory) = open(bytes, page)?;
-    if page == 1 {
-        layout::check_raw(&file, &directory)?;
+    decode_channels(bytes, page, limits, false)
+}
+
+/// The same with all bands, also those that have no part in what is shown, where they are numbers rather than colours.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_bands(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageError> {
+    decode_channels(bytes, 1, limits, true)
+}
+
+/// The samples of all pages and their orientations, until `take` says to stop.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_pages(
+    bytes: &[u8],
+    limits: &Limits,
+    mut take: impl FnMut(Raw, u8) -> Result<ControlFlow<()>, ImageError>,
+) -> Result<(), ImageError> {
+    let (file, _) = open(bytes, 1)?;
+    for (index, directory) in file.directories().enumerate() {
+        let (raw, orientation) = samples(file, &directory, index == 0, limits, false)?;
+        if take(raw, orientation)?.is_break() {
+            break;
+        }
     }
-    let head = layout::head(&directory)?;
+    Ok(())
+}
+
+fn decode_channels(bytes: &[u8], page: usize, limits: &Limits, all: bool) -> Result<(Raw, u8), ImageError> {
+    let (file, directory) = open(bytes, page)?;
+    samples(file, &directory, page == 1, limits, all)
+}
+
+fn samples(
+    file: File<'_>,
+    directory: &Directory<'_>,
+    is_first: bool,
+    limits: &Limits,
+    all: bool,
+) -> Result<(Raw, u8), ImageError> {
+    if is_first {
+        layout::check_raw(&file, directory)?;
+    }
+    let (head, bytes) = (layout::head(directory)?, file.bytes);
     limits.check_size(head.width, head.height)?;
-    let layout = Layout::new(file, &directory)?;
+    let mut layout = Layout::new(file, directory)?;
+    if all && matches!(layout.colours, Colours::Grey | Colours::Rgb) {
+        (layout.colours, layout.alpha, layout.premultiplied) = (Colours::Bands(layout.samples), None, false);
+    }
     let stored = Stored::for_type(layout.sample).ok_or_else(|| damaged("it has samples of an unknown type"))?;
     let pixels = Pixels {
         width: layout.width,

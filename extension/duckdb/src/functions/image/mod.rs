@@ -4,22 +4,26 @@
 
 mod info;
 mod masked;
+mod measure;
 mod page;
+mod pixels;
 mod shape;
 mod tile;
 
 pub use info::{IMAGE_ERROR, IMAGE_HASH, IMAGE_INFO};
 pub use masked::{CUTOUT, OVERLAY};
-pub use page::PAGE;
+pub use measure::STATS;
+pub use page::{PAGE, PAGES};
+pub use pixels::{FROM_PIXELS, PIXELS};
 pub use shape::{CONVERT, CROP, RESIZE, THUMBNAIL};
 pub use tile::TILE;
 
 use crate::engine::{Input, Output};
 use crate::functions::arguments::Images;
+use crate::functions::room::Room;
 use crate::functions::rows::{Rows, write_bytes};
 use sam_imaging::{ImageError, Limits, Picture};
-use sam_runtime::{Failure, Kind, Remedy, Result, ResultLimit, Results};
-use std::sync::atomic::{AtomicU64, Ordering};
+use sam_runtime::Result;
 
 /// The rows of a call whose first argument is an image.
 struct Pictures<'a> {
@@ -31,8 +35,7 @@ struct Pictures<'a> {
 impl<'a> Pictures<'a> {
     fn new(input: &Input<'a>) -> Result<Self> {
         let rows = Rows::new(input)?;
-        let room = Room { limit: rows.call.settings().results, taken: AtomicU64::new(0) };
-        Ok(Self { limits: rows.call.settings().images, rows, room })
+        Ok(Self { limits: rows.call.settings().images, room: Room::new(&rows.call), rows })
     }
 
     /// What `work` makes of each image and of the other arguments, which `read` reads; `None` is NULL.
@@ -74,27 +77,5 @@ pub fn read_or_null<T>(read: impl FnOnce() -> std::result::Result<T, ImageError>
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_about_a_picture() => Err(error.into()),
         Err(_) => Ok(None),
-    }
-}
-
-/// The memory that the results of one vector may take.
-struct Room {
-    limit: ResultLimit,
-    taken: AtomicU64,
-}
-
-impl Room {
-    /// Counts the bytes of a result.
-    fn hold(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        let count = bytes.len() as u64;
-        match self.taken.fetch_add(count, Ordering::Relaxed) + count <= self.limit.bytes {
-            true => Ok(bytes),
-            false => {
-                let limit = self.limit.bytes;
-                let text = format!("the pictures of these rows need more than the limit of {limit} bytes at once");
-                let remedy = Remedy::FewerResults { results: Results::Images, set_by: self.limit.set_by };
-                Err(Failure::new(Kind::Limit, text).with(remedy))
-            }
-        }
     }
 }

@@ -16,8 +16,8 @@ pub static TILE: ScalarFunction = ScalarFunction {
         description: "Cuts an image into tiles of `size` x `size` pixels that share at least `overlap` pixels with \
             their neighbours. The tiles are listed row by row; `x` and `y` are the upper left corner of a tile in the \
             image. All have the full size, because the last ones are moved back; only an image that is smaller itself \
-            gives smaller ones. Format and metadata are as for `image_thumbnail`. Bytes that are not an image, or are \
-            a damaged one, give NULL.",
+            gives smaller ones. `mask_place` puts masks of a tile back in the image. Format and metadata are as for \
+            `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.",
         example: "unnest(image_tile(image, 1024, 128))",
     },
     overloads: &[Overload {

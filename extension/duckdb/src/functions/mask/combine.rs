@@ -1,6 +1,6 @@
 //! `mask_union`, `mask_intersect`, `mask_difference`, `mask_clean`: masks made of masks.
 
-use super::{Lists, MANY, MASK, Masks, ONE, PAIR, TOGETHER, sizes_differ, with, write};
+use super::{Lists, MANY, MASK, Masks, ONE, PAIR, TOGETHER, of_one_size, sizes_differ, with, write};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::rows::Rows;
 use sam_imaging::Rle;
@@ -91,19 +91,8 @@ fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: fn(Vec<Rle>) -> Op
     let rows = Rows::new(input)?;
     let lists = rows.read(|row| lists.get(row))?;
     let masks = rows.call.rows(&lists, 1, |list| {
-        let mut masks: Vec<Rle> = Vec::with_capacity(list.len());
-        for (index, mask) in list.iter().enumerate() {
-            let Some(mask) = mask else { continue };
-            let Some(mask) = mask.decode()? else { return Ok(None) };
-            if let Some(before) = masks.last()
-                && [before.height, before.width] != [mask.height, mask.width]
-            {
-                let sizes = [[before.height, before.width], [mask.height, mask.width]];
-                return Err(sizes_differ(["the mask before it", &format!("mask {}", index + 1)], sizes));
-            }
-            masks.push(mask);
-        }
-        Ok(combine(masks))
+        let masks = of_one_size(list)?;
+        Ok(masks.and_then(|masks| combine(masks.into_iter().map(|(_, mask)| mask).collect())))
     })?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }

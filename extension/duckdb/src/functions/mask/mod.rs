@@ -8,15 +8,23 @@ mod coco;
 mod combine;
 mod convert;
 mod json;
+mod labels;
 mod measure;
+mod nms;
+mod place;
 mod polygons;
 mod read;
+mod shape;
 
 pub use combine::{CLEAN, DIFFERENCE, INTERSECT, UNION};
 pub use convert::{FROM_RLE, TO_PNG, TO_RLE, TO_WKB, TO_WKT};
+pub use labels::{FROM_LABELS, LABELS};
 pub use measure::{AREA, BBOX, ERROR, IOU};
+pub use nms::{IOU_MATRIX, NMS};
+pub use place::PLACE;
 pub use polygons::{FROM_COCO, FROM_POLYGONS};
 pub use read::{Encoded, Lists, Masks};
+pub use shape::SHAPE;
 
 use crate::engine::{Input, Output, Parameter, Type};
 use crate::functions::rows::Rows;
@@ -90,6 +98,24 @@ fn each<T: Send + Sync>(
     let (rows, masks) = (Rows::new(input)?, Masks::new(input.column(0)?)?);
     let masks = rows.read(|row| masks.get(row))?;
     rows.call.rows(&masks, together, |mask| mask.decode()?.map_or(Ok(None), &work))
+}
+
+/// The masks of a list, which must be of one size, with their places in it, from 0 on. NULLs have none; where one is invalid
+/// there is no list.
+pub fn of_one_size(list: &[Option<Encoded<'_>>]) -> Result<Option<Vec<(usize, Rle)>>> {
+    let mut masks: Vec<(usize, Rle)> = Vec::with_capacity(list.len());
+    for (place, mask) in list.iter().enumerate() {
+        let Some(mask) = mask else { continue };
+        let Some(mask) = mask.decode()? else { return Ok(None) };
+        if let Some((_, before)) = masks.last()
+            && [before.height, before.width] != [mask.height, mask.width]
+        {
+            let sizes = [[before.height, before.width], [mask.height, mask.width]];
+            return Err(sizes_differ(["the mask before it", &format!("mask {}", place + 1)], sizes));
+        }
+        masks.push((place, mask));
+    }
+    Ok(Some(masks))
 }
 
 /// Writes masks; NULL where there is none.
