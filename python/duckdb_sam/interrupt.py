@@ -46,8 +46,8 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]
     with reader, writer, con.cursor() as canceller:
         reader.setblocking(False)
         writer.setblocking(False)
-        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         interrupted = threading.Event()
+        previous = -1
 
         def watch() -> None:
             received = b""
@@ -64,17 +64,23 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]
                         con.interrupt()
                     canceller.execute("CALL sam_cancel()").fetchall()
 
-        watcher = threading.Thread(target=watch, name="duckdb-sam-interrupt", daemon=True)
-        watcher.start()
+        def watching() -> None:
+            # What it uses may be closed already, where KeyboardInterrupt has come before the block or while it ended.
+            with contextlib.suppress(duckdb.ConnectionException, OSError, ValueError):
+                watch()
+
+        watcher = threading.Thread(target=watching, name="duckdb-sam-interrupt", daemon=True)
 
         def stop() -> None:
-            while watcher.is_alive():
-                signal.set_wakeup_fd(previous)
+            signal.set_wakeup_fd(previous)
+            if watcher.is_alive():
                 writer.send(_OVER)
                 watcher.join()
 
         try:
             try:
+                previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+                watcher.start()
                 yield
             finally:
                 stop()  # only then it is certain whether there was a signal
@@ -83,7 +89,6 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]
                 raise KeyboardInterrupt from error
             raise
         finally:
-            # Python may come to raise KeyboardInterrupt within the first, and the watcher uses what is closed next.
-            stop()
+            stop()  # Python may have come to raise KeyboardInterrupt within the first
         if interrupted.is_set():  # DuckDB has taken Python's KeyboardInterrupt for an error, and the block that one
             raise KeyboardInterrupt

@@ -419,9 +419,7 @@ def test_relative_paths_mean_the_same_files(tmp_path: Path, monkeypatch: pytest.
     assert jobs.job("photos", into, **options).skipped == 1
     # The same name of another file, and another name of the same file.
     monkeypatch.chdir(tmp_path / "two")
-    with pytest.raises(
-        duckdb_sam.JobError, match=r"relative to \., as seen .*, now they are relative to \.\./two"
-    ):
+    with pytest.raises(duckdb_sam.JobError, match=r"relative to \., as seen .*, now they are relative to \.\./two"):
         jobs.job("photos", into, **options)
     with pytest.raises(duckdb_sam.JobError, match="now they are absolute"):
         jobs.job(str(tmp_path / "one" / "photos"), into, **options)
