@@ -21,6 +21,7 @@ from pycocotools.coco import COCO
 import duckdb_sam
 from conftest import PHOTOS
 from pages import PATH, code, run_sql
+from test_geo import SCALE, UTM, geotiff
 
 # A picture without masks, and with a name that has to be quoted.
 UNMASKED = "INSERT INTO photos SELECT 99, 'nobody''s', image, info FROM photos LIMIT 1;"
@@ -35,6 +36,8 @@ def folder(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("coins", "coffee", "chelsea"):
         shutil.copy(PHOTOS / f"{name}.jpg", folder / "photos")
     (folder / "photos" / "broken.jpg").write_bytes(b"no picture")
+    with Image.open(PHOTOS / "coffee.jpg") as photo:
+        (folder / "field.tif").write_bytes(geotiff(SCALE, UTM, picture=photo))
     recipes = f"LOAD '{PATH}';\n{UNMASKED}\n" + code("docs/recipes.md", "sql")
     for page, statements in (("walk", code("docs/walk.md", "sql")), ("recipes", recipes)):
         (folder / f"{page}.csv").write_text(run_sql(statements, extension, folder, "masks.db"))
@@ -94,6 +97,23 @@ def test_polygons_are_read_back(folder: Path, masks: list[dict[str, Any]]) -> No
     assert shapely.is_valid(shapely.from_wkt(texts)).all()
     areas = sorted(shapely.area(shapely.from_wkb(list(exact.values()))))
     assert areas == sorted(mask["area"] for mask in masks)
+
+
+def test_fields_lie_on_the_map(folder: Path) -> None:
+    with duckdb.connect() as con:
+        query = f"SELECT epsg, square_metres, ST_AsWKB(geometry)::BLOB FROM '{folder}/fields.parquet'"
+        [(epsg, area, wkb)] = con.execute(query).fetchall()
+    with Image.open(folder / "field.tif") as photo:
+        bounds = shapely.box(299999, 5000000.25 - photo.height / 4, 299999 + photo.width / 2, 5000000.25)
+    shape = shapely.from_wkb(bytes(wkb))
+    assert epsg == 32633 and shape.is_valid and shape.within(bounds)
+    assert shape.area == pytest.approx(area, rel=0.02)
+
+
+def test_soft_edges(folder: Path) -> None:
+    with Image.open(folder / "soft.png") as image:
+        alpha = np.array(image)[..., 3]
+    assert image.mode == "RGBA" and ((alpha > 0) & (alpha < 255)).any() and alpha[0].any() and alpha[:, 0].any()
 
 
 def test_png_files(folder: Path, masks: list[dict[str, Any]]) -> None:

@@ -331,3 +331,81 @@ def test_frames_of_a_gif(call: Any, disposal: int) -> None:
             assert np.array_equal(got[..., 3], expected[..., 3]), number
             seen = expected[..., 3] > 0
             assert np.array_equal(got[seen], expected[seen]), number
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_parts_of_a_compressed_tiff_are_compressed(call: Any, photo: Any, compression: str, mode: str) -> None:
+    if (compression, mode) == ("jpeg", "RGBA"):
+        pytest.skip("no such TIFF")
+    image = photo.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = encode(image.convert(mode), "TIFF", compression=compression, icc_profile=PROFILE)
+    got = open_(call("crop", data, [10, 20, 200, 150]))
+    assert got.info["compression"] == ("raw" if compression == "raw" else "tiff_adobe_deflate")
+    assert got.mode == mode
+    assert ("icc_profile" in got.info) == (mode != "L")
+    expected = open_(data).crop((10, 20, 210, 170))
+    assert np.abs(np.array(got, int) - np.array(expected, int)).max() <= (4 if compression == "jpeg" else 0)
+    raw = 200 * 150 * len(mode)
+    assert (len(call("crop", data, [10, 20, 200, 150])) < raw) == (compression != "raw")
+
+
+@pytest.mark.parametrize("quality", [1, 30, 75, 80, 95, 100])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_lossy_webp_is_pillows(call: Any, photo: Any, quality: int, mode: str) -> None:
+    image = photo.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image = image.convert(mode)
+    got = call("convert", encode(image, "PNG"), "webp", quality)
+    pillows = encode(image, "WEBP", quality=quality)
+    assert abs(len(got) - len(pillows)) < 0.02 * len(pillows)
+    assert open_(got).mode == ("RGBA" if mode == "RGBA" else "RGB")
+    kept = np.array(image.convert("RGBA"))
+    seen = kept[..., 3:] > 0
+
+    def loss(data: bytes) -> float:
+        return float((((np.array(open_(data).convert("RGBA"), float) - kept) * seen) ** 2).mean())
+
+    assert loss(got) <= 1.02 * loss(pillows) + 0.01
+    assert np.array_equal(np.array(open_(got).convert("RGBA"))[..., 3], kept[..., 3])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_lossy_webp_keeps_the_profile(call: Any, photo: Any, mode: str) -> None:
+    image = photo.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = encode(image.convert(mode), "PNG", icc_profile=PROFILE)
+    got, plain = open_(call("convert", data, "webp", 80)), open_(encode(image.convert(mode), "WEBP", quality=80))
+    assert (got.mode, got.size, got.info["icc_profile"]) == (mode, image.size, PROFILE)
+    assert np.abs(np.array(got, int) - np.array(plain, int)).mean() < 0.1
+
+
+@pytest.mark.parametrize("quality", [10, 50, 95])
+def test_quality_of_jpeg(call: Any, photo: Any, quality: int) -> None:
+    got, pillows = call("convert", encode(photo, "PNG"), "jpeg", quality), encode(photo, "JPEG", quality=quality)
+    tables = [open_(data).quantization for data in (got, pillows)]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PHOTOS.glob("*.jpg")))
+def test_difference_hash_is_imagehashs(call: Any, name: str) -> None:
+    """As imagehash.dhash computes it: Pillow's grey, LANCZOS, and whether the next is lighter."""
+    with Image.open(PHOTOS / name) as image:
+        lossless = image.convert("RGB")
+    small = np.array(lossless.convert("L").resize((9, 8), Image.LANCZOS), int)
+    bits = "".join(str(int(bit)) for bit in (small[:, 1:] > small[:, :-1]).flatten())
+    assert call("hash", encode(lossless, "PNG"), "dhash") == int(bits, 2)
+
+
+def test_soft_cutout(con: duckdb.DuckDBPyConnection, photo: Any) -> None:
+    random = np.random.default_rng(5)
+    probabilities = random.random((photo.height, photo.width), np.float32)
+    probabilities[:20], probabilities[:, 290:] = 0.1, 0.25
+    query = "SELECT image_cutout(?::BLOB, ?::FLOAT[])"
+    data = con.execute(query, [encode(photo, "PNG"), probabilities.flatten().tolist()]).fetchone()[0]
+    got = np.array(open_(data))
+    alpha = np.clip((probabilities.astype(float) - 0.25) * 2, 0, 1)[20:, :290] * 255
+    assert got.shape == (*alpha.shape, 4)
+    assert np.abs(got[..., 3] - alpha).max() <= 0.501
+    assert np.array_equal(got[..., :3], np.array(photo)[20:, :290])

@@ -52,6 +52,8 @@ pub(crate) struct Whole {
     pub grey: bool,
     pub profile: Option<Vec<u8>>,
     pub format: Format,
+    /// Whether it is a TIFF with compression.
+    pub packed: bool,
 }
 
 /// Decodes as [`decode`], by any range, and what it leaves out.
@@ -91,7 +93,8 @@ fn decode_as(
     let grey = matches!(raw.pixels.colours, Colours::Grey);
     let (rgb, own) = raw.picture(range, transparency)?;
     let alpha = alpha.or(own).map(|alpha| orient::upright(alpha, orientation)).transpose()?;
-    Ok(Whole { rgb: orient::upright(rgb, orientation)?, alpha, grey, profile, format })
+    let packed = format == Format::Tiff && tiff::is_compressed(bytes);
+    Ok(Whole { rgb: orient::upright(rgb, orientation)?, alpha, grey, profile, format, packed })
 }
 
 /// Reads the header of a picture, which takes microseconds whatever its size.

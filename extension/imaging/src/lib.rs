@@ -33,6 +33,7 @@ mod recognise;
 mod resize;
 mod samples;
 mod tiff;
+mod transform;
 
 pub use bands::{Bands, Stats};
 pub use decode::{decode, info, info_of_any_size};
@@ -43,7 +44,7 @@ pub use labels::{LabelError, label_image, masks_of_labels};
 pub use levels::{Depth, LevelError, png_of_levels};
 pub use mask::{
     Mask, MaskBuilder, Others, Overlap, Point, Polygon, PolygonError, Ring, Rle, RleError, Shape,
-    non_maximum_suppression, wkb, wkt,
+    non_maximum_suppression, wkb, wkb_at, wkt, wkt_at,
 };
 pub use memory::NoMemory;
 pub use page::{page, pages};
@@ -51,3 +52,5 @@ pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
 pub use pixels::Range;
 pub use recognise::{Recognised, Wrapping};
 pub use resize::resize_bilinear;
+pub use tiff::{Geo, geo};
+pub use transform::{Transform, TransformError};

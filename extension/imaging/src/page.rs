@@ -32,7 +32,7 @@ pub fn page(bytes: &[u8], number: i64, limits: &Limits) -> Result<Vec<u8>, Image
             }
             Format::Gif => {
                 let (rgb, alpha) = gif::page(bytes, page, limits)?;
-                Picture { rgb, alpha, grey: false, profile: None, format }.encode(Format::Png)
+                Picture { rgb, alpha, grey: false, profile: None, format, packed: false }.encode(Format::Png)
             }
             _ if page > 1 => Err(format.unsupported(
                 "a frame after the first",
@@ -59,7 +59,7 @@ pub fn pages(
     guarded(bytes, limits, |format| match format {
         Format::Tiff => tiff::decode_pages(bytes, limits, |raw, orientation| Ok(take(png(raw, orientation)?))),
         Format::Gif => gif::pages(bytes, limits, |rgb, alpha| {
-            Ok(take(Picture { rgb, alpha, grey: false, profile: None, format }.encode(Format::Png)?))
+            Ok(take(Picture { rgb, alpha, grey: false, profile: None, format, packed: false }.encode(Format::Png)?))
         }),
         // A second one is refused.
         _ => {
@@ -81,7 +81,7 @@ fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
         let (rgb, alpha) = raw.picture(Range::Own, true)?;
         let rgb = orient::upright(rgb, orientation)?;
         let alpha = alpha.map(|alpha| orient::upright(alpha, orientation)).transpose()?;
-        return Picture { rgb, alpha, grey, profile: None, format }.encode(format);
+        return Picture { rgb, alpha, grey, profile: None, format, packed: false }.encode(format);
     }
     // Of 16 bits they are as they should be.
     let levels = match pixels.stored == Stored::U16 && !pixels.inverted {

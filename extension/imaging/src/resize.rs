@@ -18,7 +18,7 @@ mod filter;
 use image::RgbImage;
 
 use crate::memory::{NoMemory, zeroed};
-use filter::{CHANNELS, Filter, HALF, PRECISION_BITS};
+use filter::{CHANNELS, Filter, HALF, LANCZOS, PRECISION_BITS, TRIANGLE};
 
 /// Most bytes between the passes.
 const RING: usize = 64 << 20;
@@ -54,6 +54,40 @@ pub fn resize_bilinear(src: &RgbImage, width: u32, height: u32) -> RgbImage {
     try_resize_bilinear(src, width, height).unwrap_or_else(|error| error.raise())
 }
 
+/// Levels of grey in another size, bit for bit as Pillow's `Image.resize((width, height), Image.LANCZOS)`, with the
+/// exceptions of [`resize_bilinear`]. `row` fills one row of the `size` given, of whose sides none is 0.
+///
+/// # Errors
+/// There is no memory for it.
+pub(crate) fn resize_grey_lanczos(
+    size: [u32; 2],
+    [width, height]: [u32; 2],
+    mut row: impl FnMut(usize, &mut [u8]),
+) -> Result<Vec<u8>, NoMemory> {
+    let [across, down] = [Filter::new(&LANCZOS, size[0], width), Filter::new(&LANCZOS, size[1], height)];
+    let level = |sum: i32| (sum >> PRECISION_BITS).clamp(0, 255) as u8;
+    let width = width as usize;
+    let mut read = zeroed(size[0] as usize)?;
+    let mut rows = zeroed(width * size[1] as usize)?;
+    for (y, out) in rows.chunks_exact_mut(width).enumerate() {
+        row(y, &mut read);
+        for (x, out) in out.iter_mut().enumerate() {
+            let (start, weights) = across.taps(x);
+            let taps = weights.iter().zip(&read[start..]);
+            *out = level(taps.fold(HALF, |sum, (weight, &value)| sum + weight * i32::from(value)));
+        }
+    }
+    let mut out = zeroed(width * height as usize)?;
+    for (y, out) in out.chunks_exact_mut(width).enumerate() {
+        let (start, weights) = down.taps(y);
+        for (x, out) in out.iter_mut().enumerate() {
+            let taps = weights.iter().zip(rows[start * width + x..].iter().step_by(width));
+            *out = level(taps.fold(HALF, |sum, (weight, &value)| sum + weight * i32::from(value)));
+        }
+    }
+    Ok(out)
+}
+
 /// The same where there is memory for it.
 ///
 /// # Errors
@@ -62,8 +96,8 @@ pub(crate) fn try_resize_bilinear(src: &RgbImage, width: u32, height: u32) -> Re
     let (src_width, src_height) = src.dimensions();
     let mut out = zeroed(width as usize * height as usize * CHANNELS)?;
     if width > 0 && height > 0 && src_width > 0 && src_height > 0 {
-        let horizontal = (src_width != width).then(|| Filter::new(src_width, width));
-        let vertical = (src_height != height).then(|| Filter::new(src_height, height));
+        let horizontal = (src_width != width).then(|| Filter::new(&TRIANGLE, src_width, width));
+        let vertical = (src_height != height).then(|| Filter::new(&TRIANGLE, src_height, height));
         let src_width = src_width as usize;
         let most = match (&horizontal, &vertical) {
             (Some(_), Some(vertical)) => (RING / (slots(vertical) * CHANNELS)).max(1),

@@ -37,6 +37,7 @@ __all__ = [
     "image_cutout",
     "image_error",
     "image_from_pixels",
+    "image_geo",
     "image_hash",
     "image_info",
     "image_overlay",
@@ -789,6 +790,7 @@ def mask_to_png(
 def mask_to_wkb(
     mask: MaskLike,
     tolerance: Number | None = None,
+    transform: ListOf[Number] | None = None,
 ) -> ir.BinaryValue:
     """Returns the outline of a mask as `mask_to_wkt` does, in well-known binary.
 
@@ -796,9 +798,11 @@ def mask_to_wkb(
 
         mask_to_wkb(mask)
         mask_to_wkb(mask, tolerance)
+        mask_to_wkb(mask, tolerance, transform)
 
     ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
     ``tolerance``: DOUBLE.
+    ``transform``: DOUBLE[].
 
     Returns binary.
 
@@ -808,12 +812,14 @@ def mask_to_wkb(
         "mask_to_wkb",
         mask=mask,
         tolerance=tolerance,
+        transform=transform,
     )
 
 
 def mask_to_wkt(
     mask: MaskLike,
     tolerance: Number | None = None,
+    transform: ListOf[Number] | None = None,
 ) -> ir.StringValue:
     """Returns the outline of a mask, along the edges of its pixels, as well-known text.
 
@@ -821,13 +827,17 @@ def mask_to_wkt(
     holes, or a `MULTIPOLYGON` where there are several islands. Pixels that share only a corner are not one island. A
     mask without pixels gives `POLYGON EMPTY`. The outline is valid by the rules of OGC, and its area is that of the
     mask. With a `tolerance` above 0, in pixels, corners are left out. Each of them lies within this distance of the new
-    outline, which stays valid. An invalid mask gives NULL.
+    outline, which stays valid. A `transform` `[a, b, c, d, e, f]` puts the outline on a map: x becomes `a x + b y + c`
+    and y becomes `d x + e y + f`, as rasterio has it. `image_geo` reads it from a GeoTIFF. One that cannot be inverted
+    is an error. An invalid mask gives NULL.
 
         mask_to_wkt(mask)
         mask_to_wkt(mask, tolerance)
+        mask_to_wkt(mask, tolerance, transform)
 
     ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
     ``tolerance``: DOUBLE.
+    ``transform``: DOUBLE[].
 
     Returns string.
 
@@ -837,6 +847,7 @@ def mask_to_wkt(
         "mask_to_wkt",
         mask=mask,
         tolerance=tolerance,
+        transform=transform,
     )
 
 
@@ -1287,6 +1298,29 @@ def image_info(
     )
 
 
+def image_geo(
+    image: Image,
+) -> ir.StructValue:
+    """Reads where a GeoTIFF lies on the earth, from its header and whatever its size.
+
+    `transform` has the six numbers `[a, b, c, d, e, f]` that bring pixels to coordinates, for `mask_to_wkb` and
+    `mask_to_wkt`; they are those of rasterio, for the upright image. NULL stands for tie points alone. `epsg` is the
+    code of the reference system; NULL for one that the file describes itself. `citation` is what the file calls it. An
+    image that does not tell where it lies gives NULL; so do the results of `image_crop`, `image_tile` and others, which
+    keep no such metadata. Bytes that are not an image, or are a damaged one, give NULL.
+
+    ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
+
+    Returns struct<transform: array<float64>, epsg: int32, citation: string>.
+
+        sam.image_geo(_.image).epsg
+    """
+    return call(
+        "image_geo",
+        image=image,
+    )
+
+
 def image_thumbnail(
     image: Image,
     max_side: Whole,
@@ -1362,24 +1396,55 @@ def image_crop(
     )
 
 
+@overload
 def image_convert(
     image: Image,
     format: Text,
-    range: Text | None = None,
+) -> ir.BinaryValue: ...
+@overload
+def image_convert(
+    image: Image,
+    format: Text,
+    range: Text,
+) -> ir.BinaryValue: ...
+@overload
+def image_convert(
+    image: Image,
+    format: Text,
+    quality: Whole,
+    /,
+) -> ir.BinaryValue: ...
+@overload
+def image_convert(
+    image: Image,
+    format: Text,
+    *,
+    quality: Whole,
+) -> ir.BinaryValue: ...
+def image_convert(
+    image: Image,
+    format: Text,
+    range: Text | Whole | None = None,
+    *,
+    quality: Whole | None = None,
 ) -> ir.BinaryValue:
     """Converts an image to `jpeg`, `png`, `webp`, `bmp` or `tiff`, of 8 bits.
 
     Transparent parts become white in `jpeg` and `bmp`. `range` says how samples of more bits are brought to 8. `own`,
     the default, stretches from the lowest value in the image to the highest, as all functions do (see `image_info`).
-    `full` takes the high byte of integers, and the range 0 to 1 of floats. Quality and metadata are as for
-    `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.
+    `full` takes the high byte of integers, and the range 0 to 1 of floats. `quality`, 1 to 100, is that of a `jpeg` or
+    of a `webp` with loss, whose transparency is kept; 80 is usual for the web. For other formats it is an error.
+    Without it, quality is as for `image_thumbnail`, and so are metadata. Bytes that are not an image, or are a damaged
+    one, give NULL.
 
         image_convert(image, format)
         image_convert(image, format, range)
+        image_convert(image, format, quality=)
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``format``: VARCHAR.
     ``range``: VARCHAR.
+    ``quality``: BIGINT.
 
     Returns binary.
 
@@ -1390,6 +1455,7 @@ def image_convert(
         image=image,
         format=format,
         range=range,
+        quality=quality,
     )
 
 
@@ -1418,17 +1484,42 @@ def image_overlay(
     )
 
 
+@overload
 def image_cutout(
     image: Image,
     mask: MaskLike,
+) -> ir.BinaryValue: ...
+@overload
+def image_cutout(
+    image: Image,
+    probabilities: ListOf[Number],
+    /,
+) -> ir.BinaryValue: ...
+@overload
+def image_cutout(
+    image: Image,
+    *,
+    probabilities: ListOf[Number],
+) -> ir.BinaryValue: ...
+def image_cutout(
+    image: Image,
+    mask: MaskLike | ListOf[Number] | None = None,
+    *,
+    probabilities: ListOf[Number] | None = None,
 ) -> ir.BinaryValue:
     """Returns what a mask covers in an image, as a PNG that is transparent elsewhere.
 
     The PNG has the size of the mask's box. A mask of another size than the image is an error. A mask without pixels
-    gives NULL. Bytes that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.
+    gives NULL. `probabilities`, one for each pixel as `sam_segment` returns them, give soft edges instead: a pixel is
+    opaque from 0.75 on, transparent up to 0.25, and in proportion between. The PNG has the size of the box of what is
+    not transparent. Bytes that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.
+
+        image_cutout(image, mask)
+        image_cutout(image, probabilities=)
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
+    ``probabilities``: FLOAT[]; or DOUBLE[].
 
     Returns binary.
 
@@ -1438,6 +1529,7 @@ def image_cutout(
         "image_cutout",
         image=image,
         mask=mask,
+        probabilities=probabilities,
     )
 
 
@@ -1582,14 +1674,24 @@ def image_from_pixels(
 
 def image_hash(
     image: Image,
+    algorithm: Text | None = None,
 ) -> ir.IntegerValue:
-    """Returns a perceptual hash of an image (pHash, 64 bits).
+    """Returns a perceptual hash of an image, 64 bits.
 
     Images that look alike differ in few bits, whatever their size, format and compression. The number of bits that
-    differ is `bit_count(xor(a, b))`; up to about 10 is the same image. Bytes that are not an image, or are a damaged
-    one, give NULL.
+    differ is `bit_count(xor(a, b))`. `algorithm` is `phash`, the default, or `dhash`. pHash compares the low
+    frequencies of the image with their median. It stands compression, scaling and changes of brightness and contrast:
+    up to about 10 bits are the same image. Symmetric objects on a plain background are its weakness: many of their
+    frequencies are near 0, and a re-encoded image may differ in 16. dHash, that of imagehash, tells where the image
+    becomes lighter from left to right, in 9 x 8 pixels. Such objects differ in up to 2 bits after re-encoding. But a
+    change of contrast may turn 12 on a plain background, and different images come nearer to each other. Neither stands
+    cropping, mirroring or rotation. Bytes that are not an image, or are a damaged one, give NULL.
+
+        image_hash(image)
+        image_hash(image, algorithm)
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
+    ``algorithm``: VARCHAR.
 
     Returns uint64.
 
@@ -1598,6 +1700,7 @@ def image_hash(
     return call(
         "image_hash",
         image=image,
+        algorithm=algorithm,
     )
 
 

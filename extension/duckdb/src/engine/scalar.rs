@@ -71,7 +71,9 @@ impl Parameter {
             Type::Blob | Type::Varchar if exposed => (*kind, Container::Union),
             _ => (*kind, Container::Plain),
         };
-        let refused = self.refused.iter().map(|kind| (*kind, Container::Plain));
+        // What is plain already is told once.
+        let refused = self.refused.iter().filter(move |kind| exposed || !self.types.contains(kind));
+        let refused = refused.map(|kind| (*kind, Container::Plain));
         types.iter().map(container).chain(text).chain(refused)
     }
 }

@@ -56,6 +56,7 @@ static SCALARS: &[&ScalarFunction] = &[
     &mask::FROM_LABELS,
     &mask::ERROR,
     &image::IMAGE_INFO,
+    &image::GEO,
     &image::THUMBNAIL,
     &image::RESIZE,
     &image::CROP,

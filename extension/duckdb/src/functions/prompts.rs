@@ -3,7 +3,7 @@
 use super::arguments::{IMAGE, Images, Lists, NUMBERS, Numbers, exactly, shown};
 use super::image::read_or_null;
 use super::mask::{Masks, ONE};
-use super::rows::Rows;
+use super::rows::{Rows, write_numbers};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use sam_model::{embedded_size, is_embedding};
 use sam_runtime::{Failure, Result};
@@ -253,7 +253,7 @@ fn boxes(input: &Input<'_>, output: &mut Output<'_>, form: Form) -> Result<()> {
         (Some(numbers), Some(sides)) => form.fractions(&numbers, sides).map(Some),
         _ => Ok(None),
     };
-    write(&rows.read(read)?, output)
+    write_numbers(&rows.read(read)?, output)
 }
 
 fn around(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -265,7 +265,7 @@ fn around(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
             [x / sides[0], y / sides[1], (x + width) / sides[0], (y + height) / sides[1]]
         }))
     };
-    write(&rows.read(read)?, output)
+    write_numbers(&rows.read(read)?, output)
 }
 
 fn point(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -274,7 +274,7 @@ fn point(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         (Some(numbers), Some(sides)) => to_fractions(&numbers, sides).map(Some),
         _ => Ok(None),
     };
-    write(&rows.read(read)?, output)
+    write_numbers(&rows.read(read)?, output)
 }
 
 fn points(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -292,18 +292,8 @@ fn points(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let lists = rows.read(read)?;
     let lengths: Vec<usize> = lists.iter().map(|points| points.as_ref().map_or(0, Vec::len)).collect();
     let all: Vec<_> = lists.iter().flatten().flatten().copied().map(Some).collect();
-    write(&all, &mut output.lists(&lengths)?)?;
+    write_numbers(&all, &mut output.lists(&lengths)?)?;
     output.set_nulls(&lists)
-}
-
-/// Writes lists of `N` numbers; NULL where there are none.
-fn write<const N: usize>(lists: &[Option<[f64; N]>], output: &mut Output<'_>) -> Result<()> {
-    let lengths: Vec<usize> = lists.iter().map(|list| if list.is_some() { N } else { 0 }).collect();
-    output
-        .lists(&lengths)?
-        .doubles()
-        .copy_from_slice(lists.iter().flatten().copied().collect::<Vec<_>>().as_flattened());
-    output.set_nulls(lists)
 }
 
 #[cfg(test)]

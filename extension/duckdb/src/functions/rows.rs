@@ -26,3 +26,13 @@ impl<'a> Rows<'a> {
 pub fn write_bytes<T: AsRef<[u8]>>(values: &[Option<T>], output: &mut Output<'_>) -> Result<()> {
     output.each(values.iter().map(Option::as_ref), |output, row, value| output.set_bytes(row, value.as_ref()))
 }
+
+/// Writes lists of `N` numbers; NULL where there are none.
+pub fn write_numbers<const N: usize>(lists: &[Option<[f64; N]>], output: &mut Output<'_>) -> Result<()> {
+    let lengths: Vec<usize> = lists.iter().map(|list| if list.is_some() { N } else { 0 }).collect();
+    output
+        .lists(&lengths)?
+        .doubles()
+        .copy_from_slice(lists.iter().flatten().copied().collect::<Vec<_>>().as_flattened());
+    output.set_nulls(lists)
+}

@@ -19,7 +19,7 @@ mod shape;
 mod simplify;
 
 pub use bits::{Mask, MaskBuilder};
-pub use geometry::{wkb, wkt};
+pub use geometry::{wkb, wkb_at, wkt, wkt_at};
 pub use nms::{Others, Overlap, non_maximum_suppression};
 pub(crate) use place::RunWriter;
 pub use polygon::PolygonError;

@@ -60,11 +60,42 @@ impl Picture {
     /// # Errors
     /// [`ImageError::NoMemory`].
     pub fn cutout(&self, rle: &Rle) -> Result<Option<Self>, ImageError> {
-        let [x, y, width, height] = rle.bbox().map(|value| value as u32);
-        if width == 0 {
+        let bbox = rle.bbox().map(|value| value as u32);
+        if bbox[2] == 0 {
             return Ok(None);
         }
         let mask = rle.try_to_mask()?;
+        self.cut(bbox, |x, y| if mask.get(x, y) { 255 } else { 0 }).map(Some)
+    }
+
+    /// What probably belongs to an object, by the probabilities 0 to 1 of all pixels, row by row: opaque from 0.75 on,
+    /// transparent up to 0.25, and in proportion between; cropped to the box of what is not transparent. For
+    /// [`Format::Png`]. `None` where all is.
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    ///
+    /// # Panics
+    /// If there is not one probability for each pixel.
+    pub fn soft_cutout<T: Copy + Into<f64>>(&self, probabilities: &[T]) -> Result<Option<Self>, ImageError> {
+        let [width, height] = self.size();
+        assert_eq!(probabilities.len(), width as usize * height as usize, "probabilities of a picture");
+        let rows = || probabilities.chunks_exact(width.max(1) as usize);
+        let mut bounds: Option<[u32; 4]> = None;
+        for (y, row) in (0..).zip(rows()) {
+            let shown = |&probability: &T| opacity(probability.into()) > 0;
+            let Some((first, last)) = row.iter().position(shown).zip(row.iter().rposition(shown)) else { continue };
+            let (first, last) = (first as u32, last as u32);
+            let [left, top, right, _] = bounds.unwrap_or([first, y, last, y]);
+            bounds = Some([left.min(first), top, right.max(last), y]);
+        }
+        let Some([left, top, right, bottom]) = bounds else { return Ok(None) };
+        let alpha = |x, y| opacity(probabilities[y as usize * width as usize + x as usize].into());
+        self.cut([left, top, right - left + 1, bottom - top + 1], alpha).map(Some)
+    }
+
+    /// The part in a box (x, y, width, height), as opaque as it is itself and as `opacity` tells for each pixel.
+    fn cut(&self, [x, y, width, height]: [u32; 4], opacity: impl Fn(u32, u32) -> u8) -> Result<Self, ImageError> {
         let cut = self.crop([x, y], [width, height])?;
         let opaque = || {
             let mut opaque = zeroed(width as usize * height as usize)?;
@@ -73,12 +104,15 @@ impl Picture {
         };
         let mut alpha = cut.alpha.map_or_else(opaque, Ok)?;
         for (column, row, pixel) in alpha.enumerate_pixels_mut() {
-            if !mask.get(x + column, y + row) {
-                *pixel = Luma([0]);
-            }
+            *pixel = Luma([times(pixel.0[0], opacity(x + column, y + row))]);
         }
-        Ok(Some(Self { alpha: Some(alpha), format: Format::Png, ..cut }))
+        Ok(Self { alpha: Some(alpha), format: Format::Png, ..cut })
     }
+}
+
+/// How opaque a pixel is, of 255, that belongs to an object with a probability.
+fn opacity(probability: f64) -> u8 {
+    ((probability - 0.25) * 2.0 * 255.0).round() as u8
 }
 
 /// The colour of mask `index`: hues a golden section of the circle apart, so that those near each other in number are
@@ -93,4 +127,28 @@ pub fn colour(index: usize) -> [u8; 3] {
         (2.0 - distance).clamp(0.08, 1.0)
     };
     [0.0, 2.0, 4.0].map(|centre| (value * part(centre)).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::RgbImage;
+
+    #[test]
+    fn opacity_follows_the_probability() {
+        let opacities = [0.0, 0.25, 0.3, 0.5, 0.7, 0.75, 1.0].map(opacity);
+        assert_eq!(opacities, [0, 0, 26, 128, 230, 255, 255]);
+    }
+
+    #[test]
+    fn a_soft_cutout_has_the_box_of_what_is_seen() {
+        let rgb = RgbImage::from_fn(4, 3, |x, y| image::Rgb([x as u8, y as u8, 0]));
+        let picture = Picture { rgb, alpha: None, grey: false, profile: None, format: Format::Jpeg, packed: false };
+        let mut probabilities = [0.2f32; 12];
+        assert!(picture.soft_cutout(&probabilities).unwrap().is_none());
+        (probabilities[5], probabilities[10]) = (0.5, 1.0);
+        let cut = picture.soft_cutout(&probabilities).unwrap().unwrap();
+        assert_eq!((cut.size(), cut.rgb.get_pixel(0, 0).0), ([2, 2], [1, 1, 0]));
+        assert_eq!(cut.alpha.unwrap().into_raw(), [128, 0, 0, 255]);
+    }
 }

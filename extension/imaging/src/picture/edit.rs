@@ -36,6 +36,8 @@ pub struct Picture {
     pub(crate) profile: Option<Vec<u8>>,
     /// The format it was read from.
     pub format: Format,
+    /// Whether it was read from a compressed TIFF, and is written as one.
+    pub(crate) packed: bool,
 }
 
 impl Picture {
@@ -52,12 +54,12 @@ impl Picture {
     /// # Errors
     /// As [`Picture::read`].
     pub fn read_as(bytes: &[u8], limits: &Limits, range: Range) -> Result<Self, ImageError> {
-        let Whole { rgb, alpha, grey, profile, format } = decode::whole(bytes, limits, range)?;
+        let Whole { rgb, alpha, grey, profile, format, packed } = decode::whole(bytes, limits, range)?;
         // The colour space of the profile stands at a fixed place in its header.
         let space: &[u8] = if grey { b"GRAY" } else { b"RGB " };
         let profile = profile.filter(|profile| profile.get(16..20) == Some(space));
         let alpha = alpha.filter(|alpha| alpha.iter().any(|&value| value < 255));
-        Ok(Self { rgb, alpha, grey, profile, format })
+        Ok(Self { rgb, alpha, grey, profile, format, packed })
     }
 
     /// Width and height in pixels.

@@ -6,6 +6,8 @@ use image::codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::T
 use image::{ExtendedColorType, GrayImage, ImageEncoder, ImageResult, RgbImage};
 
 use super::edit::Picture;
+use super::lossy_webp::LossyWebP;
+use super::packed_tiff::PackedTiff;
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::mask::Rle;
@@ -16,7 +18,8 @@ const JPEG_QUALITY: u8 = 90;
 
 impl Picture {
     /// The picture as a file, without metadata other than its colour profile (BMP has no room for one). Grey stays grey.
-    /// JPEG has quality 90 and WebP is lossless. JPEG and BMP have no transparency: there it becomes white.
+    /// JPEG has quality 90 and WebP is lossless. JPEG and BMP have no transparency: there it becomes white. A TIFF is
+    /// compressed (deflate) if the picture was read from a compressed one.
     ///
     /// # Errors
     /// [`ImageError::Encode`]: a side is longer than the format allows, or the format is [`Format::Gif`].
@@ -28,10 +31,29 @@ impl Picture {
             Format::Png => self.write(PngEncoder::new(&mut bytes), true),
             Format::WebP => self.write(WebPEncoder::new_lossless(&mut bytes), true),
             Format::Bmp => self.write(BmpEncoder::new(&mut bytes), false),
+            Format::Tiff if self.packed => self.write(PackedTiff::new(&mut bytes), true),
             Format::Tiff => self.write(TiffEncoder::new(&mut bytes), true),
             Format::Gif => {
                 let reason = "GIFs are read but not written".to_string();
                 return Err(ImageError::Encode { format: "GIF", reason });
+            }
+        };
+        written?.map_err(|error| unwritten(format.name(), error))?;
+        Ok(bytes.into_inner())
+    }
+
+    /// The picture as a JPEG or WebP of a quality of 1 to 100. The transparency of a WebP is kept without loss.
+    ///
+    /// # Errors
+    /// As [`Picture::encode`], and [`ImageError::Encode`] for a format that is lossless.
+    pub fn encode_lossy(&self, format: Format, quality: u8) -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Sink::default();
+        let written = match format {
+            Format::Jpeg => self.write(JpegEncoder::new_with_quality(&mut bytes, quality), false),
+            Format::WebP => self.write(LossyWebP::new(&mut bytes, quality), true),
+            _ => {
+                let reason = "it is lossless and has no quality".to_string();
+                return Err(ImageError::Encode { format: format.name(), reason });
             }
         };
         written?.map_err(|error| unwritten(format.name(), error))?;

@@ -1,8 +1,8 @@
-//! A fingerprint of what a picture shows.
+//! Fingerprints of what a picture shows.
 
 use super::edit::Picture;
 use crate::error::ImageError;
-use crate::resize::try_resize_bilinear;
+use crate::resize::{resize_grey_lanczos, try_resize_bilinear};
 
 /// Side of the picture whose frequencies are looked at.
 const SIDE: usize = 32;
@@ -44,5 +44,28 @@ impl Picture {
         sorted.sort_by(f64::total_cmp);
         let median = (sorted[LOW * LOW / 2 - 1] + sorted[LOW * LOW / 2]) / 2.0;
         Ok(low.iter().fold(0, |bits, &value| bits << 1 | u64::from(value > median)))
+    }
+    /// The difference hash "dHash", as `imagehash.dhash`: of the picture reduced to 9 x 8 levels of grey, for each pixel
+    /// whether the one to its right is lighter; row by row, the highest bit first. What is transparent counts as white.
+    ///
+    /// # Errors
+    /// [`ImageError::NoMemory`].
+    pub fn difference_hash(&self) -> Result<u64, ImageError> {
+        let [width, height] = self.size();
+        if width == 0 || height == 0 {
+            return Ok(0);
+        }
+        let flat = self.flat()?;
+        let stride = 3 * width as usize;
+        // Luma by ITU-R BT.601, as Pillow rounds it.
+        let luma = |&[r, g, b]: &[u8; 3]| {
+            ((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + 0x8000) >> 16) as u8
+        };
+        let small = resize_grey_lanczos([width, height], [9, 8], |y, row| {
+            let pixels = flat.as_raw()[y * stride..][..stride].as_chunks::<3>().0;
+            row.iter_mut().zip(pixels).for_each(|(grey, pixel)| *grey = luma(pixel));
+        })?;
+        let pairs = small.as_chunks::<9>().0.iter().flat_map(|row| row.windows(2));
+        Ok(pairs.fold(0, |bits, pair| bits << 1 | u64::from(pair[1] > pair[0])))
     }
 }

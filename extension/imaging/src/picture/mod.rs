@@ -4,6 +4,8 @@ mod draw;
 mod edit;
 mod encode;
 mod hash;
+mod lossy_webp;
+mod packed_tiff;
 mod tile;
 
 pub use draw::colour;

@@ -176,6 +176,16 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Value `index`, if it is a floating-point number.
+    pub(crate) fn double(&self, index: usize) -> Option<f64> {
+        let bytes = |size: usize| self.bytes.get(index.checked_mul(size)?..)?.get(..size);
+        match self.kind {
+            11 => Some(f32::from_bits(self.file.number(bytes(4)?) as u32).into()),
+            12 => Some(f64::from_bits(self.file.number(bytes(8)?))),
+            _ => None,
+        }
+    }
+
     /// The values as they stand in the file.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes

@@ -9,6 +9,7 @@ mod chunk;
 mod colours;
 pub(crate) mod directory;
 mod fax;
+mod geo;
 mod layout;
 mod rows;
 mod tags;
@@ -20,6 +21,8 @@ use directory::{Directory, File};
 use layout::Layout;
 use rows::Rows;
 use tags::damaged;
+
+pub use geo::{Geo, geo};
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo};
@@ -139,6 +142,13 @@ fn samples(
 pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
     const PROFILE: u16 = 34675;
     Some(File::new(bytes)?.first()?.values(PROFILE)?.bytes().to_vec())
+}
+
+/// Whether the first page is compressed.
+pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
+    const UNCOMPRESSED: u64 = 1;
+    let directory = File::new(bytes).and_then(|file| file.first());
+    directory.and_then(|directory| directory.number(tags::COMPRESSION)).is_some_and(|found| found != UNCOMPRESSED)
 }
 
 fn open(bytes: &[u8], page: usize) -> Result<(File<'_>, Directory<'_>), ImageError> {

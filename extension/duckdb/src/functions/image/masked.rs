@@ -5,7 +5,7 @@ use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFu
 use crate::functions::arguments::IMAGE;
 use crate::functions::mask::{Encoded, Lists, Masks, ONE, ONE_OR_MANY, sizes_differ};
 use sam_imaging::{Picture, Rle, colour};
-use sam_runtime::Result;
+use sam_runtime::{Failure, Result};
 
 /// `image_overlay(image, mask)`
 pub static OVERLAY: ScalarFunction = ScalarFunction {
@@ -21,20 +21,29 @@ pub static OVERLAY: ScalarFunction = ScalarFunction {
     overloads: &[Overload { parameters: DRAWN, returns: Type::Blob, run: overlay }],
 };
 
-/// `image_cutout(image, mask)`
+/// `image_cutout(image, mask)` and `image_cutout(image, probabilities)`
 pub static CUTOUT: ScalarFunction = ScalarFunction {
     name: c"image_cutout",
     help: Help {
         category: Category::Images,
         description: "Returns what a mask covers in an image, as a PNG that is transparent elsewhere. The PNG has the \
             size of the mask's box. A mask of another size than the image is an error. A mask without pixels gives \
-            NULL. Bytes that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.",
+            NULL. `probabilities`, one for each pixel as `sam_segment` returns them, give soft edges instead: a pixel is \
+            opaque from 0.75 on, transparent up to 0.25, and in proportion between. The PNG has the size of the box of \
+            what is not transparent. Bytes that are not an image, or are a damaged one, give NULL. An invalid mask \
+            gives NULL.",
         example: "image_cutout(image, mask)",
     },
-    overloads: &[Overload { parameters: CUT, returns: Type::Blob, run: cutout }],
+    overloads: &[
+        Overload { parameters: CUT, returns: Type::Blob, run: cutout },
+        Overload { parameters: SOFT, returns: Type::Blob, run: soft_cutout },
+    ],
 };
 
 const CUT: &[Parameter] = &[IMAGE, ONE];
+
+const SOFT: &[Parameter] =
+    &[IMAGE, Parameter::new("probabilities", &[Type::List(&Type::Float), Type::List(&Type::Double)])];
 
 const DRAWN: &[Parameter] = &[IMAGE, ONE_OR_MANY];
 
@@ -61,6 +70,51 @@ fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         |row| masks.get(row),
         |picture, mask| fitting(&picture, mask)?.map_or(Ok(None), |mask| Ok(picture.cutout(&mask)?)),
     )
+}
+
+fn soft_cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, lists) = (Pictures::new(input)?, input.column(1)?);
+    let values = lists.elements()?;
+    let read = |row| {
+        let Some(range) = lists.range(row) else { return Ok(None) };
+        let has_null = || Failure::input("the probabilities contain NULL; give a number for each pixel");
+        let probabilities = match values.kind() {
+            Type::Float => values.floats(range).map(Probabilities::Floats),
+            _ => values.doubles(range).map(Probabilities::Doubles),
+        };
+        probabilities.ok_or_else(has_null).map(Some)
+    };
+    pictures.change(input, output, read, |picture, probabilities| match *probabilities {
+        Probabilities::Floats(values) => cut(&picture, values),
+        Probabilities::Doubles(values) => cut(&picture, values),
+    })
+}
+
+/// Probabilities in the table.
+enum Probabilities<'a> {
+    Floats(&'a [f32]),
+    Doubles(&'a [f64]),
+}
+
+fn cut<T: Copy + Into<f64>>(picture: &Picture, probabilities: &[T]) -> Result<Option<Picture>> {
+    let [width, height] = picture.size();
+    if probabilities.len() as u64 != u64::from(width) * u64::from(height) {
+        return Err(Failure::input(format!(
+            "there are {} probabilities, and the picture is {height} x {width} pixels (height x width); give one for \
+             each of its pixels, as sam_segment(model, image, ...).mask has them",
+            probabilities.len()
+        )));
+    }
+    let outside = |value: &T| !(0.0..=1.0).contains(&(*value).into());
+    if let Some(place) = probabilities.iter().position(outside) {
+        return Err(Failure::input(format!(
+            "value {} is {}, and probabilities are 0 to 1; bring logits there with 1 / (1 + exp(-x)), and bytes with \
+             x / 255",
+            place + 1,
+            probabilities[place].into()
+        )));
+    }
+    Ok(picture.soft_cutout(probabilities)?)
 }
 
 /// The mask, if it is one, which must then be of the image's size.

@@ -2,6 +2,7 @@
 //! `image_error` tells what is wrong with them. An intact image never vanishes: one that is too large, or in a format
 //! that is not decoded, is an error. So are arguments that are wrong in themselves.
 
+mod geo;
 mod info;
 mod masked;
 mod measure;
@@ -10,6 +11,7 @@ mod pixels;
 mod shape;
 mod tile;
 
+pub use geo::GEO;
 pub use info::{IMAGE_ERROR, IMAGE_HASH, IMAGE_INFO};
 pub use masked::{CUTOUT, OVERLAY};
 pub use measure::STATS;

@@ -62,7 +62,7 @@ pub static CROP: ScalarFunction = ScalarFunction {
     }],
 };
 
-/// `image_convert(image, format)` and `image_convert(image, format, range)`
+/// `image_convert(image, format)`, `image_convert(image, format, range)` and `image_convert(image, format, quality)`
 pub static CONVERT: ScalarFunction = ScalarFunction {
     name: c"image_convert",
     help: Help {
@@ -70,13 +70,16 @@ pub static CONVERT: ScalarFunction = ScalarFunction {
         description: "Converts an image to `jpeg`, `png`, `webp`, `bmp` or `tiff`, of 8 bits. Transparent parts become \
             white in `jpeg` and `bmp`. `range` says how samples of more bits are brought to 8. `own`, the default, \
             stretches from the lowest value in the image to the highest, as all functions do (see `image_info`). \
-            `full` takes the high byte of integers, and the range 0 to 1 of floats. Quality and metadata are as for \
-            `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.",
+            `full` takes the high byte of integers, and the range 0 to 1 of floats. `quality`, 1 to 100, is that of a \
+            `jpeg` or of a `webp` with loss, whose transparency is kept; 80 is usual for the web. For other formats it \
+            is an error. Without it, quality is as for `image_thumbnail`, and so are metadata. Bytes that are not an \
+            image, or are a damaged one, give NULL.",
         example: "image_convert(image, 'png')",
     },
     overloads: &[
         Overload { parameters: CONVERTED, returns: Type::Blob, run: convert },
         Overload { parameters: RANGED, returns: Type::Blob, run: convert },
+        Overload { parameters: LOSSY, returns: Type::Blob, run: convert_lossy },
     ],
 };
 
@@ -84,7 +87,12 @@ const FORMAT: Parameter = Parameter::new("format", &[Type::Varchar]);
 
 const CONVERTED: &[Parameter] = &[IMAGE, FORMAT];
 
-const RANGED: &[Parameter] = &[IMAGE, FORMAT, Parameter::new("range", &[Type::Varchar])];
+const RANGED: &[Parameter] = &[IMAGE, FORMAT, RANGE];
+
+// As a plain text too: of the two forms with three arguments a literal then means this one.
+const RANGE: Parameter = Parameter { refused: &[Type::Varchar], ..Parameter::new("range", &[Type::Varchar]) };
+
+const LOSSY: &[Parameter] = &[IMAGE, FORMAT, Parameter::new("quality", &[Type::Bigint])];
 
 fn thumbnail(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (pictures, sides) = (Pictures::new(input)?, input.column(1)?);
@@ -185,6 +193,34 @@ fn convert(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         picture.map(|picture| pictures.room.hold(picture.encode(format)?)).transpose()
     })?;
     write_bytes(&converted, output)
+}
+
+fn convert_lossy(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let (pictures, formats, qualities) = (Pictures::new(input)?, input.column(1)?, input.column(2)?);
+    let read = |row| match formats.text(row)?.zip(qualities.bigint(row)) {
+        Some((name, quality)) => Ok(Some((lossy(name)?, self::quality(quality)?))),
+        None => Ok(None),
+    };
+    let converted = pictures.each(input, read, |picture, &(format, quality)| {
+        pictures.room.hold(picture.encode_lossy(format, quality)?).map(Some)
+    })?;
+    write_bytes(&converted, output)
+}
+
+/// The format with a name, if it has a quality.
+fn lossy(name: &str) -> Result<Format> {
+    match format(name)? {
+        format @ (Format::Jpeg | Format::WebP) => Ok(format),
+        _ => Err(Failure::input(format!(
+            "format '{name}' is lossless and has no quality; leave it out, or use 'jpeg' or 'webp'"
+        ))),
+    }
+}
+
+/// A quality, checked.
+fn quality(quality: i64) -> Result<u8> {
+    let valid = u8::try_from(quality).ok().filter(|quality| (1..=100).contains(quality));
+    valid.ok_or_else(|| Failure::input(format!("quality is {quality}; give a number from 1 to 100")))
 }
 
 /// The range with a name.

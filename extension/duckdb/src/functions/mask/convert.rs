@@ -1,12 +1,12 @@
-//! `mask_to_rle`, `mask_from_rle`, `mask_to_png`, `mask_to_wkb`, `mask_to_wkt`: masks in other forms.
+//! `mask_to_rle`, `mask_from_rle`, `mask_to_png`: masks in other forms.
 
 use super::coco::sides;
-use super::{MASK, ONE, TOGETHER, each, with, write};
+use super::{MASK, ONE, TOGETHER, each, write};
 use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::dense::split;
 use crate::functions::rows::{Rows, write_bytes};
 use rayon::prelude::*;
-use sam_imaging::{Mask, Polygon, Rle};
+use sam_imaging::{Mask, Rle};
 use sam_runtime::{Failure, Result, Results};
 
 /// `mask_to_rle(mask, height, width)`
@@ -63,66 +63,8 @@ pub static TO_PNG: ScalarFunction = ScalarFunction {
     overloads: &[Overload { parameters: &[ONE], returns: Type::Blob, run: to_png }],
 };
 
-/// `mask_to_wkb(mask)` and `mask_to_wkb(mask, tolerance)`
-pub static TO_WKB: ScalarFunction = ScalarFunction {
-    name: c"mask_to_wkb",
-    help: Help {
-        category: Category::Masks,
-        description: "Returns the outline of a mask as `mask_to_wkt` does, in well-known binary. This is what \
-            GeoParquet holds, and what `ST_GeomFromWKB` reads.",
-        example: "mask_to_wkb(mask)",
-    },
-    overloads: &[
-        Overload {
-            parameters: &[ONE],
-            returns: Type::Blob,
-            run: |input, output| outlines(input, output, sam_imaging::wkb),
-        },
-        Overload {
-            parameters: &[ONE, TOLERANCE],
-            returns: Type::Blob,
-            run: |input, output| outlines(input, output, sam_imaging::wkb),
-        },
-    ],
-};
-
-/// `mask_to_wkt(mask)` and `mask_to_wkt(mask, tolerance)`
-pub static TO_WKT: ScalarFunction = ScalarFunction {
-    name: c"mask_to_wkt",
-    help: Help {
-        category: Category::Masks,
-        description: "Returns the outline of a mask, along the edges of its pixels, as well-known text. x points to \
-            the right and y **down**, from the upper left corner of the image. The outline is a `POLYGON`, with holes, \
-            or a `MULTIPOLYGON` where there are several islands. Pixels that share only a corner are not one island. A \
-            mask without pixels gives `POLYGON EMPTY`. The outline is valid by the rules of OGC, and its area is that \
-            of the mask. With a `tolerance` above 0, in pixels, corners are left out. Each of them lies within this \
-            distance of the new outline, which stays valid. An invalid mask gives NULL.",
-        example: "mask_to_wkt(mask, 1.0)",
-    },
-    overloads: &[
-        Overload {
-            parameters: &[ONE],
-            returns: Type::Varchar,
-            run: |input, output| outlines(input, output, sam_imaging::wkt),
-        },
-        Overload {
-            parameters: &[ONE, TOLERANCE],
-            returns: Type::Varchar,
-            run: |input, output| outlines(input, output, sam_imaging::wkt),
-        },
-    ],
-};
-
-const TOLERANCE: Parameter = Parameter::new("tolerance", &[Type::Double]);
-
 /// Above this a pixel is in the mask: where the logit of the probability is above 0.
 const THRESHOLD: f32 = 0.5;
-
-/// Most runs of a mask whose outline is drawn: of noise they take 3 s and 2 GB. Masks of objects have thousands.
-const MAX_RUNS: usize = 1 << 24;
-
-/// Most runs of a mask whose outline is simplified: of noise they take 2 to 3 s and 300 MB.
-const MAX_SIMPLIFIED: usize = 1 << 20;
 
 /// A dense mask in the table.
 enum Dense<'a> {
@@ -213,36 +155,4 @@ fn to_png(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         _ => Ok(Some(sam_imaging::mask_png(&mask, &limits)?)),
     })?;
     write_bytes(&pictures, output)
-}
-
-fn outlines<T: AsRef<[u8]> + Send + Sync>(
-    input: &Input<'_>,
-    output: &mut Output<'_>,
-    text: fn(&[Polygon]) -> T,
-) -> Result<()> {
-    let tolerances = if input.arguments() > 1 { Some(input.column(1)?) } else { None };
-    let rows = Rows::new(input)?;
-    let arguments =
-        with(input, &rows, |row| match tolerances.map_or(Some(0.0), |tolerances| tolerances.double(row)) {
-            Some(tolerance) if tolerance.is_nan() || tolerance < 0.0 => {
-                Err(Failure::input(format!("tolerance {tolerance} is no distance; give a number of pixels, 0 or more")))
-            }
-            tolerance => Ok(tolerance),
-        })?;
-    let outlines = rows.call.rows(&arguments, TOGETHER, |(mask, tolerance)| {
-        let Some(mask) = mask.decode()? else { return Ok(None) };
-        let (limit, what) = match *tolerance > 0.0 {
-            true => (MAX_SIMPLIFIED, "simplified with a tolerance"),
-            false => (MAX_RUNS, "drawn"),
-        };
-        if mask.counts.len() > limit {
-            return Err(Failure::input(format!(
-                "the mask has {} runs, and outlines are {what} of up to {limit}; take out specks with \
-                 mask_clean(mask, min_area) before, or cut the picture into tiles",
-                mask.counts.len()
-            )));
-        }
-        Ok(Some(text(&mask.polygons(*tolerance))))
-    })?;
-    write_bytes(&outlines, output)
 }
