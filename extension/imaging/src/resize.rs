@@ -294,8 +294,8 @@ mod tests {
     /// What every processor computes without special instructions.
     fn portable(src: &RgbImage, width: u32, height: u32) -> RgbImage {
         let mut out = RgbImage::new(width, height);
-        let horizontal = (src.width() != width).then(|| Filter::new(src.width(), width));
-        let vertical = (src.height() != height).then(|| Filter::new(src.height(), height));
+        let horizontal = (src.width() != width).then(|| Filter::new(&TRIANGLE, src.width(), width));
+        let vertical = (src.height() != height).then(|| Filter::new(&TRIANGLE, src.height(), height));
         let rows = horizontal.as_ref().map(|filter| {
             |src: [&[u8]; 2], out: [&mut [u8]; 2]| {
                 for (src, out) in src.into_iter().zip(out) {

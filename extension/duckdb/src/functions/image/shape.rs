@@ -89,8 +89,7 @@ const CONVERTED: &[Parameter] = &[IMAGE, FORMAT];
 
 const RANGED: &[Parameter] = &[IMAGE, FORMAT, RANGE];
 
-// As a plain text too: of the two forms with three arguments a literal then means this one.
-const RANGE: Parameter = Parameter { refused: &[Type::Varchar], ..Parameter::new("range", &[Type::Varchar]) };
+const RANGE: Parameter = Parameter { plain: true, ..Parameter::new("range", &[Type::Varchar]) };
 
 const LOSSY: &[Parameter] = &[IMAGE, FORMAT, Parameter::new("quality", &[Type::Bigint])];
 
