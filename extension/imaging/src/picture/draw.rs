@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn opacity_follows_the_probability() {
-        let opacities = [0.0, 0.25, 0.3, 0.5, 0.7, 0.75, 1.0].map(opacity);
-        assert_eq!(opacities, [0, 0, 26, 128, 230, 255, 255]);
+        let opacities = [0.0, 0.25, 0.375, 0.5, 0.625, 0.75, 1.0].map(opacity);
+        assert_eq!(opacities, [0, 0, 64, 128, 191, 255, 255]);
     }
 
     #[test]
