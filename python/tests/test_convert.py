@@ -58,6 +58,7 @@ def test_by_default_it_lies_beside_the_model(tmp_path: Path, monkeypatch: pytest
         duckdb_sam.convert("vit.pt")
     duckdb_sam.convert("vit.pt", replace=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["vit.pt", "vit.safetensors"]
+    assert Path("vit.safetensors").stat().st_mode == Path("vit.pt").stat().st_mode
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -85,7 +86,12 @@ pub fn convert(source: Option<&Path>, target: &Path, conversion: &Conversion) ->
         (name, Weight { checkpoint: &checkpoint, name, shape, kind: conversion.weights, failure: &failure })
     });
     let whole = unfinished(target);
+    // A file that the writer makes is for its owner only; this one is for whom new files are.
+    let permissions = File::create(&whole).and_then(|file| file.metadata()).map(|metadata| metadata.permissions());
+    let permissions = permissions.map_err(|error| failed(error.to_string()))?;
     let written = serialize_to_file(tensors, Some(metadata), &whole).map_err(|error| failed(error.to_string()));
+    let written =
+        written.and_then(|()| std::fs::set_permissions(&whole, permissions).map_err(|error| failed(error.to_string())));
     let written = written.and_then(|()| failure.take().map_or(Ok(()), Err));
     let written = written.and_then(|()| checkpoint.check_unchanged());
     let placed = written.and_then(|()| std::fs::rename(&whole, target).map_err(|error| failed(error.to_string())));
