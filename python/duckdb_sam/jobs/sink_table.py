@@ -124,12 +124,14 @@ class TableSink:
             raise
 
     def _exists(self, table: tuple[str, ...]) -> bool:
-        query = "SELECT 1 FROM information_schema.tables WHERE (table_catalog, table_schema, table_name) = (?, ?, ?)"
-        return bool(self._con.execute(query, list(table)).fetchall())
+        query = "SELECT 1 FROM information_schema.tables WHERE "
+        names = ("table_catalog", "table_schema", "table_name")
+        return bool(self._con.execute(query + _same(names), list(table)).fetchall())
 
     def _record(self, table: tuple[str, ...]) -> Record | None:
-        query = "SELECT comment FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = (?, ?, ?)"
-        rows = self._con.execute(query, list(table)).fetchall()
+        query = "SELECT comment FROM duckdb_tables() WHERE "
+        names = ("database_name", "schema_name", "table_name")
+        rows = self._con.execute(query + _same(names), list(table)).fetchall()
         return parse(rows[0][0]) if rows else None
 
     def _lock(self, job: str) -> None:
@@ -161,6 +163,11 @@ def _resolve(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
     if parts[0] == "temp":
         raise ValueError(f"{name!r} would be a temporary table, which ends with its connection: name another")
     return parts[0], parts[1], parts[2]
+
+
+def _same(names: Sequence[str]) -> str:
+    """Return a condition; DuckDB's names are the same in upper and lower case."""
+    return " AND ".join(f"lower({name}) = lower(?)" for name in names)
 
 
 def _quoted(table: tuple[str, ...]) -> str:

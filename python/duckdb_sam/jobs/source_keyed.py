@@ -37,6 +37,10 @@ class _Keyed(ABC):
     def _some(self, columns: Sequence[str], names: Sequence[str], keys: list[Key], bounds: Bounds) -> Any:
         """Return the rows with these keys as an Arrow table; others within the bounds are allowed."""
 
+    def _is_ordered(self, name: str) -> bool:
+        """Whether the source compares the values of a column as Python does."""
+        return True
+
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return all keys."""
         self._known = keys_of(self._all(names), names)
@@ -50,7 +54,8 @@ class _Keyed(ABC):
         todo = (key for key in self._known if key not in done)
         while wanted := list(islice(todo, rows())):
             parts = [wanted] if len(names) == 1 else list(zip(*wanted, strict=True))
-            bounds = [(name, min(part), max(part)) for name, part in zip(names, parts, strict=True)]
+            ordered = [pair for pair in zip(names, parts, strict=True) if self._is_ordered(pair[0])]
+            bounds = [(name, min(part), max(part)) for name, part in ordered]
             table = self._some(columns, names, wanted, bounds)
             places: dict[Key, int] = {}
             for place, key in enumerate(keys_of(table, names)):
@@ -92,6 +97,9 @@ class RelationRows(_Keyed):
             tests.append(f"({' OR '.join(rows)})")
         chosen = self._relation.filter(" AND ".join(tests))
         return chosen.select(", ".join(map(_quoted, columns))).to_arrow_table()
+
+    def _is_ordered(self, name: str) -> bool:
+        return not self._types[name].startswith("ENUM")
 
     def _equal(self, names: Sequence[str], key: Key) -> list[str]:
         return [f"{_quoted(name)} = {self._literal(name, value)}" for name, value in zip(names, key, strict=True)]

@@ -48,7 +48,7 @@ class Paths:
         The same relative paths mean other files elsewhere, unless images and output have moved together.
         """
         some = self._paths if isinstance(self._paths, list) else [self._first]
-        if all(isinstance(path, (str, os.PathLike)) and os.path.isabs(_local(path)) for path in some):
+        if some and all(isinstance(path, (str, os.PathLike)) and os.path.isabs(_local(path)) for path in some):
             return None
         here = os.path.realpath(os.getcwd())
         return here if output is None else os.path.relpath(here, os.path.realpath(output))
