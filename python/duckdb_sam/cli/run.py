@@ -92,7 +92,12 @@ def command(ctx: click.Context, given: tuple[str, ...], json: bool, quiet: bool,
     done is not done twice. So overlays and exports may be added later: the same command with --overlay writes them of
     the masks that are there. They cover all that is in the output.
     """
-    return _run(asked(ctx, given, options), options, json=json, quiet=quiet)
+    from duckdb_sam.cli import places
+
+    places.check(ctx, options)
+    found = asked(ctx, given, options)
+    places.check_photos(ctx, options, found.found.paths)
+    return _run(found, options, json=json, quiet=quiet)
 
 
 assert command.help
