@@ -154,6 +154,9 @@ def test_usage(arguments: str, told: str, command: Command) -> None:
         ("photos --overlay photos/out", "would be taken for photos"),
         ("photos/coffee.jpg --overlay photos", "might be overwritten"),
         ("photos/coffee.jpg --cutout .", "might be overwritten"),
+        ("photos --into photos", "--into photos is the folder of the photo photos/"),
+        ("photos/coffee.jpg --into photos/", "--into photos/ is the folder of the photo photos/coffee.jpg"),
+        ("photos --into m/ --errors photos/", "--errors photos/ is the folder of the photo"),
         ("photos --coco empty", "--coco empty is a folder"),
         ("photos --yolo note.txt", "--yolo note.txt is a file"),
         ("photos --coco note.txt", "--coco note.txt is there already: give another place, or --overwrite"),
@@ -195,6 +198,25 @@ def test_images_that_fail(command: Command) -> None:
     assert "path='bad.jpg': not a picture" in done.err
 
 
+def test_many_images_that_fail(command: Command) -> None:
+    for number in range(5):
+        Path(f"photos/bad{number}.jpg").write_bytes(b"no image")
+    for name in ("photos/notes.txt", "photos/.hidden.jpg", "photos/.hidden.txt"):
+        Path(name).write_text("mine")
+    done = command("run", "photos", *POINT)
+    assert done.out.startswith("2 images segmented, 5 failed in ")
+    assert "\n1 other file left out: the names do not end as those of images do\n" in done.out
+    assert "5 images failed; masks_errors.parquet has all with the reason, and the first 3 are:\n  photos" in done.err
+    again = command("run", "photos", *POINT)
+    assert again.out.startswith("0 images segmented, 7 done before\n")
+    found = command("run", "photos", *POINT, "--json").json
+    assert (len(found["failures"]), found["failures_left_out"], found["other_files"]) == (5, 0, 1)
+    for number in range(1001):
+        Path(f"photos/bad{number}.jpg").write_bytes(b"no image")
+    found = command("run", "photos", *POINT, "--json").json
+    assert (found["failed"], len(found["failures"]), found["failures_left_out"]) == (1001, 1000, 1)
+
+
 def test_a_photo_that_is_gone_when_it_is_to_be_drawn_on(command: Command) -> None:
     assert command("run", "photos", *POINT).status == 0
     os.remove("photos/coffee.jpg")
@@ -226,7 +248,7 @@ def test_exports_of_others_are_not_replaced(command: Command) -> None:
             assert "--overwrite" in done.err
         assert command("run", "photos", *POINT).status == 0
     done = command("run", "photos", *POINT, "--labelme", "photos")
-    assert "left as it is" in done.out
+    assert "left as it is, as hand-made files may be: photos/coffee.json exists already: give another" in done.out
     assert Path("mine.json").read_text() == Path("photos/coffee.json").read_text() == "mine"
     options = ["--coco", "mine.json", "--labelme", "photos", "--overlay", "pictures", "--overwrite"]
     assert command("run", "photos", *POINT, *options).status == 0
@@ -314,6 +336,8 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
     Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,0.1,0.1,0.9,0.9\n")
     done = command("run", "photos", "--boxes", "a.csv")
     assert (done.status, done.err.splitlines()[0]) == (0, "1 photo has no boxes in a.csv, and so no masks")
+    assert done.out.startswith("1 image segmented, 1 without boxes in ")
+    assert command("run", "photos", "--boxes", "a.csv").out.startswith("0 images segmented, 2 done before\n")
     Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,0.1,0.1,0.8,0.9\n")
     done = command("run", "photos", "--boxes", "a.csv")
     assert done.status == 1
