@@ -275,6 +275,7 @@ def test_into_a_database_and_a_folder(command: Command) -> None:
     assert read('SELECT count(*) FROM "my masks"', "a b.db") == read(
         'SELECT 2 * count(*) FROM "my masks_errors"', "a b.db"
     )
+    assert Path("a b.db").read_bytes()[8:20] == b"DUCK" + (64).to_bytes(8, "little")  # as DuckDB 1.0 reads it
     assert command("run", "photos", *POINT, "--into", "m/", "--overlay", "out2").status == 3
     assert len(paths("m/*.parquet")) == len(list(Path("out2").rglob("*.jpg"))) == 2
     strange = command(
@@ -343,6 +344,7 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
     assert done.status == 1
     assert "the boxes of 1 photo in a.csv, such as photos/coffee.jpg, are not those" in done.err
     assert command("run", "photos", "--boxes", "a.csv", "--restart").status == 0
+    # fmt: off
     wrong = {
         "b.csv": ("name,x0,y0,x1,y1\nother.jpg,0.1,0.1,0.9,0.9\n", "none of the 1 images"),
         "c.csv": ("x0,y0,x1,y1\n0.1,0.1,0.9,0.9\n", "no column names the photos"),
@@ -350,13 +352,32 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
         "e.csv": ('name,box\ncoffee.jpg,"[1, 2, x]"\n', "row 1 has the box '[1, 2, x]', not four numbers"),
         "f.json": ("[]", "COCO's JSON is an object"),
         "g.xml": ("<a/>", "give COCO's JSON"),
+        "i.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,0.1,0.1,0.9,0.9\ncoffee.jpg,0.9,0.1,0.2,0.9\n",
+                  "i.csv: row 2, coffee.jpg: box [0.9, 0.1, 0.2, 0.9] has no area"),
+        "j.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,10,10,90,90\n", "row 1, coffee.jpg: box [10.0, 10.0, 90.0, 90.0] "
+                  "reaches outside the image: coordinates are fractions of its width and height, 0 to 1; for pixels "
+                  "give --unit pixel"),
+        "k.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,0.1,,0.9,0.9\n", "row 1 has the box [0.1, None, 0.9, 0.9]"),
+        "l.json": (json.dumps({
+            "images": [{"id": 7, "file_name": "coffee.jpg", "width": 600, "height": 400}],
+            "categories": [{"id": 1, "name": "a"}],
+            "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [60, 40, 0, 20], "iscrowd": 0}],
+        }), "box 1 of 1 of the image coffee.jpg has no area: its corners are [0.1, 0.1, 0.1, 0.15], in fractions"),
         "h.csv": ("name,box\ncoffee.jpg,\n", "there are no boxes in it"),
     }
+    # fmt: on
     for name, (content, told) in wrong.items():
         Path(name).write_text(content)
         done = command("run", "photos", "--boxes", name, "--into", f"{name}.parquet")
         assert done.status == 1, name
         assert told in done.err
+    pixel = ("--unit", "pixel")
+    Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,-9,-9,-2,-2\n")
+    done = command("run", "photos", "--boxes", "a.csv", *pixel, "--into", "n.parquet")
+    assert (done.status, "row 1, coffee.jpg: box [-9.0, -9.0, -2.0, -2.0] lies outside the image\n" in done.err) == (1, 1)
+    Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,9,9,99,99\ncoins.jpg,900,900,999,999\n")  # of one photo
+    done = command("run", "photos", "--boxes", "a.csv", *pixel, "--into", "n.parquet")
+    assert (done.status, "coins.jpg: box [900.0, 900.0, 999.0, 999.0] lies outside" in done.err) == (3, True)
     assert "there is no file or folder 'no.json'" in command("run", "photos", "--boxes", "no.json").err
 
 
