@@ -81,8 +81,11 @@ def test_path(command: Command) -> None:
         ("run --foo", "--foo"),
         ("run photos --overlay", "Try 'duckdb-sam run --help'."),
         ("models --folder", "Try 'duckdb-sam models --help'."),
-        ("convert nano", "nano is the name of a model: say which file to write as well, such as duckdb-sam convert "
-         "nano nano.safetensors"),
+        (
+            "convert nano",
+            "nano is the name of a model: say which file to write as well, such as duckdb-sam convert "
+            "nano nano.safetensors",
+        ),
         ("path x", "unexpected extra argument"),
     ],
 )

@@ -44,7 +44,7 @@ def files() -> list[str]:
         ("--coco masks.parquet.lock", "--coco masks.parquet.lock lies in what --into writes"),
         ("--cutout masks.parquet.parts/c", "--cutout masks.parquet.parts/c lies in what --into writes"),
         ("--yolo y --coco y/labels/c.json", "--coco y/labels/c.json lies in what --yolo writes, y/labels/"),
-        ("--overlay out --cutout out/coins", "where the photos have a folder of that name"),
+        ("--overlay out --cutout out/coins", "where photos have a folder of that name"),
         ("--coco photos/coffee.jpg --overwrite", "--coco photos/coffee.jpg is one of the photos"),
         ("--boxes b.json --coco ./b.json --overwrite", "--coco and --boxes have the same place, b.json"),
     ],

@@ -374,7 +374,8 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
     pixel = ("--unit", "pixel")
     Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,-9,-9,-2,-2\n")
     done = command("run", "photos", "--boxes", "a.csv", *pixel, "--into", "n.parquet")
-    assert (done.status, "row 1, coffee.jpg: box [-9.0, -9.0, -2.0, -2.0] lies outside the image\n" in done.err) == (1, 1)
+    assert done.status == 1
+    assert "row 1, coffee.jpg: box [-9.0, -9.0, -2.0, -2.0] lies outside the image\n" in done.err
     Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,9,9,99,99\ncoins.jpg,900,900,999,999\n")  # of one photo
     done = command("run", "photos", "--boxes", "a.csv", *pixel, "--into", "n.parquet")
     assert (done.status, "coins.jpg: box [900.0, 900.0, 999.0, 999.0] lies outside" in done.err) == (3, True)

@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Write MODEL, a name or the path of a checkpoint, as one safetensors file, and print its path.
 
-    Without PATH it is the path of the checkpoint with the ending .safetensors; for a name there must be one. Optimizers and whatever else inference does not
-    use are left out.
+    Without PATH it is the path of the checkpoint with the ending .safetensors; where MODEL is a name, PATH is needed.
+    Optimizers and whatever else inference does not use are left out.
 
     \b
     Example:

@@ -12,13 +12,14 @@ from duckdb_sam.cli.output import document, note, table
 from duckdb_sam.cli.photos import HELP, photos
 
 
-@click.command(cls=Command, 
+@click.command(
+    cls=Command,
     help=f"""Tell size and format of images, and why they cannot be read. The whole image is looked at.
 
 {HELP}
 
 Exit status 3 if some cannot be read, 1 if none can.
-"""
+""",
 )
 @click.argument("given", metavar="PHOTOS...", nargs=-1, required=True)
 @as_json

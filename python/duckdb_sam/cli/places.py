@@ -67,8 +67,9 @@ def check_photos(ctx: click.Context, options: Mapping[str, Any], paths: list[str
                 inner = os.path.relpath(os.path.realpath(output.path), os.path.realpath(other.path))
                 if Path(inner).parts[0] in names:
                     raise click.UsageError(
-                        f"{output.said} {output.path} lies in {other.said} {other.path}, where the photos have a folder "
-                        f"of that name: give it a place beside it", ctx
+                        f"{output.said} {output.path} lies in {other.said} {other.path}, where photos have a folder "
+                        "of that name: give it a place beside it",
+                        ctx,
                     )
 
 

@@ -114,9 +114,9 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
     wanted = {kind: options[kind] for kind in exports.KINDS if options[kind]}
     _check_into(into, table)
     exports.writable("into", into)
-    for option in ("into", "errors"):
-        if options[option]:
-            exports.check_folder(option, options[option], asked.found)
+    for name in ("into", "errors"):
+        if options[name]:
+            exports.check_folder(name, options[name], asked.found)
     place, old = where(into, table, errors), begun(into, table)
     exports.check(wanted, asked.found, finished(into) if old else None, options["overwrite"])
     if old and not options["restart"] and isinstance(asked.prompts.get("boxes"), str):

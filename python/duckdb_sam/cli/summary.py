@@ -9,7 +9,6 @@ from typing import Any
 from duckdb_sam.cli.errors import spoken
 from duckdb_sam.cli.output import count, note, say
 
-
 MOST_FAILURES = 1000
 """How many failed images a JSON document lists at most."""
 
