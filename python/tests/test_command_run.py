@@ -382,6 +382,19 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
     assert "there is no file or folder 'no.json'" in command("run", "photos", "--boxes", "no.json").err
 
 
+def test_boxes_of_masks_without_pixels(command: Command) -> None:
+    """As ``--coco`` writes them, so that its files are read again."""
+    image = {"id": 7, "file_name": "coffee.jpg", "width": 600, "height": 400}
+    boxes = [[60, 40, 480, 350], [0, 0, 0, 0]]
+    annotations = [{"id": n, "image_id": 7, "category_id": 1, "bbox": box} for n, box in enumerate(boxes)]
+    content = {"images": [image], "categories": [{"id": 1, "name": "cup"}], "annotations": annotations}
+    Path("a.json").write_text(json.dumps(content))
+    done = command("run", "photos/coffee.jpg", "--boxes", "a.json")
+    assert done.status == 0, done.err
+    assert "1 box [0, 0, 0, 0] in a.json left out: objects without pixels\n" in done.err
+    assert read("SELECT len(mask), categories FROM 'masks.parquet'") == [(1, ["cup"])]
+
+
 def test_interrupted_and_killed(command: Command, tmp_path: Path) -> None:
     copies(tmp_path / "many", 24)
     call = ["run", "many", *map(str, POINT), "--batch", "2", "--overlay", "out"]
