@@ -21,6 +21,9 @@ DATABASES = (".db", ".duckdb", ".ddb")
 
 _TABLE = "masks"
 
+_READ_BY = "v1.0.0"
+"""The oldest DuckDB that reads databases which are made here; those that are there stay as they are."""
+
 
 class Sink(Protocol):
     """Results and errors of a job. What it holds is the only account of what has been done."""
@@ -101,10 +104,13 @@ class Place:
         if self._con is not None:
             return self._con
         if self._opened is None:
-            config = {} if self._threads is None else {"threads": self._threads}
+            config: dict[str, Any] = {} if self._threads is None else {"threads": self._threads}
             database = self._text if self.kind == "database" else ":memory:"
+            file = os.path.expanduser(database)
+            if self.kind == "database" and not os.path.exists(file):
+                config |= {"storage_compatibility_version": _READ_BY}
             try:
-                self._opened = duckdb_sam.connect(os.path.expanduser(database), config=config)
+                self._opened = duckdb_sam.connect(file, config=config)
                 self._opened.execute("SET enable_progress_bar = false")  # there is one of our own, and not on stdout
             except duckdb_sam.LoadError as error:
                 raise JobError(

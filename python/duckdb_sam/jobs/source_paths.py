@@ -22,13 +22,21 @@ SUFFIXES = (
 
 def in_folder(folder: str) -> list[str]:
     """Return the images in a folder and all below it, in the order of their names; hidden files are left out."""
+    return walked(folder)[0]
+
+
+def walked(folder: str) -> tuple[list[str], list[str]]:
+    """Return the images as ``in_folder`` does, and the other files that are not hidden."""
     found: list[str] = []
+    others: list[str] = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                found.append(os.path.join(root, name))
-    return found
+            if name.startswith("."):
+                continue
+            kind = found if name.lower().endswith(SUFFIXES) else others
+            kind.append(os.path.join(root, name))
+    return found, others
 
 
 class Paths:

@@ -33,7 +33,7 @@ def convert(
 
     if path is None:
         if not Path(model).suffix:
-            raise ValueError(f"model {str(model)!r} is named, not a file: say as path where to write it")
+            raise ValueError(f"model {str(model)!r} is a name, not a file: give path=, the file to write")
         path = Path(model).with_suffix(".safetensors")
     target = Path(path).absolute()
     named = {"type": dtype, "image_size": image_size, "replace": "true" if replace else "false"}
