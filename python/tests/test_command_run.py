@@ -422,3 +422,16 @@ def test_interrupted_and_killed(command: Command, tmp_path: Path) -> None:
     assert paths() == [f"many/{number:02}.jpg" for number in range(24)]
     assert sorted(path.name for path in Path("out").iterdir()) == [f"{number:02}.jpg" for number in range(24)]
     assert not list(Path(".").glob("*.parts")) + list(Path(".").rglob(".*"))
+
+
+def test_boxes_of_two_images_with_one_name(command: Command) -> None:
+    image = {"file_name": "coffee.jpg", "width": 600, "height": 400}
+    content = {
+        "images": [{"id": 1, **image}, {"id": 2, **image}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 90, 90]}],
+        "categories": [{"id": 1, "name": "cup"}],
+    }
+    Path("boxes.json").write_text(json.dumps(content))
+    done = command("run", "photos", "--boxes", "boxes.json")
+    assert done.status == 1
+    assert "two images have the name coffee.jpg" in done.err

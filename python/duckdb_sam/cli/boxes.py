@@ -111,6 +111,8 @@ def _annotated(table: Any, file: str) -> tuple[dict[str, _Image], dict[int, str]
                     f"--boxes {file}: box {number} of {len(pairs)} of the image {row['name']} has no area: its corners "
                     f"are {box}, in fractions of width and height. Mend it or take it out"
                 )
+        if row["name"] in found:
+            raise Mistake(f"--boxes {file}: two images have the name {row['name']}, so that boxes cannot be told apart")
         found[row["name"]] = _Image([box for box, _ in pairs], [category for _, category in pairs])
     if empty:
         note(f"{count(empty, 'box', 'boxes')} [0, 0, 0, 0] in {file} left out: objects without pixels")

@@ -223,7 +223,7 @@ def _objects(row: Row, where: str) -> Iterator[tuple[Mask, Category | None, floa
 def _crowd(value: Any, where: str) -> bool:
     if value is None:
         return False
-    if not isinstance(value, (bool, int)) and not hasattr(value, "item") or value not in (0, 1):
+    if (not isinstance(value, (bool, int)) and not hasattr(value, "item")) or value not in (0, 1):
         raise TypeError(f"{where}: crowd is true or false, 1 or 0, not {value!r}")
     return bool(value)
 
