@@ -453,3 +453,14 @@ def test_keys_that_are_an_enum_and_names_in_any_case(tmp_path: Path) -> None:
     options = {"key": "k", "point": [0.5, 0.5], "keep": [], "con": con, "batch": 1}
     assert jobs.job("s", "Results", **options).rows == 2
     assert jobs.job("s", "results", **options).skipped == 2
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    shutil.copy(DISC, tmp_path / "photos" / "a.png")
+    os.mkfifo(tmp_path / "photos" / "pipe.png")
+    options = {"key": None, "point": [0.5, 0.5], "keep": []}
+    assert jobs.job(str(tmp_path / "photos"), tmp_path / "masks.parquet", **options).rows == 1
+    summary = jobs.job(["/dev/zero"], tmp_path / "zero.parquet", **options)
+    assert (summary.rows, summary.failed) == (0, 1)
+    assert "a device, which has no end" in str(jobs.read(tmp_path / "zero.parquet", errors=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -34,9 +35,18 @@ def walked(folder: str) -> tuple[list[str], list[str]]:
         for name in sorted(files):
             if name.startswith("."):
                 continue
-            kind = found if name.lower().endswith(SUFFIXES) else others
-            kind.append(os.path.join(root, name))
+            path = os.path.join(root, name)
+            # Not a pipe, which would be waited for; a link that leads nowhere is told of when it is read.
+            is_image = name.lower().endswith(SUFFIXES) and not stat.S_ISFIFO(_mode(path))
+            (found if is_image else others).append(path)
     return found, others
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0
 
 
 class Paths:
