@@ -14,6 +14,7 @@ import duckdb_sam
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import inside
 from duckdb_sam.jobs.sinks import Place
+from duckdb_sam.quoting import literal
 
 _AT_ONCE = 64
 """Rows that are held at a time."""
@@ -40,7 +41,7 @@ def where(into: str, table: str | None, errors: str | None) -> Where:
         return Where(str(path), parts, failed, name)
     other = Path(errors).expanduser() if errors else path.with_name(f"{path.stem}_errors{path.suffix}")
     inside = "" if kind == "file" else "/*.parquet"
-    return Where(":memory:", *(f"read_parquet({_literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
+    return Where(":memory:", *(f"read_parquet({literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
 
 
 def begun(into: str, table: str | None) -> bool:
@@ -134,10 +135,6 @@ def _exists(con: duckdb.DuckDBPyConnection, rows: str) -> bool:
     except (duckdb.CatalogException, duckdb.IOException):
         return False
     return True
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _escaped(path: str) -> str:

@@ -29,12 +29,12 @@ def command(arguments: tuple[str, ...]) -> None:
       duckdb-sam shell photos.db -readonly -json -c "FROM masks_errors"
     """
     from duckdb_sam import extension_path
+    from duckdb_sam.quoting import literal
 
-    path = str(extension_path()).replace("'", "''")
     given = list(arguments)
     if "--" in given:
         given.remove("--")
-    called = [executable(), "-unsigned", "-cmd", f"LOAD '{path}'", *given]
+    called = [executable(), "-unsigned", "-cmd", f"LOAD {literal(extension_path())}", *given]
     _check_age(called[0], given)
     sys.stdout.flush()
     if sys.platform == "win32":

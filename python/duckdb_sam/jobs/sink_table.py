@@ -14,6 +14,7 @@ import duckdb
 from duckdb_sam.jobs.errors import JobError
 from duckdb_sam.jobs.keys import Key, keys_of
 from duckdb_sam.jobs.record import Record, check, dump, parse
+from duckdb_sam.quoting import identifier, literal
 
 _NAME = r'("(?:[^"]|"")+"|[^".]+)'
 
@@ -48,7 +49,7 @@ class TableSink:
                     self._lock(old["id"])
                     for table in (self._table, self._errors):
                         if (self._record(table) or {}).get("id") == old["id"]:
-                            self._con.execute(f"DROP TABLE {_quoted(table)}")
+                            self._con.execute(f"DROP TABLE {identifier(*table)}")
                     self._unlock()
                     old = None
                 if old is None and not self._exists(self._table):
@@ -70,16 +71,16 @@ class TableSink:
 
     def done(self, names: Sequence[str]) -> set[Key]:
         """Return the keys in both tables."""
-        columns = ", ".join(f'"{_escaped(name)}"' for name in names)
+        columns = ", ".join(map(identifier, names))
         found: set[Key] = set()
         for table in (self._table, self._errors):
-            relation: Any = self._con.sql(f"SELECT {columns} FROM {_quoted(table)}")
+            relation: Any = self._con.sql(f"SELECT {columns} FROM {identifier(*table)}")
             found.update(keys_of(relation.to_arrow_table(), names))
         return found
 
     def forget_errors(self) -> None:
         """Empty the table of errors."""
-        self._con.execute(f"DELETE FROM {_quoted(self._errors)}")
+        self._con.execute(f"DELETE FROM {identifier(*self._errors)}")
 
     def write(self, rows: Any, failures: Any) -> None:
         """Insert results and errors in one transaction."""
@@ -87,7 +88,7 @@ class TableSink:
             for table, new in ((self._table, rows), (self._errors, failures)):
                 if len(new):
                     with self._registered(new) as name:
-                        self._con.execute(f"INSERT INTO {_quoted(table)} BY NAME FROM {name}")
+                        self._con.execute(f"INSERT INTO {identifier(*table)} BY NAME FROM {name}")
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -99,9 +100,8 @@ class TableSink:
 
     def _create(self, table: tuple[str, ...], schema: Any, record: Record) -> None:
         with self._registered(schema.empty_table()) as name:
-            self._con.execute(f"CREATE TABLE {_quoted(table)} AS FROM {name}")
-        comment = dump(record).replace("'", "''")
-        self._con.execute(f"COMMENT ON TABLE {_quoted(table)} IS '{comment}'")
+            self._con.execute(f"CREATE TABLE {identifier(*table)} AS FROM {name}")
+        self._con.execute(f"COMMENT ON TABLE {identifier(*table)} IS {literal(dump(record))}")
 
     @contextlib.contextmanager
     def _registered(self, table: Any) -> Generator[str]:
@@ -168,11 +168,3 @@ def _resolve(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
 def _same(names: Sequence[str]) -> str:
     """Return a condition; DuckDB's names are the same in upper and lower case."""
     return " AND ".join(f"lower({name}) = lower(?)" for name in names)
-
-
-def _quoted(table: tuple[str, ...]) -> str:
-    return ".".join(f'"{_escaped(part)}"' for part in table)
-
-
-def _escaped(name: str) -> str:
-    return name.replace('"', '""')
