@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from duckdb_sam.cli.exports import FOLDERS, KINDS
+from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sinks import DATABASES
 
 
@@ -82,7 +83,7 @@ def _outputs(options: Mapping[str, Any]) -> Iterator[_Output]:
         file = suffix == ".parquet"
         yield _Output("into", str(into), (f"{into}.lock", f"{into}.parts/" if file else f"{into}/"))
         given = options["errors"]
-        errors = Path(given).expanduser() if given else into.with_name(f"{into.stem}_errors{into.suffix}")
+        errors = place_of_errors(into, given)
         yield _Output("errors" if given else "", str(errors), () if file else (f"{errors}/",))
     for kind in KINDS:
         if path := options[kind]:

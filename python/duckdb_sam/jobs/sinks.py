@@ -19,7 +19,7 @@ from duckdb_sam.jobs.sink_table import TableSink
 DATABASES = (".db", ".duckdb", ".ddb")
 """What the file of a database ends with, for ``into``."""
 
-_TABLE = "masks"
+TABLE = "masks"
 
 _READ_BY = "v1.0.0"
 """The oldest DuckDB that reads databases which are made here; those that are there stay as they are."""
@@ -97,7 +97,7 @@ class Place:
             raise TypeError(f"table= belongs to a database file as into=, not to into={self._text!r}")
         if self.kind == "database" and con is not None:
             raise TypeError(f"give either con=, with the name of a table as into=, or into={self._text!r}, not both")
-        self._table = table or _TABLE
+        self._table = table or TABLE
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return the user's connection, or one to the database that is written to, or one in memory."""
