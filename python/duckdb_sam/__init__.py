@@ -189,6 +189,8 @@ def load(con: duckdb.DuckDBPyConnection) -> None:
 
     Doing so twice does no harm. A query whose result is still being read on ``con`` is not disturbed.
     """
+    from duckdb_sam.quoting import literal
+
     _check_connection(con)
     # A cursor is another connection to the same database: it leaves a pending result of `con` alone.
     with con.cursor() as cursor:
@@ -196,8 +198,7 @@ def load(con: duckdb.DuckDBPyConnection) -> None:
             return
         if not _scalar(cursor, f"SELECT current_setting('{_UNSIGNED}')"):
             raise LoadError(_UNSIGNED_TEXT.format(database=_database_literal(cursor)))
-        path = str(extension_path()).replace("'", "''")
-        cursor.execute(f"LOAD '{path}'")
+        cursor.execute(f"LOAD {literal(extension_path())}")
 
 
 def _check_connection(con: object) -> None:

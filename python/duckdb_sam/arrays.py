@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from duckdb_sam.columns import Failures, image_column, is_list, plain
+from duckdb_sam.columns import Failures, as_table, column_of, image_column, is_list, plain, sizes
 from duckdb_sam.engine import shared
 from duckdb_sam.masks import to_array
 from duckdb_sam.optional import needed
@@ -71,12 +71,9 @@ def dense(
 def _table(pa: Any, table: Any) -> Any:
     if isinstance(table, (duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection)):
         return arrow(table)
-    if isinstance(table, pa.RecordBatch):
-        return pa.Table.from_batches([table])
-    if isinstance(table, pa.Table):
-        return table
-    if hasattr(table, "__arrow_c_stream__"):
-        return pa.table(table)
+    whole = as_table(pa, table)
+    if whole is not None:
+        return whole
     raise TypeError(
         f"dense takes a DuckDB relation or an Arrow table, not {type(table).__module__}.{type(table).__qualname__}"
     )
@@ -108,7 +105,7 @@ def _shaped(flat: Any, size: Any, row: int) -> Any:
 def _sizes(pa: Any, whole: Any, size: str | tuple[int, int] | None, image: str | None) -> Sequence[Any]:
     """Return height and width of each row."""
     if isinstance(size, str):
-        return cast("Sequence[Any]", _column(whole, size).to_pylist())
+        return cast("Sequence[Any]", plain(pa, column_of(whole, size)).to_pylist())
     if size is not None:
         height, width = size
         return [(int(height), int(width))] * len(whole)
@@ -120,20 +117,9 @@ def _sizes(pa: Any, whole: Any, size: str | tuple[int, int] | None, image: str |
             "probabilities do not tell the size of their image: give size=(height, width) or the name of a column of "
             "such pairs, or select the column of images too (image=...)"
         )
-    _column(whole, name)
+    column_of(whole, name)
     failures: Failures = {}
-    rows = pa.table({"row": pa.array(range(len(whole)), pa.int64()), "image": image_column(whole, name, failures)})
-    info = "SELECT row, image_info(image) AS i FROM rows"
-    with shared.query(
-        f"SELECT CASE WHEN i IS NOT NULL THEN [i.height, i.width] END FROM ({info}) ORDER BY row", rows=rows
-    ) as result:
-        return [found for (found,) in result.fetchall()]
-
-
-def _column(whole: Any, name: str) -> Any:
-    if name not in whole.column_names:
-        raise ValueError(f"the table has no column {name!r}; its columns are {', '.join(whole.column_names)}")
-    return plain(needed("pyarrow", "arrow", "dense"), whole[name])
+    return sizes(pa, shared, image_column(whole, name, failures))
 
 
 def _decoded(record: dict[str, Any]) -> Any:

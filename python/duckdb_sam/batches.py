@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from duckdb_sam.columns import Failures, image_column
+from duckdb_sam.columns import Failures, as_table, column_of, image_column, sizes
 from duckdb_sam.engine import Engine
-from duckdb_sam.images import Embedding, is_embedding
 from duckdb_sam.optional import needed
 from duckdb_sam.prompts import BoxFormat, Form, Unit, check_given, prompt
 from duckdb_sam.reading import arrow
-
-_SIZE = "CASE WHEN i IS NULL THEN NULL ELSE [i.height, i.width] END"
 
 
 class Batches:
@@ -47,7 +44,7 @@ class Batches:
             if name in whole.column_names:
                 raise ValueError(f"the table has a column {name!r} already: give another name, into=...")
         failures: Failures = {}
-        _column(whole, image)
+        column_of(whole, image)
         images = image_column(whole, image, failures)
         columns: dict[str, Any] = {"image": images}
         if options is None:
@@ -91,14 +88,14 @@ class Batches:
         failures: Failures,
     ) -> dict[str, Any]:
         """Return the columns that the SQL functions take, in fractions."""
-        sizes = self._sizes(pa, images) if unit == "pixel" else None
+        size = sizes(pa, self._engine, images) if unit == "pixel" else None
         points: list[Any] = []
         labels: list[Any] = []
         box: list[Any] = []
         boxes: list[Any] = []
         for row in range(len(images)):
             here = {name: value(row) for name, value in values.items()}
-            form = Form(unit, box_format, lambda row=row: sizes[row] if sizes else None)
+            form = Form(unit, box_format, lambda row=row: size[row] if size else None)
             one = (None, None, None)
             many = None
             if row not in failures:
@@ -122,17 +119,6 @@ class Batches:
             "box": pa.array(box, pa.list_(number)),
         }
 
-    def _sizes(self, pa: Any, images: Any) -> list[tuple[int, int] | None]:
-        """Return height and width of every image; None for what is not one."""
-        rows = pa.table({"row": pa.array(range(len(images)), pa.int64()), "image": images})
-        query = f"SELECT {_SIZE} FROM (SELECT row, image_info(image) AS i FROM rows) ORDER BY row"
-        with self._engine.query(query, rows=rows) as result:
-            sizes = [size for (size,) in result.fetchall()]
-        for row, size in enumerate(sizes):
-            if size is None and is_embedding(data := images[row].as_py() or b""):
-                sizes[row] = Embedding(data).size
-        return sizes
-
 
 def _check(prompts: Mapping[str, Any], options: Mapping[str, float] | None) -> None:
     """Refuse prompts that exclude each other, before any row is read."""
@@ -148,14 +134,10 @@ def _check(prompts: Mapping[str, Any], options: Mapping[str, float] | None) -> N
 
 
 def _table(pa: Any, table: Any) -> Any:
-    """Return any kind of Arrow table as a ``pyarrow.Table``."""
-    if isinstance(table, pa.Table):
-        return table
-    if isinstance(table, pa.RecordBatch):
-        return pa.Table.from_batches([table])
-    if hasattr(table, "__arrow_c_stream__"):
-        return pa.table(table)
-    raise TypeError(f"batch takes an Arrow table, not {type(table).__module__}.{type(table).__qualname__}")
+    whole = as_table(pa, table)
+    if whole is None:
+        raise TypeError(f"batch takes an Arrow table, not {type(table).__module__}.{type(table).__qualname__}")
+    return whole
 
 
 def _like(pa: Any, table: Any, given: Any) -> Any:
@@ -166,16 +148,10 @@ def _like(pa: Any, table: Any, given: Any) -> Any:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _column(table: Any, name: str) -> Any:
-    if name not in table.column_names:
-        raise ValueError(f"the table has no column {name!r}; its columns are {', '.join(table.column_names)}")
-    return table[name]
-
-
 def _values(table: Any, name: str, value: Any) -> Callable[[int], Any]:
     """Return what gives a prompt for a row: a column's value, or the same for all."""
     if isinstance(value, str):
-        column: list[Any] = _column(table, value).to_pylist()
+        column: list[Any] = column_of(table, value).to_pylist()
         return column.__getitem__
     return lambda _row: value
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from duckdb_sam.images import picture
+from duckdb_sam.engine import Engine
+from duckdb_sam.images import Embedding, is_embedding, picture
 from duckdb_sam.optional import needed
 
 Failures = dict[int, str]
@@ -42,6 +43,35 @@ def image_column(table: Any, name: str, failures: Failures) -> Any:
     raise ValueError(f"column {name!r} holds no images but {column.type}: give binary, struct<bytes, path> or paths")
 
 
+def as_table(pa: Any, given: Any) -> Any:
+    """Return any kind of Arrow table as a ``pyarrow.Table``; None for what is none."""
+    if isinstance(given, pa.Table):
+        return given
+    if isinstance(given, pa.RecordBatch):
+        return pa.Table.from_batches([given])
+    return pa.table(given) if hasattr(given, "__arrow_c_stream__") else None
+
+
+def column_of(table: Any, name: str) -> Any:
+    """Return a column of an Arrow table."""
+    if name not in table.column_names:
+        raise ValueError(f"the table has no column {name!r}; its columns are {', '.join(table.column_names)}")
+    return table[name]
+
+
+def sizes(pa: Any, engine: Engine, images: Any) -> list[tuple[int, int] | None]:
+    """Return height and width of every image in a column of bytes; None for what is not one."""
+    rows = pa.table({"row": pa.array(range(len(images)), pa.int64()), "image": images})
+    info = "SELECT row, image_info(image) AS i FROM rows"
+    query = f"SELECT CASE WHEN i IS NOT NULL THEN [i.height, i.width] END FROM ({info}) ORDER BY row"
+    with engine.query(query, rows=rows) as result:
+        found = [size for (size,) in result.fetchall()]
+    for row, size in enumerate(found):
+        if size is None and is_embedding(data := images[row].as_py() or b""):
+            found[row] = Embedding(data).size
+    return found
+
+
 def is_list(pa: Any, kind: Any) -> bool:
     """Tell whether a type is one of Arrow's kinds of lists."""
     names = ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view", "is_large_list_view")
@@ -68,10 +98,8 @@ def lance_images(table: Any, *columns: str) -> Any:
     """
     pa = needed("pyarrow", "arrow", "lance_images")
     for name in columns:
-        if name not in table.column_names:
-            raise ValueError(f"the table has no column {name!r}; its columns are {', '.join(table.column_names)}")
+        column = plain(pa, column_of(table, name))
         place = table.schema.get_field_index(name)
-        column = plain(pa, table[name])
         kind = ENCODED if "binary" in str(column.type) else URI
         if str(column.type) not in ("binary", "large_binary", "string", "large_string"):
             raise ValueError(f"column {name!r} holds {column.type}, neither images (binary) nor their paths (string)")

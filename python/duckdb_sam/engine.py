@@ -18,6 +18,7 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.interrupt import interruptible
+from duckdb_sam.quoting import literal
 
 _opening = threading.Lock()
 """Held while a database is opened or closed, and by a fork: DuckDB's own locks must be free then, for the child."""
@@ -67,7 +68,7 @@ class Engine:
             # DuckDB's goes to stdout, even where that is no terminal, and stays at 0 while the extension works.
             con.execute("SET enable_progress_bar = false")
             if self._settings:
-                given = ", ".join(f"{name} := {_literal(value)}" for name, value in self._settings.items())
+                given = ", ".join(f"{name} := {literal(value)}" for name, value in self._settings.items())
                 con.execute(f"CALL sam_configure({given})").fetchall()
         except BaseException:
             con.close()
@@ -110,10 +111,6 @@ class Engine:
         if self._con is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._con))  # so that nothing ever frees it
             self._con = None
-
-
-def _literal(value: Any) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _reason(error: duckdb.Error) -> str:

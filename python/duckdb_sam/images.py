@@ -6,6 +6,7 @@ and keeps every value of 8 to 64 bits, while writing a PNG of 24 megapixels take
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import struct
@@ -73,6 +74,8 @@ def picture(image: Image | Any) -> Picture:
         return Picture(data, size, None)
     if isinstance(image, (str, os.PathLike)):
         path = _path(os.fsdecode(image))  # pyright: ignore[reportUnknownArgumentType]
+        if path.is_char_device() or path.is_block_device():
+            raise OSError(errno.EINVAL, "a device, which has no end", str(path))
         return Picture(path.read_bytes(), None, str(path.absolute()))
     if isinstance(image, Mapping):
         return _record(image)  # pyright: ignore[reportUnknownArgumentType]

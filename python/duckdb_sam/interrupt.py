@@ -66,7 +66,7 @@ def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]
 
         def watching() -> None:
             # What it uses may be closed already, where KeyboardInterrupt has come before the block or while it ended.
-            with contextlib.suppress(duckdb.ConnectionException, OSError, ValueError):
+            with contextlib.suppress(duckdb.Error, RuntimeError, OSError, ValueError):
                 watch()
 
         watcher = threading.Thread(target=watching, name="duckdb-sam-interrupt", daemon=True)

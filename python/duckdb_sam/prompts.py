@@ -123,6 +123,8 @@ def _extent(form: Form) -> tuple[float, float]:
 def _where(form: Form, value: float) -> str:
     if form.unit == "pixel":
         width, height = _extent(form)
+        if math.isinf(width):
+            return ""
         return f", which has {width:.0f} x {height:.0f} pixels"
     hint = "; for pixels give unit='pixel'" if abs(value) > 1.5 else ""
     return f": coordinates are fractions of its width and height, 0 to 1{hint}"

@@ -45,4 +45,6 @@ def run_sh(commands: str, folder: Path) -> str:
 def _run(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
-    return done.stdout
+    # DuckDB draws a bar beside queries that take seconds on a busy machine.
+    lines = [line for line in done.stdout.replace("\r", "\n").splitlines(keepends=True) if "\u2595" not in line]
+    return "".join(lines).lstrip("\n")

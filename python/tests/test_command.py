@@ -79,6 +79,13 @@ def test_path(command: Command) -> None:
         ("frobnicate", "the commands are run, "),
         ("run --unit px x", "'px' is not one of"),
         ("run --foo", "--foo"),
+        ("run photos --overlay", "Try 'duckdb-sam run --help'."),
+        ("models --folder", "Try 'duckdb-sam models --help'."),
+        (
+            "convert nano",
+            "nano is the name of a model: say which file to write as well, such as duckdb-sam convert "
+            "nano nano.safetensors",
+        ),
         ("path x", "unexpected extra argument"),
     ],
 )
@@ -125,7 +132,10 @@ def test_a_fault_of_ours_has_a_traceback(command: Command, monkeypatch: pytest.M
 
 def test_models(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SAM_MODEL_DIR", str(tmp_path / "models"))
-    assert {model["name"] for model in command("models", "--json").json} == {each.name for each in duckdb_sam.models()}
+    listed = {model["name"]: model for model in command("models", "--json").json}
+    assert listed.keys() == {"nano", *(each.name for each in duckdb_sam.models())}
+    assert [name for name, model in listed.items() if model["built_in"]] == ["nano"]
+    assert not (tmp_path / "models").exists()
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "parcels.safetensors").write_bytes(b"x")
     lines = command("models").out.splitlines()
@@ -142,14 +152,15 @@ def test_pull(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert "SAM_OFFLINE=1 allows no download" in done.err
     done = command("pull", "mobil_sam")
     assert done.status == 1
-    assert "did you mean 'mobile_sam'?" in done.err
+    assert "did you mean 'mobile_sam'? The names" in done.err
+    assert "to pull; the names are" in command("pull", "nosuch").err
 
 
 def test_convert(command: Command, tmp_path: Path) -> None:
     assert command("convert", "nano", "a b.safetensors", "--dtype", "f16").out == f"{tmp_path / 'a b.safetensors'}\n"
     done = command("convert", "nano", "a b.safetensors")
     assert done.status == 1
-    assert "exists" in done.err
+    assert "it exists; give another name, or --replace it" in done.err
     small = command("convert", "nano", "a b.safetensors", "--replace", "--json").json
     assert small == {"path": str(tmp_path / "a b.safetensors"), "bytes": (tmp_path / "a b.safetensors").stat().st_size}
 
@@ -195,6 +206,36 @@ def test_shell(tmp_path: Path) -> None:
     assert json.loads(done.out) == [{"v": duckdb_sam.__version__}]
 
 
+def test_shell_of_a_database_that_is_too_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from duckdb_sam.cli import shell
+
+    old = tmp_path / "duckdb"
+    old.write_text(
+        """#!/bin/sh
+case "$*" in
+--version) echo "v1.1.3 19864453f7" ;;
+*" -readonly "*a.db*) echo "Error: Trying to read a database file with version number 69, but we can only read" >&2 ;;
+*) echo "started $*" ;;
+esac
+"""
+    )
+    old.chmod(old.stat().st_mode | stat.S_IXUSR)
+    for name in ("a.db", "b.db"):
+        with duckdb_sam.connect(tmp_path / name) as con:
+            con.execute("CREATE TABLE t AS SELECT 1 AS i")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shell, "executable", lambda: str(old))
+    with pytest.raises(shell.Mistake) as mistake:
+        shell.command.main(["a.db", "-c", "FROM t"], standalone_mode=False)
+    assert mistake.value.message == (
+        f"a.db was written by a newer DuckDB than the command line {old} (v1.1.3): pip install --upgrade duckdb-cli"
+    )
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _path, called: started.append(called))
+    shell.command.main(["b.db", "-c", "FROM t"], standalone_mode=False)
+    assert started[0][-3:] == ["b.db", "-c", "FROM t"]
+
+
 def test_shell_of_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from duckdb_sam.cli import shell
 
@@ -212,6 +253,16 @@ def test_completion(tmp_path: Path) -> None:
     assert "_DUCKDB_SAM_COMPLETE=bash_complete" in process("completion", "bash", folder=tmp_path).out
     asked = {"_DUCKDB_SAM_COMPLETE": "bash_complete", "COMP_WORDS": "duckdb-sam pull mo", "COMP_CWORD": "2"}
     assert process(folder=tmp_path, **asked).out == "plain,mobile_sam\n"
+    asked |= {"SAM_MODEL_DIR": str(tmp_path)}
+    (tmp_path / "nails.pt").write_bytes(b"x")
+    for words, number, told in (
+        ("run --model na", 3, "plain,nano\nplain,nails\n"),
+        ("convert na", 2, "plain,nano\nplain,nails\n"),
+        ("run --model ./na", 3, "file,./na\n"),
+        ("pull na", 2, "\n"),
+    ):
+        asked |= {"COMP_WORDS": f"duckdb-sam {words}", "COMP_CWORD": str(number)}
+        assert process(folder=tmp_path, **asked).out == told, words
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,9 @@ def test_usage(arguments: str, told: str, command: Command) -> None:
         ("photos --overlay photos/out", "would be taken for photos"),
         ("photos/coffee.jpg --overlay photos", "might be overwritten"),
         ("photos/coffee.jpg --cutout .", "might be overwritten"),
+        ("photos --into photos", "--into photos is the folder of the photo photos/"),
+        ("photos/coffee.jpg --into photos/", "--into photos/ is the folder of the photo photos/coffee.jpg"),
+        ("photos --into m/ --errors photos/", "--errors photos/ is the folder of the photo"),
         ("photos --coco empty", "--coco empty is a folder"),
         ("photos --yolo note.txt", "--yolo note.txt is a file"),
         ("photos --coco note.txt", "--coco note.txt is there already: give another place, or --overwrite"),
@@ -195,6 +198,25 @@ def test_images_that_fail(command: Command) -> None:
     assert "path='bad.jpg': not a picture" in done.err
 
 
+def test_many_images_that_fail(command: Command) -> None:
+    for number in range(5):
+        Path(f"photos/bad{number}.jpg").write_bytes(b"no image")
+    for name in ("photos/notes.txt", "photos/.hidden.jpg", "photos/.hidden.txt"):
+        Path(name).write_text("mine")
+    done = command("run", "photos", *POINT)
+    assert done.out.startswith("2 images segmented, 5 failed in ")
+    assert "\n1 other file left out: the names do not end as those of images do\n" in done.out
+    assert "5 images failed; masks_errors.parquet has all with the reason, and the first 3 are:\n  photos" in done.err
+    again = command("run", "photos", *POINT)
+    assert again.out.startswith("0 images segmented, 7 done before\n")
+    found = command("run", "photos", *POINT, "--json").json
+    assert (len(found["failures"]), found["failures_left_out"], found["other_files"]) == (5, 0, 1)
+    for number in range(1001):
+        Path(f"photos/bad{number}.jpg").write_bytes(b"no image")
+    found = command("run", "photos", *POINT, "--json").json
+    assert (found["failed"], len(found["failures"]), found["failures_left_out"]) == (1001, 1000, 1)
+
+
 def test_a_photo_that_is_gone_when_it_is_to_be_drawn_on(command: Command) -> None:
     assert command("run", "photos", *POINT).status == 0
     os.remove("photos/coffee.jpg")
@@ -226,7 +248,7 @@ def test_exports_of_others_are_not_replaced(command: Command) -> None:
             assert "--overwrite" in done.err
         assert command("run", "photos", *POINT).status == 0
     done = command("run", "photos", *POINT, "--labelme", "photos")
-    assert "left as it is" in done.out
+    assert "left as it is, as hand-made files may be: photos/coffee.json exists already: give another" in done.out
     assert Path("mine.json").read_text() == Path("photos/coffee.json").read_text() == "mine"
     options = ["--coco", "mine.json", "--labelme", "photos", "--overlay", "pictures", "--overwrite"]
     assert command("run", "photos", *POINT, *options).status == 0
@@ -253,6 +275,7 @@ def test_into_a_database_and_a_folder(command: Command) -> None:
     assert read('SELECT count(*) FROM "my masks"', "a b.db") == read(
         'SELECT 2 * count(*) FROM "my masks_errors"', "a b.db"
     )
+    assert Path("a b.db").read_bytes()[8:20] == b"DUCK" + (64).to_bytes(8, "little")  # as DuckDB 1.0 reads it
     assert command("run", "photos", *POINT, "--into", "m/", "--overlay", "out2").status == 3
     assert len(paths("m/*.parquet")) == len(list(Path("out2").rglob("*.jpg"))) == 2
     strange = command(
@@ -314,11 +337,14 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
     Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,0.1,0.1,0.9,0.9\n")
     done = command("run", "photos", "--boxes", "a.csv")
     assert (done.status, done.err.splitlines()[0]) == (0, "1 photo has no boxes in a.csv, and so no masks")
+    assert done.out.startswith("1 image segmented, 1 without boxes in ")
+    assert command("run", "photos", "--boxes", "a.csv").out.startswith("0 images segmented, 2 done before\n")
     Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,0.1,0.1,0.8,0.9\n")
     done = command("run", "photos", "--boxes", "a.csv")
     assert done.status == 1
     assert "the boxes of 1 photo in a.csv, such as photos/coffee.jpg, are not those" in done.err
     assert command("run", "photos", "--boxes", "a.csv", "--restart").status == 0
+    # fmt: off
     wrong = {
         "b.csv": ("name,x0,y0,x1,y1\nother.jpg,0.1,0.1,0.9,0.9\n", "none of the 1 images"),
         "c.csv": ("x0,y0,x1,y1\n0.1,0.1,0.9,0.9\n", "no column names the photos"),
@@ -326,14 +352,47 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
         "e.csv": ('name,box\ncoffee.jpg,"[1, 2, x]"\n', "row 1 has the box '[1, 2, x]', not four numbers"),
         "f.json": ("[]", "COCO's JSON is an object"),
         "g.xml": ("<a/>", "give COCO's JSON"),
+        "i.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,0.1,0.1,0.9,0.9\ncoffee.jpg,0.9,0.1,0.2,0.9\n",
+                  "i.csv: row 2, coffee.jpg: box [0.9, 0.1, 0.2, 0.9] has no area"),
+        "j.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,10,10,90,90\n", "row 1, coffee.jpg: box [10.0, 10.0, 90.0, 90.0] "
+                  "reaches outside the image: coordinates are fractions of its width and height, 0 to 1; for pixels "
+                  "give --unit pixel"),
+        "k.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,0.1,,0.9,0.9\n", "row 1 has the box [0.1, None, 0.9, 0.9]"),
+        "l.json": (json.dumps({
+            "images": [{"id": 7, "file_name": "coffee.jpg", "width": 600, "height": 400}],
+            "categories": [{"id": 1, "name": "a"}],
+            "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [60, 40, 0, 20], "iscrowd": 0}],
+        }), "box 1 of 1 of the image coffee.jpg has no area: its corners are [0.1, 0.1, 0.1, 0.15], in fractions"),
         "h.csv": ("name,box\ncoffee.jpg,\n", "there are no boxes in it"),
     }
+    # fmt: on
     for name, (content, told) in wrong.items():
         Path(name).write_text(content)
         done = command("run", "photos", "--boxes", name, "--into", f"{name}.parquet")
         assert done.status == 1, name
         assert told in done.err
+    pixel = ("--unit", "pixel")
+    Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,-9,-9,-2,-2\n")
+    done = command("run", "photos", "--boxes", "a.csv", *pixel, "--into", "n.parquet")
+    assert done.status == 1
+    assert "row 1, coffee.jpg: box [-9.0, -9.0, -2.0, -2.0] lies outside the image\n" in done.err
+    Path("a.csv").write_text("name,x0,y0,x1,y1\ncoffee.jpg,9,9,99,99\ncoins.jpg,900,900,999,999\n")  # of one photo
+    done = command("run", "photos", "--boxes", "a.csv", *pixel, "--into", "n.parquet")
+    assert (done.status, "coins.jpg: box [900.0, 900.0, 999.0, 999.0] lies outside" in done.err) == (3, True)
     assert "there is no file or folder 'no.json'" in command("run", "photos", "--boxes", "no.json").err
+
+
+def test_boxes_of_masks_without_pixels(command: Command) -> None:
+    """As ``--coco`` writes them, so that its files are read again."""
+    image = {"id": 7, "file_name": "coffee.jpg", "width": 600, "height": 400}
+    boxes = [[60, 40, 480, 350], [0, 0, 0, 0]]
+    annotations = [{"id": n, "image_id": 7, "category_id": 1, "bbox": box} for n, box in enumerate(boxes)]
+    content = {"images": [image], "categories": [{"id": 1, "name": "cup"}], "annotations": annotations}
+    Path("a.json").write_text(json.dumps(content))
+    done = command("run", "photos/coffee.jpg", "--boxes", "a.json")
+    assert done.status == 0, done.err
+    assert "1 box [0, 0, 0, 0] in a.json left out: objects without pixels\n" in done.err
+    assert read("SELECT len(mask), categories FROM 'masks.parquet'") == [(1, ["cup"])]
 
 
 def test_interrupted_and_killed(command: Command, tmp_path: Path) -> None:
@@ -363,3 +422,16 @@ def test_interrupted_and_killed(command: Command, tmp_path: Path) -> None:
     assert paths() == [f"many/{number:02}.jpg" for number in range(24)]
     assert sorted(path.name for path in Path("out").iterdir()) == [f"{number:02}.jpg" for number in range(24)]
     assert not list(Path(".").glob("*.parts")) + list(Path(".").rglob(".*"))
+
+
+def test_boxes_of_two_images_with_one_name(command: Command) -> None:
+    image = {"file_name": "coffee.jpg", "width": 600, "height": 400}
+    content = {
+        "images": [{"id": 1, **image}, {"id": 2, **image}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 90, 90]}],
+        "categories": [{"id": 1, "name": "cup"}],
+    }
+    Path("boxes.json").write_text(json.dumps(content))
+    done = command("run", "photos", "--boxes", "boxes.json")
+    assert done.status == 1
+    assert "two images have the name coffee.jpg" in done.err

@@ -58,10 +58,11 @@ def test_by_default_it_lies_beside_the_model(tmp_path: Path, monkeypatch: pytest
         duckdb_sam.convert("vit.pt")
     duckdb_sam.convert("vit.pt", replace=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["vit.pt", "vit.safetensors"]
+    assert Path("vit.safetensors").stat().st_mode == Path("vit.pt").stat().st_mode
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is named, not a file: say as path where to write it"):
+    with pytest.raises(ValueError, match="is a name, not a file: give path=, the file to write"):
         duckdb_sam.convert("nano")
     with pytest.raises(ValueError, match=r"unknown model 'it's\.pt'"):
         duckdb_sam.convert("it's.pt", tmp_path / "a.safetensors")

@@ -61,7 +61,7 @@ def test_beside_the_images(tmp_path: Path) -> None:
     masks = {str(path): seg.generate(path, points_per_side=4) for path in sorted(photos.iterdir())}
     assert to_labelme(masks, photos) == photos
     assert json.loads((photos / "coins.json").read_text("utf-8"))["imagePath"] == "coins.jpg"
-    with pytest.raises(FileExistsError, match=r"coffee.json and 1 more exists already"):
+    with pytest.raises(FileExistsError, match=r"coffee.json and 1 more exist already"):
         to_labelme(masks, photos)
     to_labelme(masks, photos, overwrite=True)
     elsewhere = to_labelme(masks, tmp_path / "labels", categories={1: "cup"})

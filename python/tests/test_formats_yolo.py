@@ -113,7 +113,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (folder / "images").mkdir()
     (folder / "images" / "mine.jpg").write_bytes(b"mine")
     before = labels(folder)
-    with pytest.raises(FileExistsError, match=r"exists already: give another folder, or overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"exist already: give another folder, or overwrite=True"):
         to_yolo({"c.jpg": encoded(PARTS)}, folder)
     assert labels(folder) == before
     to_yolo({"c.jpg": encoded(PARTS)}, folder, overwrite=True)

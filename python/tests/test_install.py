@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from conftest import PHOTOS
@@ -19,8 +20,8 @@ assert all(hasattr(duckdb_sam, name) for name in duckdb_sam.__all__)
 
 # What needs more than DuckDB says so, and how to get it.
 for module in pkgutil.walk_packages(duckdb_sam.__path__, "duckdb_sam."):
-    if module.name.endswith("__main__"):
-        continue
+    if module.name.endswith("__main__") or module.name.startswith("duckdb_sam.cli."):
+        continue  # the command itself tells
     try:
         __import__(module.name)
     except ImportError as error:
@@ -37,5 +38,15 @@ def test_installed_used_and_uninstalled(wheel: Path, tmp_path: Path) -> None:
     assert any(path.endswith("sam.duckdb_extension") for path in environment.files() - before)
     used = environment.run("-W", "error", "-c", USE, str(PHOTOS / "coffee.jpg"))
     assert used[-1] == "used"
+    command = subprocess.run(
+        [str(environment.python), "-m", "duckdb_sam", "models"],
+        cwd=tmp_path,
+        env=environment.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "duckdb-sam: the command line needs click: pip install 'duckdb-sam[cli]'\n"
+    assert (command.returncode, command.stdout, command.stderr) == (1, "", told)
     environment.pip("uninstall", "--yes", "duckdb-sam")
     assert environment.files() == before

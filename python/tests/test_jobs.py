@@ -23,6 +23,7 @@ import jobs
 from conftest import PHOTOS, ROOT
 
 ROWS = 20
+DISC = ROOT / "test" / "data" / "disc.png"
 NAMES = sorted(path.name for path in PHOTOS.glob("*.jpg"))
 
 
@@ -427,3 +428,39 @@ def test_relative_paths_mean_the_same_files(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "one").rename(tmp_path / "three")
     monkeypatch.chdir(tmp_path / "three")
     assert jobs.job("photos", "masks.parquet", **options).skipped == 1
+
+
+def test_keys_of_another_type_are_refused(tmp_path: Path) -> None:
+    images = [DISC.read_bytes()] * 2
+    options = {"key": "id", "point": [0.5, 0.5], "keep": []}
+    for kind, into in jobs.KINDS.items():
+        place = f"{tmp_path}/{kind}-{into}"
+        assert jobs.job(pa.table({"id": pa.array([1, 2], pa.int32()), "image": images}), place, **options).rows == 2
+        assert jobs.job(pa.table({"id": pa.array([1, 2], pa.int64()), "image": images}), place, **options).skipped == 2
+        with pytest.raises(duckdb_sam.JobError, match=r"types was {'id': 'whole numbers'}, now {'id': 'text'}"):
+            jobs.job(pa.table({"id": ["1", "2"], "image": images}), place, **options)
+    moments = pa.array([0, 3_600_000_000], pa.timestamp("us", "America/New_York"))
+    with pytest.raises(TypeError, match="without a time zone"):
+        jobs.job(pa.table({"id": moments, "image": images}), tmp_path / "zone.parquet", **options)
+    with pytest.raises(TypeError, match="a key is text"):
+        jobs.job(pa.table({"id": [["a"], ["b"]], "image": images}), tmp_path / "lists.parquet", **options)
+
+
+def test_keys_that_are_an_enum_and_names_in_any_case(tmp_path: Path) -> None:
+    con = duckdb_sam.connect()
+    con.execute("CREATE TABLE s (k ENUM('b', 'a'), image BLOB)")
+    con.executemany("INSERT INTO s VALUES (?, ?)", [["a", DISC.read_bytes()], ["b", DISC.read_bytes()]])
+    options = {"key": "k", "point": [0.5, 0.5], "keep": [], "con": con, "batch": 1}
+    assert jobs.job("s", "Results", **options).rows == 2
+    assert jobs.job("s", "results", **options).skipped == 2
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    shutil.copy(DISC, tmp_path / "photos" / "a.png")
+    os.mkfifo(tmp_path / "photos" / "pipe.png")
+    options = {"key": None, "point": [0.5, 0.5], "keep": []}
+    assert jobs.job(str(tmp_path / "photos"), tmp_path / "masks.parquet", **options).rows == 1
+    summary = jobs.job(["/dev/zero"], tmp_path / "zero.parquet", **options)
+    assert (summary.rows, summary.failed) == (0, 1)
+    assert "a device, which has no end" in str(jobs.read(tmp_path / "zero.parquet", errors=True))

@@ -139,7 +139,7 @@ def test_names_that_are_not_known():
         ValueError, match=r"no model 'mobilesam' to pull; did you mean 'mobile_sam'\? The names are mob"
     ):
         duckdb_sam.pull("mobilesam")
-    with pytest.raises(ValueError, match="no model 'zzz' to pull; The names are"):
+    with pytest.raises(ValueError, match="no model 'zzz' to pull; the names are"):
         duckdb_sam.pull("zzz")
     with pytest.raises(ValueError, match="nano is built into the extension"):
         duckdb_sam.pull("nano")
@@ -341,7 +341,7 @@ def test_another_content(register, server, folder):
     wrong = hashlib.sha256(server.content).hexdigest()
     with pytest.raises(duckdb_sam.PullError, match=rf"little_v1\.pt: what came has the SHA-256 {wrong}, .*{DIGEST}"):
         duckdb_sam.pull("little")
-    assert only(folder) == []
+    assert not folder.exists()  # as before
 
 
 @pytest.mark.parametrize("length", [True, False])

@@ -20,7 +20,10 @@ def test_wheel_holds_the_extension_and_nothing_unexpected() -> None:
     folder = ROOT / "python" / "duckdb_sam"
     paths = [*folder.rglob("*.py"), *folder.rglob("*.json"), folder / "py.typed"]
     sources = {f"duckdb_sam/{path.relative_to(folder).as_posix()}" for path in paths}
-    assert {name for name in files if "__pycache__" not in name} == sources | {"duckdb_sam/sam.duckdb_extension"}
+    command = {file for file in files if file.startswith("..") and Path(file).stem == "duckdb-sam"}
+    assert len(command) == 1
+    found = {name for name in files - command if "__pycache__" not in name}
+    assert found == sources | {"duckdb_sam/sam.duckdb_extension"}
 
 
 def test_wheel_is_for_any_python_of_one_platform() -> None:

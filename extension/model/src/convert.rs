@@ -2,47 +2,24 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use safetensors::tensor::{Dtype, View, serialize_to_file};
 
 use crate::built_in;
 use crate::checkpoint::Checkpoint;
 use crate::error::{ModelError, Result};
+use crate::float_type::FloatType;
 use crate::model::{Model, ModelInfo};
 use crate::network;
 use crate::precision::Precision;
-
-/// What the weights of a written file are stored as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WeightType {
-    /// Single precision: the same masks, bit for bit.
-    #[default]
-    F32,
-    /// Half precision: half the size, masks that differ in few pixels.
-    F16,
-}
-
-impl FromStr for WeightType {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            other => Err(format!("type '{other}' of weights is unknown; it is 'f32' or 'f16'")),
-        }
-    }
-}
 
 /// How a checkpoint is to be written.
 #[derive(Debug, Clone, Default)]
 pub struct Conversion {
     /// What its weights are stored as.
-    pub weights: WeightType,
+    pub weights: FloatType,
     /// The side of the input in pixels, where the shapes of a TinyViT leave it open and nothing beside the file tells.
     pub image_size: Option<usize>,
     /// Whether an existing file is replaced.
@@ -85,7 +62,12 @@ pub fn convert(source: Option<&Path>, target: &Path, conversion: &Conversion) ->
         (name, Weight { checkpoint: &checkpoint, name, shape, kind: conversion.weights, failure: &failure })
     });
     let whole = unfinished(target);
+    // A file that the writer makes is for its owner only; this one is for whom new files are.
+    let permissions = File::create(&whole).and_then(|file| file.metadata()).map(|metadata| metadata.permissions());
+    let permissions = permissions.map_err(|error| failed(error.to_string()))?;
     let written = serialize_to_file(tensors, Some(metadata), &whole).map_err(|error| failed(error.to_string()));
+    let written =
+        written.and_then(|()| std::fs::set_permissions(&whole, permissions).map_err(|error| failed(error.to_string())));
     let written = written.and_then(|()| failure.take().map_or(Ok(()), Err));
     let written = written.and_then(|()| checkpoint.check_unchanged());
     let placed = written.and_then(|()| std::fs::rename(&whole, target).map_err(|error| failed(error.to_string())));
@@ -108,7 +90,7 @@ struct Weight<'a> {
     checkpoint: &'a Checkpoint,
     name: &'a str,
     shape: &'a [usize],
-    kind: WeightType,
+    kind: FloatType,
     /// The first failure of all tensors; the writer asks for bytes and takes no failures.
     failure: &'a RefCell<Option<ModelError>>,
 }
@@ -116,24 +98,22 @@ struct Weight<'a> {
 impl Weight<'_> {
     fn bytes(&self) -> Result<Vec<u8>> {
         let values = self.checkpoint.load(self.name, self.shape)?;
-        if self.kind == WeightType::F32 {
-            return Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        let mut bytes = Vec::with_capacity(self.data_len());
+        match self.kind.append(&values, &mut bytes) {
+            true => Ok(bytes),
+            false => {
+                let reason = format!("tensor '{}' has values beyond the range of f16; write it as 'f32'", self.name);
+                Err(self.checkpoint.architecture_error(reason))
+            }
         }
-        let mut halves = vec![f16::ZERO; values.len()];
-        halves.convert_from_f32_slice(&values);
-        if halves.iter().any(|half| !half.is_finite()) {
-            let reason = format!("tensor '{}' has values beyond the range of f16; write it as 'f32'", self.name);
-            return Err(self.checkpoint.architecture_error(reason));
-        }
-        Ok(halves.iter().flat_map(|half| half.to_le_bytes()).collect())
     }
 }
 
 impl View for Weight<'_> {
     fn dtype(&self) -> Dtype {
         match self.kind {
-            WeightType::F32 => Dtype::F32,
-            WeightType::F16 => Dtype::F16,
+            FloatType::F32 => Dtype::F32,
+            FloatType::F16 => Dtype::F16,
         }
     }
 
@@ -153,11 +133,7 @@ impl View for Weight<'_> {
     }
 
     fn data_len(&self) -> usize {
-        let size = match self.kind {
-            WeightType::F32 => size_of::<f32>(),
-            WeightType::F16 => size_of::<f16>(),
-        };
-        self.shape.iter().product::<usize>() * size
+        self.shape.iter().product::<usize>() * self.kind.size()
     }
 }
 
@@ -197,7 +173,7 @@ mod tests {
         assert!(model.is_guided());
         assert_eq!(area(&model), area(&nano));
         // A file into another one.
-        let info = convert(Some(&whole), &half, &Conversion { weights: WeightType::F16, ..Conversion::default() });
+        let info = convert(Some(&whole), &half, &Conversion { weights: FloatType::F16, ..Conversion::default() });
         assert!(info.unwrap().bytes < std::fs::metadata(&whole).unwrap().len() * 6 / 10);
         let model = Model::open(&half, Precision::F32).unwrap();
         assert!(area(&model).abs_diff(area(&nano)) < 20);

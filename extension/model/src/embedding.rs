@@ -9,14 +9,14 @@ use crate::guide::Guide;
 ///
 /// ```
 /// use sam_imaging::RgbImage;
-/// use sam_model::{BlobType, Model, Precision, Threads};
+/// use sam_model::{FloatType, Model, Precision, Threads};
 ///
 /// let model = Model::nano(Precision::F32)?;
 /// let embedding = model.embed(&RgbImage::new(40, 30), Threads::ONE)?;
 /// assert_eq!(embedding.original_size(), (40, 30));
 ///
 /// // Kept in a table, and used later.
-/// let bytes = embedding.to_bytes(&model, BlobType::F32)?;
+/// let bytes = embedding.to_bytes(&model, FloatType::F32)?;
 /// assert_eq!(model.read_blob(&bytes)?.values(), embedding.values());
 /// # Ok::<(), sam_model::ModelError>(())
 /// ```

@@ -42,6 +42,9 @@ pub enum ModelError {
     /// The prompt has values outside their range or lists that do not match.
     #[error("{0}")]
     Prompt(String),
+    /// Coordinates of the prompt look like pixels, and fractions are wanted.
+    #[error("{0}")]
+    Pixels(String),
     /// An embedding of another model, or of another size, was given.
     #[error("{0}")]
     Embedding(String),

@@ -128,14 +128,14 @@ fn fraction(axis: &str, value: f32, overshoot: f32, subject: impl Fn() -> String
     if (-overshoot..=1.0 + overshoot).contains(&value) {
         return Ok(value.clamp(0.0, 1.0));
     }
-    let remedy = match value.abs() < 2.0 {
-        true => format!(", taken to the edge if at most {overshoot} outside"),
-        false => "; these look like pixels: divide x by the width and y by the height of the picture".into(),
-    };
-    Err(ModelError::Prompt(format!(
-        "{}: {axis} = {value} is outside 0..1; coordinates are fractions of width and height{remedy}",
-        subject()
-    )))
+    let what = subject();
+    let outside = format!("{what}: {axis} = {value} is outside 0..1; coordinates are fractions of width and height");
+    Err(match value.abs() < 2.0 {
+        true => ModelError::Prompt(format!("{outside}, taken to the edge if at most {overshoot} outside")),
+        false => ModelError::Pixels(format!(
+            "{outside}; these look like pixels: divide x by the width and y by the height of the picture"
+        )),
+    })
 }
 
 #[cfg(test)]

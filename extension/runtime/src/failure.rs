@@ -57,6 +57,8 @@ pub enum Remedy {
     FreeMemory,
     /// Take the image out of what it is wrapped in.
     Unwrap(Wrapping),
+    /// Make fractions of coordinates in pixels.
+    MakeFractions,
 }
 
 /// A limit on images; see [`sam_imaging::Limits`].
@@ -153,7 +155,7 @@ impl fmt::Display for Failure {
         formatter.write_str(&self.text)?;
         match self.remedy {
             // The text says it.
-            None | Some(Remedy::Unwrap(_)) => Ok(()),
+            None | Some(Remedy::Unwrap(_) | Remedy::MakeFractions) => Ok(()),
             Some(Remedy::RaiseImageLimit(limit, needed)) => {
                 write!(formatter, "; raise ClientSettings::images.{limit} to {needed}")
             }
@@ -189,11 +191,15 @@ impl fmt::Display for ImageLimit {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let kind = match error {
-            ModelError::Prompt(_) | ModelError::Embedding(_) => Kind::Input,
+            ModelError::Prompt(_) | ModelError::Pixels(_) | ModelError::Embedding(_) => Kind::Input,
             ModelError::Network(_) => Kind::Internal,
             _ => Kind::Model,
         };
-        Self::new(kind, error.to_string())
+        let failure = Self::new(kind, error.to_string());
+        match error {
+            ModelError::Pixels(_) => failure.with(Remedy::MakeFractions),
+            _ => failure,
+        }
     }
 }
 

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.errors import Mistake, spoken
+from duckdb_sam.cli.output import count, note
 from duckdb_sam.cli.photos import Photos, photos
 from duckdb_sam.optional import needed
+from duckdb_sam.prompts import BoxFormat, Form, Unit, prompt
 
 _NAMES = ("path", "name", "file_name", "filename", "file", "image")
 _SIDES = {
@@ -53,23 +55,27 @@ class _Image(NamedTuple):
     categories: list[str | None]
 
 
-def boxes(file: str, given: Sequence[str]) -> Boxes:
-    """Read a file of boxes for the photos that are given, or else for those that the file names."""
+def boxes(file: str, given: Sequence[str], unit: Unit = "fraction", box_format: BoxFormat = "xyxy") -> Boxes:
+    """Read a file of boxes for the photos that are given, or else for those that the file names.
+
+    ``unit`` and ``box_format`` are those of tables. A box that is wrong for every image is a Mistake; whether it lies
+    in its own is found out when that is segmented.
+    """
     if not os.path.exists(file):
         raise Mistake(f"--boxes: there is no file or folder {file!r}")
     suffix = os.path.splitext(file)[1].lower()
     if os.path.isdir(file) or suffix in (".yaml", ".yml"):
         from duckdb_sam.formats.yolo_in import from_yolo
 
-        found, numbers = _annotated(from_yolo(file, masks=False))
+        found, numbers = _annotated(from_yolo(file, masks=False), file)
         folder = os.path.join(file if os.path.isdir(file) else os.path.dirname(file), "images")
     elif suffix == ".json":
         from duckdb_sam.formats.coco import from_coco
 
-        found, numbers = _annotated(from_coco(file, masks=False))
+        found, numbers = _annotated(from_coco(file, masks=False), file)
         folder = os.path.dirname(file)
     elif suffix in (".csv", ".tsv", ".parquet", ".pq"):
-        found, numbers = _table(file), None
+        found, numbers = _table(file, Form(unit, box_format, lambda: None)), None
         folder = os.path.dirname(file)
     else:
         raise Mistake(f"--boxes {file}: give COCO's JSON, the folder of a YOLO data set, or a table as CSV or Parquet")
@@ -89,18 +95,31 @@ def boxes(file: str, given: Sequence[str]) -> Boxes:
     )
 
 
-def _annotated(table: Any) -> tuple[dict[str, _Image], dict[int, str]]:
+def _annotated(table: Any, file: str) -> tuple[dict[str, _Image], dict[int, str]]:
     """Take what ``from_coco`` and ``from_yolo`` return; annotations without a box are left out."""
     found: dict[str, _Image] = {}
     numbers: dict[int, str] = {}
+    empty = 0
     for row in table.to_pylist():
         numbers.update(zip(row["category_ids"], row["categories"], strict=True))
         pairs = [pair for pair in zip(row["boxes"], row["categories"], strict=True) if pair[0] is not None]
+        empty += sum(not any(box) for box, _ in pairs)
+        pairs = [pair for pair in pairs if any(pair[0])]  # masks without pixels are written so
+        for number, (box, _) in enumerate(pairs, 1):
+            if not (box[0] < box[2] and box[1] < box[3]):
+                raise Mistake(
+                    f"--boxes {file}: box {number} of {len(pairs)} of the image {row['name']} has no area: its corners "
+                    f"are {box}, in fractions of width and height. Mend it or take it out"
+                )
+        if row["name"] in found:
+            raise Mistake(f"--boxes {file}: two images have the name {row['name']}, so that boxes cannot be told apart")
         found[row["name"]] = _Image([box for box, _ in pairs], [category for _, category in pairs])
+    if empty:
+        note(f"{count(empty, 'box', 'boxes')} [0, 0, 0, 0] in {file} left out: objects without pixels")
     return found, dict(sorted(numbers.items()))
 
 
-def _table(file: str) -> dict[str, _Image]:
+def _table(file: str, form: Form) -> dict[str, _Image]:
     """Read a table with a row for each box, or for each image with a list of boxes."""
     import duckdb
 
@@ -125,6 +144,10 @@ def _table(file: str) -> dict[str, _Image]:
         image = found.setdefault(str(row[name]), _Image([], []))
         kind = row[category] if category else None
         for box in _boxes(row, known, file, number):
+            try:
+                prompt(None, None, None, box, form)
+            except ValueError as error:
+                raise Mistake(f"--boxes {file}: row {number}, {row[name]}: {spoken(str(error))}") from error
             image.boxes.append(box)
             image.categories.append(None if kind is None else str(kind))
     return found
@@ -152,8 +175,10 @@ def _boxes(row: Mapping[str, Any], known: Mapping[str, str], file: str, number: 
         forms = "; ".join(" ".join(each) for form in _SIDES.values() for each in form)
         raise Mistake(f"--boxes {file}: there is no column box, nor four columns such as {forms}")
     given = [row[known[side]] for side in sides]
-    if any(side is None for side in given):
+    if all(side is None for side in given):
         return
+    if any(side is None for side in given):
+        raise Mistake(f"--boxes {file}: row {number} has the box {given}, not four numbers")
     try:
         yield [float(side) for side in given]
     except ValueError as error:

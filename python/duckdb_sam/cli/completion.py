@@ -6,10 +6,11 @@ import click
 from click.shell_completion import get_completion_class
 
 from duckdb_sam.cli.app import app
+from duckdb_sam.cli.options import Command
 from duckdb_sam.cli.output import say
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
     """Print what makes a shell complete commands, options and models of duckdb-sam.

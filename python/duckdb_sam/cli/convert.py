@@ -7,11 +7,11 @@ from typing import Literal
 
 import click
 
-from duckdb_sam.cli.options import as_json, model_names
+from duckdb_sam.cli.options import Command, as_json, model_names
 from duckdb_sam.cli.output import document, say
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", shell_complete=model_names)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--dtype", type=click.Choice(["f32", "f16"]), default="f32", show_default=True,
@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Write MODEL, a name or the path of a checkpoint, as one safetensors file, and print its path.
 
-    Without PATH it is the model's own with the ending .safetensors. Optimizers and whatever else inference does not
-    use are left out.
+    Without PATH it is the path of the checkpoint with the ending .safetensors; where MODEL is a name, PATH is needed.
+    Optimizers and whatever else inference does not use are left out.
 
     \b
     Example:
@@ -34,6 +34,12 @@ def command(
     """
     from duckdb_sam.weights import convert
 
+    if path is None and (not Path(model).suffix or Path(model).is_dir()):
+        raise click.UsageError(
+            f"{model} is the {'folder' if Path(model).is_dir() else 'name'} of a model: say which file to write as "
+            f"well, such as duckdb-sam convert {model} {Path(model).name}.safetensors",
+            click.get_current_context(),
+        )
     written = convert(model, path, dtype=dtype, image_size=image_size, replace=replace)
     if json:
         document({"path": written, "bytes": written.stat().st_size})

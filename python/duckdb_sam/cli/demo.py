@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from duckdb_sam.cli.options import as_json, model_names
+from duckdb_sam.cli.options import Command, as_json, model_names
 from duckdb_sam.cli.output import count, document, say
 from duckdb_sam.cli.photos import photos
 
 _WIDTH, _HEIGHT = 480, 320
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("given", metavar="[PHOTOS]...", nargs=-1)
 @click.option("--folder", type=click.Path(path_type=Path), default="duckdb-sam-demo", show_default=True,
               help="Where the pictures are written.")  # fmt: skip

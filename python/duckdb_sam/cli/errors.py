@@ -35,6 +35,8 @@ def reason(error: BaseException) -> str | None:
     known = (ValueError, ImportError, MemoryError, *([duckdb.Error] if duckdb else []))
     if isinstance(error, known) or type(error).__module__.startswith("duckdb_sam.") or _refused(error):
         text = _unknown_model(str(error)) or spoken(str(error)) or type(error).__name__
+        if "database file with version number" in text:
+            return f"{text.splitlines()[0].rstrip('.')}: pip install --upgrade duckdb, or give another file"
         return f"{text}; is the disk full? The same command goes on" if "No space left" in text else text
     from duckdb_sam import LoadError
 
@@ -82,6 +84,7 @@ def spoken(text: str) -> str:
         text = re.sub(rf"\b{name}=\[\[?x, y\]?[^\]]*\]*", f"{option} X Y", text)
         text = re.sub(rf"\b{name}=(?=[\s,.;:)]|$)", option, text)
     text = text.replace("duckdb_sam.pull('mobile_sam') in Python, or ", "").replace(" on the command line", "")
+    text = text.replace("say that it is to be replaced", "--replace it")
     text = re.sub(r"\bpull\('([^']*)', --force\)", r"duckdb-sam pull --force \1", text)
     text = re.sub(r"\bpull\('([^']*)'\)", r"duckdb-sam pull \1", text)
     return text.replace("the same call", "the same command").replace("duckdb_sam.run", "duckdb-sam run")

@@ -67,6 +67,12 @@ def check(wanted: Mapping[str, str], found: Photos, old: float | None, overwrite
             raise Mistake(f"--{kind} {path} is there already: give another place, or --overwrite")
 
 
+def check_folder(option: str, path: str, found: Photos) -> None:
+    """Refuse a folder for parts of the results in which there are photos."""
+    if os.path.isdir(path) and (photo := next((each for each in found.paths if inside(each, path)), None)):
+        raise Mistake(f"--{option} {path} is the folder of the photo {photo}: give another for the masks")
+
+
 def keep(wanted: Mapping[str, str]) -> None:
     """Make what an earlier run has written newer than the results, so that ``check`` knows it after a kill as well."""
     for path in wanted.values():

@@ -7,18 +7,19 @@ from typing import Any
 import click
 
 from duckdb_sam.cli.errors import SOME_FAILED
-from duckdb_sam.cli.options import as_json
+from duckdb_sam.cli.options import Command, as_json
 from duckdb_sam.cli.output import document, note, table
 from duckdb_sam.cli.photos import HELP, photos
 
 
 @click.command(
+    cls=Command,
     help=f"""Tell size and format of images, and why they cannot be read. The whole image is looked at.
 
 {HELP}
 
 Exit status 3 if some cannot be read, 1 if none can.
-"""
+""",
 )
 @click.argument("given", metavar="PHOTOS...", nargs=-1, required=True)
 @as_json

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from duckdb_sam.cli.options import as_json
+from duckdb_sam.cli.options import Command, as_json, other_models
 from duckdb_sam.cli.output import document, megabytes, say, table
 
+_NANO, _LICENCE = "small and fast, rough masks", "Apache-2.0"
 
-@click.command()
+
+@click.command(cls=Command)
 @click.option("--folder", type=click.Path(path_type=Path), help="Another model folder than $SAM_MODEL_DIR.")
 @as_json
 def command(folder: Path | None, json: bool) -> None:
@@ -23,12 +25,13 @@ def command(folder: Path | None, json: bool) -> None:
     from duckdb_sam.weights.registry import model_folder, models
 
     found = models(folder)
-    own = _own(model_folder(folder), [model.saved_as for model in found])
+    own = other_models(folder)
     if json:
-        fields = [{**dataclasses.asdict(model), "check": model.check} for model in found]
-        document([*fields, *({"name": path.stem, "path": path} for path in own)])
+        nano = {"name": "nano", "description": _NANO, "license": _LICENCE, "path": None, "built_in": True}
+        fields = [{**dataclasses.asdict(model), "check": model.check, "built_in": False} for model in found]
+        document([nano, *fields, *({"name": path.stem, "path": path, "built_in": False} for path in own)])
         return
-    rows = [["nano", "built in", None, "Apache-2.0", "small and fast, rough masks"]]
+    rows = [["nano", "built in", None, _LICENCE, _NANO]]
     for model in found:
         here = "here" if model.path else f"{megabytes(model.partial)} here" if model.partial else None
         rows.append([model.name, here, megabytes(model.bytes), model.license, model.description])
@@ -36,11 +39,3 @@ def command(folder: Path | None, json: bool) -> None:
     table(["NAME", "", "SIZE", "LICENCE", ""], rows)
     say()
     say(f"Download one with `duckdb-sam pull NAME`, into {model_folder(folder)}.")
-
-
-def _own(folder: Path, known: list[str]) -> list[Path]:
-    """Return the other files in the model folder that can be named."""
-    if not folder.is_dir():
-        return []
-    endings = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
-    return [path for path in sorted(folder.iterdir()) if path.suffix in endings and path.name not in known]

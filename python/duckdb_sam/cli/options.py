@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -25,7 +27,15 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help has its options in sections."""
+    """A command whose help has its options in sections, and whose mistakes all say which command's help to read."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give errors of the parser the context that click leaves out, as of an option without its value."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in the order of their first options, and what belongs to none at the end."""
@@ -51,8 +61,27 @@ def as_json(function: _F) -> _F:
     return click.option("--json", "json", is_flag=True, help="Print one JSON document, for scripts.")(function)
 
 
-def model_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the names of models that begin so."""
+def published(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of models that can be pulled and begin so."""
     from duckdb_sam.weights.registry import models
 
     return [model.name for model in models() if model.name.startswith(incomplete)]
+
+
+def model_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of all models that begin so; else it is the path of a checkpoint."""
+    own = [path.stem for path in other_models(None)]
+    names = [name for name in ("nano", *own) if name.startswith(incomplete)]
+    found = dict.fromkeys([*names, *published(ctx, parameter, incomplete)])
+    return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type="file")]
+
+
+def other_models(folder: Path | None) -> list[Path]:
+    """Return the files in the model folder that can be named and were not published."""
+    from duckdb_sam.weights.registry import model_folder, models
+
+    where, known = model_folder(folder), [model.saved_as for model in models(folder)]
+    if not where.is_dir():
+        return []
+    endings = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+    return [path for path in sorted(where.iterdir()) if path.suffix in endings and path.name not in known]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from duckdb_sam.cli.options import Command
 from duckdb_sam.cli.output import say
 
 
-@click.command()
+@click.command(cls=Command)
 def command() -> None:
     """Print the path of the extension, for LOAD in any client of DuckDB that allows unsigned extensions.
 

@@ -22,6 +22,8 @@ class Photos(NamedTuple):
     paths: list[str]
     folders: list[str]
     """The folders among what was given."""
+    others: int = 0
+    """Files in these folders that do not end as images do, and were left out."""
 
     @property
     def root(self) -> str | None:
@@ -34,7 +36,7 @@ class Photos(NamedTuple):
 def photos(given: Sequence[str]) -> Photos:
     """Find the images. What was named and is not there is a Mistake; so is nothing at all."""
     paths: list[str] = []
-    folders: list[str] = []
+    folders: dict[str, list[str]] = {}
     for each in given:
         if each == "-" or (each.startswith("@") and not os.path.exists(each)):
             for line in _listed(each):
@@ -44,7 +46,8 @@ def photos(given: Sequence[str]) -> Photos:
     if not paths:
         where = ", ".join("the list on stdin" if each == "-" else each for each in given)
         raise Mistake(f"there are no images in {where}")
-    return Photos(list(dict.fromkeys(map(_plain, paths))), list(dict.fromkeys(map(_plain, folders))))
+    others = {_plain(other) for found in folders.values() for other in found}
+    return Photos(list(dict.fromkeys(map(_plain, paths))), list(dict.fromkeys(map(_plain, folders))), len(others))
 
 
 def inside(path: str, folder: str) -> bool:
@@ -74,13 +77,12 @@ def _listed(name: str) -> Iterator[str]:
             yield os.fsdecode(line)
 
 
-def _found(given: str, folders: list[str], *, listed: bool) -> list[str]:
-    from duckdb_sam.jobs.source_paths import SUFFIXES, in_folder
+def _found(given: str, folders: dict[str, list[str]], *, listed: bool) -> list[str]:
+    from duckdb_sam.jobs.source_paths import SUFFIXES, walked
 
     path = os.path.expanduser(given)
     if os.path.isdir(path):
-        folders.append(path)
-        images = in_folder(path)
+        images, folders[path] = walked(path)
         if not images:
             raise Mistake(f"the folder {given} holds no images ({', '.join(SUFFIXES)})")
         return images

@@ -97,7 +97,7 @@ def _check_prompts(ctx: click.Context, prompts: Mapping[str, Any]) -> None:
 def _boxes(ctx: click.Context, given: tuple[str, ...], options: Mapping[str, Any], prompts: dict[str, Any]) -> Asked:
     from duckdb_sam.cli.boxes import boxes
 
-    read = boxes(options["boxes"], given)
+    read = boxes(options["boxes"], given, prompts["unit"], prompts["box_format"])
     if read.fractions:
         if options["unit"] or options["box_format"]:
             raise click.UsageError("COCO and YOLO files say themselves what their boxes mean: leave --unit and "

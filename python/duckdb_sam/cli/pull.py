@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from duckdb_sam.cli.options import as_json, model_names
+from duckdb_sam.cli.options import Command, as_json, published
 from duckdb_sam.cli.output import document, say
 
 
-@click.command()
-@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=model_names)
+@click.command(cls=Command)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=published)
 @click.option("--force", is_flag=True, help="Download again what is there.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Another model folder than $SAM_MODEL_DIR.")
 @as_json

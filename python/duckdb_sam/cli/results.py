@@ -13,7 +13,10 @@ import duckdb
 import duckdb_sam
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import inside
-from duckdb_sam.jobs.sinks import Place
+from duckdb_sam.jobs.sink_parquet import place_of_errors
+from duckdb_sam.jobs.sink_table import tables
+from duckdb_sam.jobs.sinks import TABLE, Place
+from duckdb_sam.quoting import identifier, literal
 
 _AT_ONCE = 64
 """Rows that are held at a time."""
@@ -34,13 +37,12 @@ def where(into: str, table: str | None, errors: str | None) -> Where:
     kind = Place(into, table, errors, None, None).kind
     path = Path(into).expanduser()
     if kind == "database":
-        name = table or "masks"
-        parts = name if '"' in name else ".".join(f'"{part}"' for part in name.split("."))
-        failed = f'{parts[:-1]}_errors"' if errors is None else ".".join(f'"{part}"' for part in errors.split("."))
-        return Where(str(path), parts, failed, name)
-    other = Path(errors).expanduser() if errors else path.with_name(f"{path.stem}_errors{path.suffix}")
+        name = table or TABLE
+        rows, failed = (identifier(*parts) for parts in tables(name, errors))
+        return Where(str(path), rows, failed, name)
+    other = place_of_errors(path, errors)
     inside = "" if kind == "file" else "/*.parquet"
-    return Where(":memory:", *(f"read_parquet({_literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
+    return Where(":memory:", *(f"read_parquet({literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
 
 
 def begun(into: str, table: str | None) -> bool:
@@ -134,10 +136,6 @@ def _exists(con: duckdb.DuckDBPyConnection, rows: str) -> bool:
     except (duckdb.CatalogException, duckdb.IOException):
         return False
     return True
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _escaped(path: str) -> str:

@@ -14,7 +14,7 @@ from duckdb_sam.cli.options import Command, as_json, model_names, option
 from duckdb_sam.cli.output import count, document, note
 from duckdb_sam.cli.photos import HELP
 from duckdb_sam.cli.prompts import Asked, asked
-from duckdb_sam.cli.summary import tell, tell_failures
+from duckdb_sam.cli.summary import MOST_FAILURES, SOME, tell, tell_failures
 
 _PROMPT, _OUT, _JOB = "What to segment (one of them)", "What comes out", "The job"
 
@@ -71,7 +71,8 @@ Exit status: 0 if all is well, 1 for a mistake, 2 for wrong arguments, 3 if some
 @option("--yolo", metavar="DIR", section=_OUT, help="A YOLO data set for segmentation, with links to the photos.")
 @option("--labelme", metavar="DIR", section=_OUT, help="A labelme file for each photo; best in the photos' folder.")
 @option("--geoparquet", metavar="FILE", section=_OUT, help="Outlines in pixels, as GeoParquet.")
-@option("--overwrite", is_flag=True, section=_OUT, help="Replace exports that are there.")
+@option("--overwrite", is_flag=True, section=_OUT,
+        help="Replace exports that are there, labelme's that were edited by hand among them.")  # fmt: skip
 @option("--restart", is_flag=True, section=_JOB, help="Remove the masks of an earlier job, and begin anew.")
 @option("--retry-errors", is_flag=True, section=_JOB, help="Try images again that failed in earlier runs.")
 @option("--stop-on-error", is_flag=True, section=_JOB, help="Stop at the first image that fails.")
@@ -92,7 +93,12 @@ def command(ctx: click.Context, given: tuple[str, ...], json: bool, quiet: bool,
     done is not done twice. So overlays and exports may be added later: the same command with --overlay writes them of
     the masks that are there. They cover all that is in the output.
     """
-    return _run(asked(ctx, given, options), options, json=json, quiet=quiet)
+    from duckdb_sam.cli import places
+
+    places.check(ctx, options)
+    found = asked(ctx, given, options)
+    places.check_photos(ctx, options, found.found.paths)
+    return _run(found, options, json=json, quiet=quiet)
 
 
 assert command.help
@@ -108,10 +114,14 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
     wanted = {kind: options[kind] for kind in exports.KINDS if options[kind]}
     _check_into(into, table)
     exports.writable("into", into)
+    for name in ("into", "errors"):
+        if options[name]:
+            exports.check_folder(name, options[name], asked.found)
     place, old = where(into, table, errors), begun(into, table)
     exports.check(wanted, asked.found, finished(into) if old else None, options["overwrite"])
     if old and not options["restart"] and isinstance(asked.prompts.get("boxes"), str):
         _check_boxes(place, asked.source, into, options["boxes"])
+    empty = _without_boxes(place, asked.source) if old and not options["restart"] else 0
     summary = run(
         asked.source,
         into,
@@ -127,10 +137,11 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
         progress=not quiet,
     )
     exports.keep(wanted)
+    without = _without_boxes(place, asked.source) - empty
     written: dict[str, exports.Written] = {}
     with opened(place) as results:
         rows, masks, failed = results.count()
-        failures = results.failures(3)
+        failures = results.failures(MOST_FAILURES if json else SOME)
         root = results.root(asked.found.root) if wanted else ""
         for kind, path in wanted.items() if rows else ():
             try:
@@ -158,18 +169,22 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
             {
                 "status": status, "rows": rows, "masks": masks, "failed": failed, "into": into,
                 "table": place.name, "errors": summary.errors if failed else None, "failures": dict(failures),
-                "run": {**summary._asdict(), "images_per_second": summary.images_per_second},
+                "failures_left_out": failed - len(failures),
+                "run": {**summary._asdict(), "images_per_second": summary.images_per_second, "without_boxes": without},
+                "other_files": asked.found.others,
                 "written": exports.as_json(written),
             }
         )  # fmt: skip
     elif not quiet:
-        tell(summary, rows, masks, written, options)
+        tell(summary, rows, masks, written, options, without=without, others=asked.found.others)
     if failed and not json:
         tell_failures(failed, failures, summary.errors)
     if not json:
         for kind, each in written.items():
-            for path, why in each.failed[:3]:
+            for path, why in each.failed[:SOME]:
                 note(f"--{kind}: {path}: {spoken(why)}")
+            if len(each.failed) > SOME:
+                note(f"--{kind}: {len(each.failed) - SOME:,} more could not be written; --json lists all")
     return status
 
 
@@ -186,6 +201,21 @@ def _check_into(into: str, table: str | None) -> None:
         ) from None
     if table is not None and kind != "database":
         raise Mistake(f"--table {table} belongs to a database, such as --into photos.db, not to --into {into}")
+
+
+def _without_boxes(place: Any, source: Any) -> int:
+    """Count the photos that are among the results and have no boxes, where boxes come from a file."""
+    import duckdb
+
+    from duckdb_sam.cli.results import opened
+
+    with contextlib.suppress(duckdb.Error), opened(place) as results:
+        if not isinstance(source, list):
+            results.con.register("asked_boxes", source)
+            query = f"SELECT count(*) FROM asked_boxes JOIN {place.rows} USING (path) WHERE len(asked_boxes.boxes) = 0"
+            [(count,)] = results.con.sql(query).fetchall()
+            return count
+    return 0
 
 
 def _check_boxes(place: Any, table: Any, into: str, file: str) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.options import Command
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(cls=Command, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", metavar="[DATABASE] [ARGUMENTS OF DUCKDB]...", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:
     """Start DuckDB's own command line with the extension loaded.
@@ -28,18 +29,43 @@ def command(arguments: tuple[str, ...]) -> None:
       duckdb-sam shell photos.db -readonly -json -c "FROM masks_errors"
     """
     from duckdb_sam import extension_path
+    from duckdb_sam.quoting import literal
 
-    path = str(extension_path()).replace("'", "''")
     given = list(arguments)
     if "--" in given:
         given.remove("--")
-    called = [executable(), "-unsigned", "-cmd", f"LOAD '{path}'", *given]
+    called = [executable(), "-unsigned", "-cmd", f"LOAD {literal(extension_path())}", *given]
+    _check_age(called[0], given)
     sys.stdout.flush()
     if sys.platform == "win32":
         import subprocess
 
         raise SystemExit(subprocess.call(called))
     os.execv(called[0], called)
+
+
+def _check_age(shell: str, arguments: list[str]) -> None:
+    """Refuse a database that is too new for the command line, which would tell it in many words and no remedy."""
+    import subprocess
+
+    for path in filter(_is_database, arguments):
+        look = [shell, "-init", os.devnull, "-readonly", path, "-c", "SELECT 1"]
+        done = subprocess.run(look, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if "version number" in done.stdout + done.stderr:
+            found = subprocess.run([shell, "--version"], capture_output=True, text=True, check=False).stdout.split()
+            raise Mistake(
+                f"{path} was written by a newer DuckDB than the command line {shell} ({' '.join(found[:1])}): "
+                "pip install --upgrade duckdb-cli"
+            )
+
+
+def _is_database(path: str) -> bool:
+    """Whether it is the path of a file that begins as DuckDB's databases do."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(12)[8:] == b"DUCK"
+    except (OSError, ValueError):
+        return False
 
 
 def executable() -> str:

@@ -9,13 +9,33 @@ from typing import Any
 from duckdb_sam.cli.errors import spoken
 from duckdb_sam.cli.output import count, note, say
 
+MOST_FAILURES = 1000
+"""How many failed images a JSON document lists at most."""
 
-def tell(summary: Any, rows: int, masks: int, written: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Print what has been done, and what can be done next."""
+SOME = 3
+"""How many of them are printed as text."""
+
+
+def tell(
+    summary: Any,
+    rows: int,
+    masks: int,
+    written: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    without: int,
+    others: int,
+) -> None:
+    """Print what has been done, and what can be done next.
+
+    ``without`` is how many of the new results are photos without boxes, ``others`` how many files were no images.
+    """
     new = summary.rows + summary.failed
     pace = f" in {summary.seconds:.1f} s ({summary.images_per_second:.1f} images/s)" if new else ""
     earlier = f", {summary.skipped:,} done before" if summary.skipped else ""
-    say(f"{count(new, 'image')} segmented{pace}{earlier}")
+    failed = f", {summary.failed:,} failed" if summary.failed else ""
+    empty = f", {without:,} without boxes" if without else ""
+    say(f"{count(summary.rows - without, 'image')} segmented{failed}{empty}{pace}{earlier}")
     lines = [("masks", f"{summary.into}: {count(masks, 'mask')} of {count(rows, 'image')}")]
     for kind, each in written.items():
         files = f" ({count(each.files, 'picture')})" if each.files is not None else ""
@@ -23,6 +43,8 @@ def tell(summary: Any, rows: int, masks: int, written: Mapping[str, Any], option
     width = max(len(kind) for kind, _ in lines)
     for kind, text in lines:
         say(f"{kind.ljust(width)}  {text}")
+    if others:
+        say(f"{count(others, 'other file')} left out: the names do not end as those of images do")
     if not masks and rows:
         say("Nothing was found. Try other options or another model: duckdb-sam models")
     elif rows and "overlay" not in written:
@@ -44,6 +66,7 @@ def _quoted(text: str) -> str:
 
 def tell_failures(failed: int, failures: list[tuple[str, str]], place: str) -> None:
     """Say on stderr how many images failed, and why the first of them did."""
-    note(f"{count(failed, 'image')} failed; {place} has all with the reason:")
+    shown = f", and the first {len(failures)} are" if len(failures) < failed else ""
+    note(f"{count(failed, 'image')} failed; {place} has all with the reason{shown}:")
     for path, why in failures:
         note(f"  {path}: {spoken(why)}")

@@ -6,11 +6,11 @@ import platform
 
 import click
 
-from duckdb_sam.cli.options import as_json
+from duckdb_sam.cli.options import Command, as_json
 from duckdb_sam.cli.output import document, say
 
 
-@click.command()
+@click.command(cls=Command)
 @as_json
 def command(json: bool) -> None:
     """Print the versions of the package, the extension, DuckDB and Python: what belongs into a report of a fault."""

@@ -18,6 +18,8 @@ def category(given: Any, where: str) -> Category | None:
     """Return a row's category as a str or an int; None where it is missing."""
     if given is None or isinstance(given, str):
         return given or None
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given  # also where a float would not be exact
     number = float("inf") if isinstance(given, bool) or not isinstance(given, Real) else float(cast(float, given))
     if number != number:  # NaN, a missing number in pandas
         return None

@@ -216,8 +216,16 @@ def _objects(row: Row, where: str) -> Iterator[tuple[Mask, Category | None, floa
             mask,
             category(others["category"][place], where),
             _score(score if score is not None else own, where),
-            bool(others["crowd"][place]),
+            _crowd(others["crowd"][place], where),
         )
+
+
+def _crowd(value: Any, where: str) -> bool:
+    if value is None:
+        return False
+    if (not isinstance(value, (bool, int)) and not hasattr(value, "item")) or value not in (0, 1):
+        raise TypeError(f"{where}: crowd is true or false, 1 or 0, not {value!r}")
+    return bool(value)
 
 
 def _score(value: Any, where: str) -> float | None:

@@ -63,8 +63,8 @@ def staged(folder: AnyPath, *, overwrite: bool, owned: Sequence[str] = ()) -> Ge
         taken = [path for path in files if (final / path).exists()]
         taken += [Path(name) for name in owned if (stage / name).is_dir() and any_in(final / name)]
         if taken and not overwrite:
-            more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-            raise FileExistsError(f"{final / taken[0]}{more} exists already: give another folder, or overwrite=True")
+            exist = f"and {len(taken) - 1} more exist" if len(taken) > 1 else "exists"
+            raise FileExistsError(f"{final / taken[0]} {exist} already: give another folder, or overwrite=True")
         for name in owned:
             if (final / name).is_dir() and (stage / name).is_dir():
                 os.replace(final / name, _beside(stage / name))  # goes with the stage

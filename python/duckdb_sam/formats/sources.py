@@ -13,6 +13,7 @@ import duckdb
 from duckdb_sam.engine import shared
 from duckdb_sam.masks import Mask
 from duckdb_sam.optional import needed
+from duckdb_sam.quoting import identifier
 
 Rows = Any
 """Rows with a column of masks: a DuckDB relation, a connection with a result, an Arrow table, batch, reader or dataset,
@@ -107,7 +108,7 @@ def _of_object(number: int, given: Any) -> Row:
 
 
 def _listed(columns: Sequence[str]) -> str:
-    return ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
+    return ", ".join(map(identifier, columns))
 
 
 def _fetched(result: Any, columns: Sequence[str]) -> Iterator[Row]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
@@ -183,7 +183,10 @@ def _write_lists(stage: Path, images: Sequence[tuple[PurePosixPath, Any]], split
 
 def _write_yaml(stage: Path, names: Mapping[int, str], split: str | None) -> None:
     """Write ``data.yaml``; strings stand as in JSON, which YAML reads."""
-    quoted: Callable[[str], str] = json.dumps
+
+    def quoted(text: str) -> str:
+        return json.dumps(text, ensure_ascii=False)
+
     lines = ["train: train.txt", "val: train.txt"]
     if split is not None:
         have = [part for part in SPLITS if (stage / f"{part}.txt").is_file()]

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from typing import Any, Literal
 
 from duckdb_sam.jobs.errors import JobError
-from duckdb_sam.jobs.keys import Unique, check_types, key_names
+from duckdb_sam.jobs.keys import Unique, check_types, key_names, kind_of
 from duckdb_sam.jobs.pace import Pace
 from duckdb_sam.jobs.progress import Meter, shown
-from duckdb_sam.jobs.record import RELATIVE, record
+from duckdb_sam.jobs.record import RELATIVE, TYPES, record
 from duckdb_sam.jobs.sinks import Place, Sink
 from duckdb_sam.jobs.source_paths import COLUMN, Paths
 from duckdb_sam.jobs.sources import Source, image_column, open_source
@@ -109,6 +109,7 @@ def run(
         asked = {**prompts, "generate": options, "unit": unit, "box_format": box_format}
         if isinstance(rows, Paths):
             asked[RELATIVE] = rows.relative_to(place.folder())
+        asked[TYPES] = {name: kind_of(rows.schema.field(name).type) for name in [*names, *columns.kept]}
         asked |= {"image": column, "key": names, "keep": columns.kept, "mask": mask}
         sink = place.sink()
         held.callback(sink.close)

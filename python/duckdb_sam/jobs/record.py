@@ -10,6 +10,9 @@ from duckdb_sam.jobs.errors import JobError
 
 _FORMAT = 1
 
+TYPES = "types"
+"""What the columns of the key, and those that are kept, hold."""
+
 RELATIVE = "paths_relative_to"
 """The folder from which paths of images were given."""
 

@@ -14,6 +14,11 @@ from duckdb_sam.jobs.record import Record, check
 from duckdb_sam.weights.lock import locked
 
 
+def place_of_errors(path: Path, errors: str | None) -> Path:
+    """Return where the errors of results at ``path`` are: as given, or beside them."""
+    return Path(errors).expanduser() if errors else path.with_name(f"{path.stem}_errors{path.suffix}")
+
+
 class ParquetSink:
     """Results and errors beside each other; the record of the job is in the metadata of every file.
 
@@ -23,7 +28,7 @@ class ParquetSink:
 
     def __init__(self, path: Path, single: bool, errors: str | None) -> None:
         self._path, self._single = path, single
-        other = Path(errors).expanduser() if errors else path.with_name(f"{path.stem}_errors{path.suffix}")
+        other = place_of_errors(path, errors)
         if single != (other.suffix.lower() == ".parquet"):
             raise ValueError(
                 f"errors={errors!r}: where into= is a {'file' if single else 'folder'}, errors= is one too"

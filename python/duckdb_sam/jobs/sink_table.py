@@ -14,6 +14,7 @@ import duckdb
 from duckdb_sam.jobs.errors import JobError
 from duckdb_sam.jobs.keys import Key, keys_of
 from duckdb_sam.jobs.record import Record, check, dump, parse
+from duckdb_sam.quoting import identifier, literal
 
 _NAME = r'("(?:[^"]|"")+"|[^".]+)'
 
@@ -29,9 +30,7 @@ class TableSink:
         self, con: duckdb.DuckDBPyConnection, table: str, errors: str | None, where: str | None = None
     ) -> None:
         """Take the names of tables, with schema or database before them where needed."""
-        self._table = _resolve(con, table)
-        *home, name = self._table
-        self._errors = _resolve(con, errors) if errors else (*home, f"{name}_errors")
+        self._table, self._errors = (_resolve(con, parts) for parts in tables(table, errors))
         if self._errors == self._table:
             raise ValueError(f"errors: {errors} is the table of the results")
         self._con = con.cursor()  # with transactions of its own
@@ -48,7 +47,7 @@ class TableSink:
                     self._lock(old["id"])
                     for table in (self._table, self._errors):
                         if (self._record(table) or {}).get("id") == old["id"]:
-                            self._con.execute(f"DROP TABLE {_quoted(table)}")
+                            self._con.execute(f"DROP TABLE {identifier(*table)}")
                     self._unlock()
                     old = None
                 if old is None and not self._exists(self._table):
@@ -70,16 +69,16 @@ class TableSink:
 
     def done(self, names: Sequence[str]) -> set[Key]:
         """Return the keys in both tables."""
-        columns = ", ".join(f'"{_escaped(name)}"' for name in names)
+        columns = ", ".join(map(identifier, names))
         found: set[Key] = set()
         for table in (self._table, self._errors):
-            relation: Any = self._con.sql(f"SELECT {columns} FROM {_quoted(table)}")
+            relation: Any = self._con.sql(f"SELECT {columns} FROM {identifier(*table)}")
             found.update(keys_of(relation.to_arrow_table(), names))
         return found
 
     def forget_errors(self) -> None:
         """Empty the table of errors."""
-        self._con.execute(f"DELETE FROM {_quoted(self._errors)}")
+        self._con.execute(f"DELETE FROM {identifier(*self._errors)}")
 
     def write(self, rows: Any, failures: Any) -> None:
         """Insert results and errors in one transaction."""
@@ -87,7 +86,7 @@ class TableSink:
             for table, new in ((self._table, rows), (self._errors, failures)):
                 if len(new):
                     with self._registered(new) as name:
-                        self._con.execute(f"INSERT INTO {_quoted(table)} BY NAME FROM {name}")
+                        self._con.execute(f"INSERT INTO {identifier(*table)} BY NAME FROM {name}")
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -99,9 +98,8 @@ class TableSink:
 
     def _create(self, table: tuple[str, ...], schema: Any, record: Record) -> None:
         with self._registered(schema.empty_table()) as name:
-            self._con.execute(f"CREATE TABLE {_quoted(table)} AS FROM {name}")
-        comment = dump(record).replace("'", "''")
-        self._con.execute(f"COMMENT ON TABLE {_quoted(table)} IS '{comment}'")
+            self._con.execute(f"CREATE TABLE {identifier(*table)} AS FROM {name}")
+        self._con.execute(f"COMMENT ON TABLE {identifier(*table)} IS {literal(dump(record))}")
 
     @contextlib.contextmanager
     def _registered(self, table: Any) -> Generator[str]:
@@ -124,12 +122,14 @@ class TableSink:
             raise
 
     def _exists(self, table: tuple[str, ...]) -> bool:
-        query = "SELECT 1 FROM information_schema.tables WHERE (table_catalog, table_schema, table_name) = (?, ?, ?)"
-        return bool(self._con.execute(query, list(table)).fetchall())
+        query = "SELECT 1 FROM information_schema.tables WHERE "
+        names = ("table_catalog", "table_schema", "table_name")
+        return bool(self._con.execute(query + _same(names), list(table)).fetchall())
 
     def _record(self, table: tuple[str, ...]) -> Record | None:
-        query = "SELECT comment FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = (?, ?, ?)"
-        rows = self._con.execute(query, list(table)).fetchall()
+        query = "SELECT comment FROM duckdb_tables() WHERE "
+        names = ("database_name", "schema_name", "table_name")
+        rows = self._con.execute(query + _same(names), list(table)).fetchall()
         return parse(rows[0][0]) if rows else None
 
     def _lock(self, job: str) -> None:
@@ -146,11 +146,21 @@ class TableSink:
                 self._id = None
 
 
-def _resolve(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
-    """Return database, schema and table of a name as SQL has it."""
+def tables(table: str, errors: str | None) -> tuple[list[str], list[str]]:
+    """Return the parts of the names of results and errors, which are beside the results if they are not given."""
+    results = _parts(table)
+    return results, _parts(errors) if errors else [*results[:-1], f"{results[-1]}_errors"]
+
+
+def _parts(name: str) -> list[str]:
     if not re.fullmatch(rf"{_NAME}(\.{_NAME}){{0,2}}", name):
         raise ValueError(f'{name!r} is no name of a table: names with a dot or quotes are written as "..." within it')
-    parts = [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in re.findall(_NAME, name)]
+    return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in re.findall(_NAME, name)]
+
+
+def _resolve(con: duckdb.DuckDBPyConnection, parts: list[str]) -> tuple[str, str, str]:
+    """Return database, schema and table of a name."""
+    name = ".".join(parts)
     # All rows are fetched, else the result stays open, and with it what the connection sees of the database.
     [(database, schema)] = con.execute("SELECT current_database(), current_schema()").fetchall()
     if len(parts) == 2:
@@ -163,9 +173,6 @@ def _resolve(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def _quoted(table: tuple[str, ...]) -> str:
-    return ".".join(f'"{_escaped(part)}"' for part in table)
-
-
-def _escaped(name: str) -> str:
-    return name.replace('"', '""')
+def _same(names: Sequence[str]) -> str:
+    """Return a condition; DuckDB's names are the same in upper and lower case."""
+    return " AND ".join(f"lower({name}) = lower(?)" for name in names)

@@ -19,7 +19,10 @@ from duckdb_sam.jobs.sink_table import TableSink
 DATABASES = (".db", ".duckdb", ".ddb")
 """What the file of a database ends with, for ``into``."""
 
-_TABLE = "masks"
+TABLE = "masks"
+
+_READ_BY = "v1.0.0"
+"""The oldest DuckDB that reads databases which are made here; those that are there stay as they are."""
 
 
 class Sink(Protocol):
@@ -94,17 +97,20 @@ class Place:
             raise TypeError(f"table= belongs to a database file as into=, not to into={self._text!r}")
         if self.kind == "database" and con is not None:
             raise TypeError(f"give either con=, with the name of a table as into=, or into={self._text!r}, not both")
-        self._table = table or _TABLE
+        self._table = table or TABLE
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Return the user's connection, or one to the database that is written to, or one in memory."""
         if self._con is not None:
             return self._con
         if self._opened is None:
-            config = {} if self._threads is None else {"threads": self._threads}
+            config: dict[str, Any] = {} if self._threads is None else {"threads": self._threads}
             database = self._text if self.kind == "database" else ":memory:"
+            file = os.path.expanduser(database)
+            if self.kind == "database" and not os.path.exists(file):
+                config |= {"storage_compatibility_version": _READ_BY}
             try:
-                self._opened = duckdb_sam.connect(os.path.expanduser(database), config=config)
+                self._opened = duckdb_sam.connect(file, config=config)
                 self._opened.execute("SET enable_progress_bar = false")  # there is one of our own, and not on stdout
             except duckdb_sam.LoadError as error:
                 raise JobError(

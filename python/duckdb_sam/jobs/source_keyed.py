@@ -15,6 +15,7 @@ from typing import Any
 from duckdb_sam.jobs.errors import JobError
 from duckdb_sam.jobs.keys import Key, keys_of
 from duckdb_sam.optional import needed
+from duckdb_sam.quoting import identifier, literal
 
 Bounds = list[tuple[str, Any, Any]]
 """Columns of the key, each with the lowest and the highest value that is wanted."""
@@ -37,6 +38,10 @@ class _Keyed(ABC):
     def _some(self, columns: Sequence[str], names: Sequence[str], keys: list[Key], bounds: Bounds) -> Any:
         """Return the rows with these keys as an Arrow table; others within the bounds are allowed."""
 
+    def _is_ordered(self, name: str) -> bool:
+        """Whether the source compares the values of a column as Python does."""
+        return True
+
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return all keys."""
         self._known = keys_of(self._all(names), names)
@@ -50,7 +55,8 @@ class _Keyed(ABC):
         todo = (key for key in self._known if key not in done)
         while wanted := list(islice(todo, rows())):
             parts = [wanted] if len(names) == 1 else list(zip(*wanted, strict=True))
-            bounds = [(name, min(part), max(part)) for name, part in zip(names, parts, strict=True)]
+            ordered = [pair for pair in zip(names, parts, strict=True) if self._is_ordered(pair[0])]
+            bounds = [(name, min(part), max(part)) for name, part in ordered]
             table = self._some(columns, names, wanted, bounds)
             places: dict[Key, int] = {}
             for place, key in enumerate(keys_of(table, names)):
@@ -76,29 +82,32 @@ class RelationRows(_Keyed):
         self.schema = relation.limit(0).to_arrow_table().schema
 
     def _all(self, names: Sequence[str]) -> Any:
-        columns = ", ".join(map(_quoted, names))
+        columns = ", ".join(map(identifier, names))
         return self._relation.select(columns).order(columns).to_arrow_table()
 
     def _some(self, columns: Sequence[str], names: Sequence[str], keys: list[Key], bounds: Bounds) -> Any:
         tests = [
-            f"{_quoted(name)} >= {self._literal(name, low)} AND {_quoted(name)} <= {self._literal(name, high)}"
+            f"{identifier(name)} >= {self._literal(name, low)} AND {identifier(name)} <= {self._literal(name, high)}"
             for name, low, high in bounds
         ]
         if len(names) == 1:
             values = ", ".join(self._literal(names[0], key) for key in keys)
-            tests.append(f"{_quoted(names[0])} IN ({values})")
+            tests.append(f"{identifier(names[0])} IN ({values})")
         else:
             rows = ["(" + " AND ".join(self._equal(names, key)) + ")" for key in keys]
             tests.append(f"({' OR '.join(rows)})")
         chosen = self._relation.filter(" AND ".join(tests))
-        return chosen.select(", ".join(map(_quoted, columns))).to_arrow_table()
+        return chosen.select(", ".join(map(identifier, columns))).to_arrow_table()
+
+    def _is_ordered(self, name: str) -> bool:
+        return not self._types[name].startswith("ENUM")
 
     def _equal(self, names: Sequence[str], key: Key) -> list[str]:
-        return [f"{_quoted(name)} = {self._literal(name, value)}" for name, value in zip(names, key, strict=True)]
+        return [f"{identifier(name)} = {self._literal(name, value)}" for name, value in zip(names, key, strict=True)]
 
     def _literal(self, name: str, value: Any) -> str:
         text = "".join(f"\\x{byte:02X}" for byte in value) if isinstance(value, bytes) else str(value)
-        return "CAST('" + text.replace("'", "''") + f"' AS {self._types[name]})"
+        return f"CAST({literal(text)} AS {self._types[name]})"
 
 
 class IbisRows(_Keyed):
@@ -121,7 +130,3 @@ class IbisRows(_Keyed):
         wanted = set(keys)
         rows = [row for row, key in enumerate(keys_of(found, names)) if key in wanted]
         return found.take(needed("pyarrow", "jobs", "run").array(rows, "int64"))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

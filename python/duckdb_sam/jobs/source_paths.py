@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -22,13 +23,30 @@ SUFFIXES = (
 
 def in_folder(folder: str) -> list[str]:
     """Return the images in a folder and all below it, in the order of their names; hidden files are left out."""
+    return walked(folder)[0]
+
+
+def walked(folder: str) -> tuple[list[str], list[str]]:
+    """Return the images as ``in_folder`` does, and the other files that are not hidden."""
     found: list[str] = []
+    others: list[str] = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                found.append(os.path.join(root, name))
-    return found
+            if name.startswith("."):
+                continue
+            path = os.path.join(root, name)
+            # Not a pipe, which would be waited for; a link that leads nowhere is told of when it is read.
+            is_image = name.lower().endswith(SUFFIXES) and not stat.S_ISFIFO(_mode(path))
+            (found if is_image else others).append(path)
+    return found, others
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0
 
 
 class Paths:
@@ -48,7 +66,7 @@ class Paths:
         The same relative paths mean other files elsewhere, unless images and output have moved together.
         """
         some = self._paths if isinstance(self._paths, list) else [self._first]
-        if all(isinstance(path, (str, os.PathLike)) and os.path.isabs(_local(path)) for path in some):
+        if some and all(isinstance(path, (str, os.PathLike)) and os.path.isabs(_local(path)) for path in some):
             return None
         here = os.path.realpath(os.getcwd())
         return here if output is None else os.path.relpath(here, os.path.realpath(output))

@@ -30,18 +30,15 @@ def convert(
     Raises ValueError for a model that cannot be found or run, and for a file that cannot be written.
     """
     from duckdb_sam.engine import shared
+    from duckdb_sam.quoting import literal
 
     if path is None:
         if not Path(model).suffix:
-            raise ValueError(f"model {str(model)!r} is named, not a file: say as path where to write it")
+            raise ValueError(f"model {str(model)!r} is a name, not a file: give path=, the file to write")
         path = Path(model).with_suffix(".safetensors")
     target = Path(path).absolute()
     named = {"type": dtype, "image_size": image_size, "replace": "true" if replace else "false"}
-    given = ", ".join(f"{name} := {_literal(value)}" for name, value in named.items() if value is not None)
-    with shared.query(f"CALL sam_convert({_literal(model)}, {_literal(target)}, {given})") as result:
+    given = ", ".join(f"{name} := {literal(value)}" for name, value in named.items() if value is not None)
+    with shared.query(f"CALL sam_convert({literal(model)}, {literal(target)}, {given})") as result:
         result.fetchall()
     return target
-
-
-def _literal(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

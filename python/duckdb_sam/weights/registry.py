@@ -90,9 +90,9 @@ def find(name: str) -> Model:
     if name == "nano":
         raise ValueError("nano is built into the extension: name it in a query, there is nothing to pull")
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = f"did you mean {close[0]!r}? The" if close else "the"
     raise ValueError(
-        f"there is no model {name!r} to pull; {hint}The names are {', '.join(known)}. For weights of your own, give "
+        f"there is no model {name!r} to pull; {hint} names are {', '.join(known)}. For weights of your own, give "
         f"their path to the sam_ functions, or put them into {model_folder(None)}"
     )
 

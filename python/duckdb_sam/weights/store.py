@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -46,6 +47,7 @@ def pull(name: str, force: bool = False, folder: str | Path | None = None) -> Pa
     from duckdb_sam.weights.progress import say
 
     lock = target.with_name(target.name + ".lock")
+    new = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(lock, lambda: say(f"{target.name}: another process is downloading it; waiting")):
@@ -57,6 +59,10 @@ def pull(name: str, force: bool = False, folder: str | Path | None = None) -> Pa
         part = part_of(target)
         have = f"{part.stat().st_size:,} bytes are in {part}" if part.is_file() else "nothing was downloaded yet"
         raise KeyboardInterrupt(f"interrupted: {have}; pull({name!r}) goes on from there") from None
+    finally:
+        with contextlib.suppress(OSError):  # nothing empty is left where nothing was downloaded
+            for folder in new:
+                folder.rmdir()
     return target
 
 

@@ -39,9 +39,25 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// The argument at `index`, which must not be NULL; `what` it is says the message.
+    ///
+    /// # Errors
+    /// It is NULL.
+    pub fn required(&self, index: usize, what: &str) -> Result<&str> {
+        let value = self.positional.get(index).and_then(Option::as_deref);
+        value.ok_or_else(|| Failure::usage(format!("the {what} is NULL; give its name or path")))
+    }
+
     /// Who calls.
     pub fn caller(&self) -> Caller<'_> {
         Caller { function: self.function, connection: self.connection, database: &self.database }
+    }
+}
+
+impl Value {
+    /// A `BIGINT`; NULL for a number that is none.
+    pub fn bigint(number: impl TryInto<i64>) -> Self {
+        number.try_into().map_or(Self::Null, Self::Bigint)
     }
 }
 

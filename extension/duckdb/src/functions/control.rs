@@ -123,14 +123,9 @@ const SETTING_NAMES: [&CStr; SETTINGS.len()] = {
     names
 };
 
-fn model_name(arguments: &Arguments) -> Result<&str> {
-    let name = arguments.positional.first().and_then(Option::as_deref);
-    name.ok_or_else(|| Failure::usage("the model is NULL; give its name or path"))
-}
-
 fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let settings = arguments.caller().settings()?;
-    let model = Process::get()?.session.model(model_name(arguments)?, settings.access())?;
+    let model = Process::get()?.session.model(arguments.required(0, "model")?, settings.access())?;
     let info = model.info();
     let path = info.path.as_ref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
     Ok(vec![vec![
@@ -144,7 +139,7 @@ fn load(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 
 fn unload(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let settings = arguments.caller().settings()?;
-    let unloaded = Process::get()?.session.unload(model_name(arguments)?, settings.access())?;
+    let unloaded = Process::get()?.session.unload(arguments.required(0, "model")?, settings.access())?;
     Ok(vec![vec![Value::Boolean(unloaded)]])
 }
 
@@ -187,7 +182,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
 }
 
 fn cancel(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    Ok(vec![vec![bigint(arguments.database.client(Process::get()?).cancel())]])
+    Ok(vec![vec![Value::bigint(arguments.database.client(Process::get()?).cancel())]])
 }
 
 fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
@@ -199,13 +194,9 @@ fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             Value::Varchar(entry.function.into()),
             entry.model.map_or(Value::Null, Value::Varchar),
             Value::Varchar(in_sql(&entry.failure)),
-            bytes.map_or(Value::Null, bigint),
+            bytes.map_or(Value::Null, Value::bigint),
             digest.map_or(Value::Null, |digest| Value::Varchar(digest.to_string())),
         ]
     };
     Ok(arguments.database.client(Process::get()?).errors().latest().into_iter().map(row).collect())
-}
-
-fn bigint(value: usize) -> Value {
-    i64::try_from(value).map_or(Value::Null, Value::Bigint)
 }

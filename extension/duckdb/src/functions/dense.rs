@@ -1,6 +1,40 @@
-//! Dense masks are written where the engine wants them: each row into a piece of one list.
+//! Lists with a value for each pixel: as they stand in the table, and written where the engine wants them, each row into a
+//! piece of one list.
 
+use crate::engine::{Column, Type};
 use sam_runtime::{Failure, Result};
+use std::ops::Range;
+
+/// The values of one list, in the table.
+#[derive(Clone, Copy)]
+pub enum Values<'a> {
+    /// Of a `FLOAT[]`.
+    Floats(&'a [f32]),
+    /// Of a `DOUBLE[]`.
+    Doubles(&'a [f64]),
+    /// Of a `UTINYINT[]` or `BOOLEAN[]`.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Values<'a> {
+    /// The elements in `range`; `None` if one is NULL.
+    pub fn read(elements: &Column<'a>, range: Range<usize>) -> Option<Self> {
+        match elements.kind() {
+            Type::Float => elements.floats(range).map(Self::Floats),
+            Type::Double => elements.doubles(range).map(Self::Doubles),
+            _ => elements.small(range).map(Self::Bytes),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Floats(values) => values.len(),
+            Self::Doubles(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+        }
+    }
+}
 
 /// Cuts `values` into consecutive pieces of these lengths.
 pub fn split<'a, T>(mut values: &'a mut [T], lengths: &[usize]) -> Result<Vec<&'a mut [T]>> {

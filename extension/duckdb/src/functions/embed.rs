@@ -2,7 +2,7 @@
 
 use super::arguments::{self, IMAGE, MODEL};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use sam_model::BlobType;
+use sam_model::FloatType;
 use sam_runtime::{Batch, Embed, Failure, Result};
 
 /// `sam_embed(model, image)` and `sam_embed(model, image, type)`.
@@ -27,8 +27,10 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let call = input.caller().begin()?;
     let kinds = if input.arguments() == 3 { Some(input.column(2)?) } else { None };
     let kind = |row| match kinds.map(|kinds| kinds.text(row)).transpose()? {
-        None => Ok(Some(BlobType::default())),
-        Some(text) => Ok(text.map(|text| text.parse().map_err(Failure::usage)).transpose()?),
+        None => Ok(Some(FloatType::default())),
+        Some(text) => {
+            Ok(text.map(|text| FloatType::parse(text, "an embedding").map_err(Failure::usage)).transpose()?)
+        }
     };
     let kinds = (0..input.rows()).map(kind).collect::<Result<Vec<_>>>()?;
     let requests = arguments::images(input, &call, |row| kinds[row].map(|_| ()))?;

@@ -3,7 +3,7 @@
 use super::arguments::MODEL;
 use crate::engine::{Arguments, Category, Help, Input, Output, Overload, ScalarFunction, TableFunction, Type, Value};
 use crate::host::Process;
-use sam_model::{Conversion, ModelInfo};
+use sam_model::{Conversion, FloatType, ModelInfo};
 use sam_runtime::{Failure, Loaded, Result, expand_home};
 use std::collections::HashMap;
 use std::path::Path;
@@ -89,17 +89,13 @@ pub static CONVERT: TableFunction = TableFunction {
 };
 
 fn convert(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
-    let given = |index: usize, what: &str| {
-        let value = arguments.positional.get(index).and_then(Option::as_deref);
-        value.ok_or_else(|| Failure::usage(format!("the {what} is NULL; give its name or path")))
-    };
-    let (model, path) = (given(0, "model")?, expand_home(given(1, "file to write")?));
+    let (model, path) = (arguments.required(0, "model")?, expand_home(arguments.required(1, "file to write")?));
     let mut conversion = Conversion::default();
     for (name, value) in &arguments.named {
         // NULL is what is not given.
         let Some(value) = value.as_deref() else { continue };
         match name.to_bytes() {
-            b"type" => conversion.weights = value.parse().map_err(Failure::usage)?,
+            b"type" => conversion.weights = FloatType::parse(value, "weights").map_err(Failure::usage)?,
             b"image_size" => {
                 let wanted = || Failure::usage(format!("image_size is '{value}'; it is a whole number of pixels"));
                 conversion.image_size = Some(value.parse().map_err(|_| wanted())?);
@@ -113,14 +109,13 @@ fn convert(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let settings = arguments.caller().settings()?;
     let info = Process::get()?.session.convert(model, &path, &conversion, settings.access())?;
     let ModelInfo { name, architecture, image_size, parameters, bytes, license, .. } = info;
-    let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
     Ok(vec![vec![
         Value::Varchar(name),
         Value::Varchar(path.to_string_lossy().into_owned()),
         Value::Varchar(architecture),
         i32::try_from(image_size).map_or(Value::Null, Value::Integer),
-        bigint(parameters),
-        bigint(bytes),
+        Value::bigint(parameters),
+        Value::bigint(bytes),
         license.map_or(Value::Null, Value::Varchar),
     ]])
 }
@@ -162,7 +157,6 @@ fn write(model: &Loaded, row: usize, output: &mut Output<'_>) -> Result<()> {
 
 fn list(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let settings = arguments.caller().settings()?;
-    let bigint = |value: u64| i64::try_from(value).map_or(Value::Null, Value::Bigint);
     let listings = Process::get()?.session.list(settings.access()).into_iter().map(|listing| {
         let info = listing.info();
         let path = listing.path.as_deref().map(|path| Value::Varchar(path.to_string_lossy().into_owned()));
@@ -173,8 +167,8 @@ fn list(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             path.unwrap_or(Value::Null),
             info.map_or(Value::Null, |info| Value::Varchar(info.architecture.clone())),
             info.map_or(Value::Null, size),
-            info.map_or(Value::Null, |info| bigint(info.parameters)),
-            bytes.map_or(Value::Null, bigint),
+            info.map_or(Value::Null, |info| Value::bigint(info.parameters)),
+            bytes.map_or(Value::Null, Value::bigint),
             info.and_then(|info| info.license.clone()).map_or(Value::Null, Value::Varchar),
             Value::Boolean(info.is_some()),
         ]

@@ -19,14 +19,7 @@ pub static BOX_FROM_PIXELS: ScalarFunction = ScalarFunction {
             altogether, or has no area, is an error. NULL, and bytes that are not an image, give NULL.",
         example: "sam_annotate('nano', image, NULL, NULL, box_from_pixels([85, 30, 540, 390], image))",
     },
-    overloads: &[
-        Overload { parameters: &[BOX, IMAGE], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Xyxy) },
-        Overload {
-            parameters: &[BOX, WIDTH, HEIGHT],
-            returns: NUMBERS,
-            run: |input, output| boxes(input, output, Form::Xyxy),
-        },
-    ],
+    overloads: &in_pixels(|input, output| boxes(input, output, Form::Xyxy)),
 };
 
 /// `box_from_xywh(box)`, `box_from_xywh(box, image)` and `box_from_xywh(box, width, height)`
@@ -39,15 +32,7 @@ pub static BOX_FROM_XYWH: ScalarFunction = ScalarFunction {
             image is cut off, as `box_from_pixels` does. Without, it is in fractions.",
         example: "sam_annotate('nano', image, NULL, NULL, box_from_xywh([85, 30, 455, 360], image))",
     },
-    overloads: &[
-        Overload { parameters: &[BOX], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Xywh) },
-        Overload { parameters: &[BOX, IMAGE], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Xywh) },
-        Overload {
-            parameters: &[BOX, WIDTH, HEIGHT],
-            returns: NUMBERS,
-            run: |input, output| boxes(input, output, Form::Xywh),
-        },
-    ],
+    overloads: &in_any_unit(|input, output| boxes(input, output, Form::Xywh)),
 };
 
 /// `box_from_cxcywh(box)`, `box_from_cxcywh(box, image)` and `box_from_cxcywh(box, width, height)`
@@ -60,19 +45,7 @@ pub static BOX_FROM_CXCYWH: ScalarFunction = ScalarFunction {
             image or its width and height, and are cut off at its edges as `box_from_pixels` does.",
         example: "box_from_cxcywh([0.5, 0.5, 0.25, 0.5])",
     },
-    overloads: &[
-        Overload { parameters: &[BOX], returns: NUMBERS, run: |input, output| boxes(input, output, Form::Cxcywh) },
-        Overload {
-            parameters: &[BOX, IMAGE],
-            returns: NUMBERS,
-            run: |input, output| boxes(input, output, Form::Cxcywh),
-        },
-        Overload {
-            parameters: &[BOX, WIDTH, HEIGHT],
-            returns: NUMBERS,
-            run: |input, output| boxes(input, output, Form::Cxcywh),
-        },
-    ],
+    overloads: &in_any_unit(|input, output| boxes(input, output, Form::Cxcywh)),
 };
 
 /// `box_from_mask(mask)`
@@ -123,6 +96,22 @@ const POINT: Parameter = Parameter::new("point", &[NUMBERS]);
 const POINTS: Parameter = Parameter::new("points", &[Type::List(&NUMBERS)]);
 const WIDTH: Parameter = Parameter::new("width", &[Type::Bigint]);
 const HEIGHT: Parameter = Parameter::new("height", &[Type::Bigint]);
+
+type Run = fn(&Input<'_>, &mut Output<'_>) -> Result<()>;
+
+/// A box in pixels.
+const fn in_pixels(run: Run) -> [Overload; 2] {
+    [
+        Overload { parameters: &[BOX, IMAGE], returns: NUMBERS, run },
+        Overload { parameters: &[BOX, WIDTH, HEIGHT], returns: NUMBERS, run },
+    ]
+}
+
+/// A box in fractions, or in pixels.
+const fn in_any_unit(run: Run) -> [Overload; 3] {
+    let [of_image, of_size] = in_pixels(run);
+    [Overload { parameters: &[BOX], returns: NUMBERS, run }, of_image, of_size]
+}
 
 /// What the four numbers of a box are.
 #[derive(Clone, Copy)]

@@ -44,6 +44,7 @@ pub fn in_sql(failure: &Failure) -> String {
             "{text}; use fewer rows at a time (LIMIT), fewer threads (CALL sam_configure(threads := 1)), a smaller cache \
              (cache_mb) or model, or let the process have more memory"
         ),
+        Some(Remedy::MakeFractions) => format!("{text}, as box_from_pixels and point_from_pixels do"),
         Some(Remedy::Unwrap(wrapping)) => {
             let expression = match wrapping {
                 Wrapping::Base64 => "from_base64(image::VARCHAR)",

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::rle::Rle;
+use super::writer::RunWriter;
 use crate::memory::{NoMemory, push};
 
 /// Rows `top..bottom` of one column, all foreground; above and below is background.
@@ -142,25 +143,14 @@ impl Columns {
 
     /// The run lengths of the mask.
     pub fn to_rle(&self) -> Rle {
-        NoMemory::check((2 * self.runs.len() + 1) * size_of::<u32>());
-        let (mut counts, mut at) = (Vec::with_capacity(2 * self.runs.len() + 1), 0u64);
+        let mut writer = RunWriter::with_room(self.runs.len());
         for x in 0..self.width() {
             let offset = x as u64 * u64::from(self.height);
             for run in &self.runs[self.column(x)] {
-                let (start, end) = (offset + u64::from(run.top), offset + u64::from(run.bottom));
-                match counts.last_mut() {
-                    // A run that goes on from the bottom of one column to the top of the next.
-                    Some(last) if start == at => *last += (end - start) as u32,
-                    _ => counts.extend([(start - at) as u32, (end - start) as u32]),
-                }
-                at = end;
+                writer.push(offset + u64::from(run.top), offset + u64::from(run.bottom));
             }
         }
-        let total = self.width() as u64 * u64::from(self.height);
-        if at < total || counts.is_empty() {
-            counts.push((total - at) as u32);
-        }
-        Rle { height: self.height, width: self.width() as u32, counts }
+        writer.finish(self.height, self.width() as u32, self.width() as u64 * u64::from(self.height))
     }
 }
 

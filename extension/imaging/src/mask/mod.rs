@@ -17,12 +17,13 @@ mod ring;
 mod rle;
 mod shape;
 mod simplify;
+mod writer;
 
 pub use bits::{Mask, MaskBuilder};
 pub use geometry::{wkb, wkb_at, wkt, wkt_at};
 pub use nms::{Others, Overlap, non_maximum_suppression};
-pub(crate) use place::RunWriter;
 pub use polygon::PolygonError;
 pub use ring::{Point, Polygon, Ring};
 pub use rle::{Rle, RleError};
 pub use shape::Shape;
+pub(crate) use writer::RunWriter;

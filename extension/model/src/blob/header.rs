@@ -19,11 +19,8 @@
 //! | then | the guide: the picture at half the size that it was resized to, rounded up, (rows, columns, 3), `u8` |
 //! | end | the first 16 bytes of the BLAKE3 hash of all before |
 
-use std::str::FromStr;
-
-use half::f16;
-
 use crate::error::{ModelError, Result};
+use crate::float_type::FloatType;
 
 pub(super) const MAGIC: &[u8; 8] = b"SAMEMBED";
 pub(super) const HEADER: usize = 96;
@@ -42,48 +39,18 @@ pub(super) const SHAPE: usize = 12;
 /// Most maps of an embedding; no family has more than a few.
 const MAX_MAPS: usize = 16;
 
-/// The type of the values in a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BlobType {
-    /// Single precision: masks made from the blob equal those made from the picture, bit for bit.
-    #[default]
-    F32,
-    /// Half precision: half the size, masks that differ in few pixels.
-    F16,
-}
-
-impl BlobType {
-    pub(super) fn code(self) -> u16 {
-        match self {
-            Self::F32 => 1,
-            Self::F16 => 2,
-        }
-    }
-
-    pub(super) fn size(self) -> usize {
-        match self {
-            Self::F32 => size_of::<f32>(),
-            Self::F16 => size_of::<f16>(),
-        }
-    }
-}
-
-impl FromStr for BlobType {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            other => Err(format!("type '{other}' of an embedding is unknown; it is 'f32' or 'f16'")),
-        }
+/// How the type of the values is written.
+pub(super) fn code(kind: FloatType) -> u16 {
+    match kind {
+        FloatType::F32 => 1,
+        FloatType::F16 => 2,
     }
 }
 
 /// What a blob says of itself; parsing checks the length, so that the values can be read.
 #[derive(Debug)]
 pub(super) struct Header<'a> {
-    pub(super) kind: BlobType,
+    pub(super) kind: FloatType,
     pub(super) fingerprint: &'a [u8],
     pub(super) name: String,
     pub(super) original: (usize, usize),
@@ -118,8 +85,8 @@ impl<'a> Header<'a> {
             )));
         }
         let kind = match word(10) {
-            1 => BlobType::F32,
-            2 => BlobType::F16,
+            1 => FloatType::F32,
+            2 => FloatType::F16,
             other => {
                 return Err(refused(format!("the embedding is damaged: its values are of the unknown type {other}")));
             }

@@ -2,18 +2,17 @@
 
 mod header;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use sam_kernels::NoMemory;
 
 use crate::backend::{Features, Map};
 use crate::embedding::Embedding;
 use crate::error::Result;
+use crate::float_type::FloatType;
 use crate::frame::Frame;
 use crate::guide::Guide;
 use crate::model::Model;
-pub use header::{BlobType, is_embedding};
-use header::{CHECKSUM, HEADER, Header, MAGIC, NAME, SEVERAL, SHAPE, SINGLE, refused};
+pub use header::is_embedding;
+use header::{CHECKSUM, HEADER, Header, MAGIC, NAME, SEVERAL, SHAPE, SINGLE, code, refused};
 
 /// Checks that `model` has made an embedding, and returns the sizes of its picture.
 fn check(header: &Header<'_>, model: &Model) -> Result<Frame> {
@@ -53,18 +52,10 @@ fn guide_bytes(input: (usize, usize)) -> usize {
 }
 
 /// Bytes beside the guide of an embedding with maps of these shapes.
-fn bytes_of(shapes: &[[usize; 3]], kind: BlobType) -> usize {
+fn bytes_of(shapes: &[[usize; 3]], kind: FloatType) -> usize {
     let values: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
     let list = if shapes.len() == 1 { 0 } else { shapes.len() * SHAPE };
     HEADER + list + values * kind.size() + CHECKSUM
-}
-
-/// The stored values of a map.
-fn numbers(kind: BlobType, bytes: &[u8]) -> Vec<f32> {
-    match kind {
-        BlobType::F32 => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        BlobType::F16 => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-    }
 }
 
 impl Embedding {
@@ -73,11 +64,11 @@ impl Embedding {
     /// # Errors
     /// The model's file can no longer be read for its fingerprint; values beyond the range of `f16`; a failure of the device
     /// that the embedding is on.
-    pub fn to_bytes(&self, model: &Model, kind: BlobType) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self, model: &Model, kind: FloatType) -> Result<Vec<u8>> {
         self.write(model, kind, if self.features().maps().len() == 1 { SINGLE } else { SEVERAL })
     }
 
-    fn write(&self, model: &Model, kind: BlobType, version: u16) -> Result<Vec<u8>> {
+    fn write(&self, model: &Model, kind: FloatType, version: u16) -> Result<Vec<u8>> {
         let (info, frame, maps) = (model.info(), self.frame(), self.features().maps());
         let guide = self.guide().filter(|_| model.is_guided()).map_or(&[][..], Guide::as_bytes);
         let length = bytes_of(&self.features().shapes(), kind) + guide.len();
@@ -85,7 +76,7 @@ impl Embedding {
         let mut bytes = Vec::with_capacity(length);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&version.to_le_bytes());
-        bytes.extend_from_slice(&kind.code().to_le_bytes());
+        bytes.extend_from_slice(&code(kind).to_le_bytes());
         let sha256 = model.sha256()?.as_bytes();
         bytes.extend(sha256.chunks_exact(2).take(16).map(|pair| {
             let digit = |byte: u8| (byte as char).to_digit(16).unwrap_or_default() as u8;
@@ -103,27 +94,14 @@ impl Embedding {
             [maps.len(), 0, 0, guide.len()].into_iter().chain(shapes).for_each(put);
         }
         for map in maps {
-            write_values(map.values()?, kind, &mut bytes)?;
+            if !kind.append(map.values()?, &mut bytes) {
+                return Err(refused("the embedding has values beyond the range of f16; make it with 'f32'"));
+            }
         }
         bytes.extend_from_slice(guide);
         bytes.extend_from_slice(&blake3::hash(&bytes).as_bytes()[..CHECKSUM]);
         Ok(bytes)
     }
-}
-
-fn write_values(values: &[f32], kind: BlobType, bytes: &mut Vec<u8>) -> Result<()> {
-    match kind {
-        BlobType::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        BlobType::F16 => {
-            let mut halves = vec![f16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            if halves.iter().any(|half| !half.is_finite()) {
-                return Err(refused("the embedding has values beyond the range of f16; make it with 'f32'"));
-            }
-            bytes.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
-        }
-    }
-    Ok(())
 }
 
 /// Width and height, in pixels, of the picture that an embedding was made from; whichever model it is of.
@@ -136,7 +114,7 @@ pub fn embedded_size(bytes: &[u8]) -> Result<(usize, usize)> {
 
 impl Model {
     /// How many bytes an embedding takes as a blob, at most: the guide of a model that wants one depends on the picture.
-    pub fn blob_bytes(&self, kind: BlobType) -> usize {
+    pub fn blob_bytes(&self, kind: FloatType) -> usize {
         let side = self.info().image_size;
         let guide = if self.is_guided() { guide_bytes((side, side)) } else { 0 };
         bytes_of(&self.map_shapes(), kind) + guide
@@ -161,7 +139,7 @@ impl Model {
         if blake3::hash(content).as_bytes()[..CHECKSUM] != *checksum {
             return Err(refused("the embedding is damaged: its checksum does not match; embed the image again"));
         }
-        let map = |(shape, bytes): &([usize; 3], &[u8])| Map::on_host(*shape, numbers(header.kind, bytes));
+        let map = |(shape, bytes): &([usize; 3], &[u8])| Map::on_host(*shape, header.kind.read(bytes));
         let features = Features::new(header.maps.iter().map(map).collect());
         if !features.is_finite()? {
             return Err(refused("the embedding is damaged: it holds values that are not finite"));
@@ -192,10 +170,10 @@ mod tests {
     fn f32_keeps_every_bit() {
         let model = nano();
         let embedding = embedding(&model);
-        let bytes = embedding.to_bytes(&model, BlobType::F32).unwrap();
+        let bytes = embedding.to_bytes(&model, FloatType::F32).unwrap();
         // The guide of 512 x 341 pixels.
         let (guide, most) = (3 * 256 * 171, 3 * 256 * 256);
-        assert_eq!(bytes.len(), model.blob_bytes(BlobType::F32) - most + guide);
+        assert_eq!(bytes.len(), model.blob_bytes(FloatType::F32) - most + guide);
         assert!(is_embedding(&bytes));
         assert_eq!(model.check_blob(&bytes).unwrap(), (90, 60));
         let read = model.read_blob(&bytes).unwrap();
@@ -230,7 +208,7 @@ mod tests {
         expected.extend(guide);
         let hash = blake3::hash(&expected);
         expected.extend(&hash.as_bytes()[..16]);
-        assert!(embedding.to_bytes(&model, BlobType::F32).unwrap() == expected);
+        assert!(embedding.to_bytes(&model, FloatType::F32).unwrap() == expected);
         assert_eq!(model.read_blob(&expected).unwrap().values(), embedding.values());
     }
 
@@ -241,13 +219,13 @@ mod tests {
         let second = Map::on_host([3, 1, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let first = Map::on_host(model.info().embedding_shape, one.values().to_vec());
         let two = Embedding::new(Features::new(vec![first, second]), *one.frame(), one.guide().cloned());
-        for kind in [BlobType::F32, BlobType::F16] {
+        for kind in [FloatType::F32, FloatType::F16] {
             let bytes = two.to_bytes(&model, kind).unwrap();
             assert_eq!(bytes[8..10], SEVERAL.to_le_bytes());
             let header = Header::parse(&bytes).unwrap();
             let shapes: Vec<_> = header.maps.iter().map(|(shape, _)| *shape).collect();
             assert_eq!(shapes, [model.info().embedding_shape, [3, 1, 2]]);
-            assert_eq!(numbers(kind, header.maps[1].1), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            assert_eq!(kind.read(header.maps[1].1), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
             assert_eq!(header.guide, one.guide().unwrap().as_bytes());
             let text = model.read_blob(&bytes).unwrap_err().to_string();
             assert!(text.contains("sizes are not those"), "{text}");
@@ -257,7 +235,7 @@ mod tests {
             let [single, several] = [single, several].map(|bytes| model.read_blob(&bytes).unwrap());
             assert_eq!(single.values(), several.values());
         }
-        let bytes = one.write(&model, BlobType::F16, SEVERAL).unwrap();
+        let bytes = one.write(&model, FloatType::F16, SEVERAL).unwrap();
         let message = |at: usize, value: u8| {
             let mut copy = bytes.clone();
             copy[at] = value;
@@ -275,7 +253,7 @@ mod tests {
     fn f16_rounds() {
         let model = nano();
         let embedding = embedding(&model);
-        let read = model.read_blob(&embedding.to_bytes(&model, BlobType::F16).unwrap()).unwrap();
+        let read = model.read_blob(&embedding.to_bytes(&model, FloatType::F16).unwrap()).unwrap();
         let pairs = || read.values().iter().zip(embedding.values());
         assert!(pairs().all(|(read, value)| (read - value).abs() <= value.abs() * 5e-4 + 1e-7));
         assert!(pairs().any(|(read, value)| read != value));
@@ -284,7 +262,7 @@ mod tests {
     #[test]
     fn whatever_is_changed_is_refused() {
         let model = nano();
-        let bytes = embedding(&model).to_bytes(&model, BlobType::F16).unwrap();
+        let bytes = embedding(&model).to_bytes(&model, FloatType::F16).unwrap();
         let message = |bytes: &[u8]| model.read_blob(bytes).unwrap_err().to_string();
         let changed = |at: usize, value: u8| {
             let mut copy = bytes.clone();

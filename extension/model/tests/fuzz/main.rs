@@ -10,7 +10,7 @@ mod damage;
 
 use damage::{Random, damage};
 use sam_imaging::{ImageError, Limits, Rle};
-use sam_model::{BlobType, Model, ModelError, Precision, Prompt, Threads};
+use sam_model::{FloatType, Model, ModelError, Precision, Prompt, Threads};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -250,7 +250,7 @@ fn embeddings() {
     let image = sam_imaging::RgbImage::from_fn(40, 30, |x, y| sam_imaging::Rgb([x as u8, y as u8, 90]));
     let embedding = model.embed(&image, Threads::ONE).unwrap();
     let mut seeds = files(&["test/fuzz/embeddings"]);
-    seeds.extend([BlobType::F16, BlobType::F32].map(|kind| embedding.to_bytes(&model, kind).unwrap()));
+    seeds.extend([FloatType::F16, FloatType::F32].map(|kind| embedding.to_bytes(&model, kind).unwrap()));
     // The same in version 2: the number of maps, then the shape of each, for one map and for two.
     for count in [1, 2_u32] {
         let first = &seeds[seeds.len() - 2].clone();

@@ -45,6 +45,8 @@ pub struct Request<'a, P> {
 pub struct Batch<'a, Q> {
     call: &'a Call<'a>,
     pool: Arc<Pool>,
+    /// The models that the rows name.
+    loaded: Vec<Arc<Loaded>>,
     /// Model and image of each row, to name them when it fails.
     rows: Vec<Option<(&'a str, &'a [u8])>>,
     groups: Vec<Group<'a, Q>>,
@@ -77,7 +79,8 @@ impl<'a, Q: Query> Batch<'a, Q> {
             let added = query.and_then(|query| grouping.add(row, loaded, image, query, &call.settings().images));
             call.pass(added, Some(model), Some(image))?;
         }
-        Ok(Self { call, pool, rows, groups: grouping.finish() })
+        let loaded = models.into_values().collect();
+        Ok(Self { call, pool, loaded, rows, groups: grouping.finish() })
     }
 
     /// The models of the rows; `None` where there is no answer.
@@ -120,14 +123,14 @@ impl<'a, Q: Query> Batch<'a, Q> {
         payloads: Vec<P>,
         finish: impl Fn(&Q::Answer, P) -> Result<T> + Sync,
     ) -> Result<Vec<Option<T>>> {
-        let Self { call, pool, rows, groups } = self;
+        let Self { call, pool, loaded, rows, groups } = self;
         check_host("a batch is run")?;
         if payloads.len() != rows.len() {
             let counts = format!("a batch of {} rows has {} payloads", rows.len(), payloads.len());
             return Err(Failure::internal(counts));
         }
         let (session, threads) = (call.session(), pool.threads());
-        let _retired = ForgetRetired::new(session.caches(), groups.iter().map(|group| &group.model));
+        let _retired = ForgetRetired { caches: session.caches(), models: loaded };
         if rows.len() > 1 {
             Q::rescue(session.caches(), std::iter::empty());
         }
@@ -179,17 +182,11 @@ impl<'a, Q: Query> Batch<'a, Q> {
 /// [`Loaded::retire`], finds all of it.
 struct ForgetRetired<'a> {
     caches: &'a Caches,
-    models: HashMap<u64, Arc<Loaded>>,
-}
-
-impl<'a> ForgetRetired<'a> {
-    fn new<'m>(caches: &'a Caches, models: impl Iterator<Item = &'m Arc<Loaded>>) -> Self {
-        Self { caches, models: models.map(|model| (model.number(), model.clone())).collect() }
-    }
+    models: Vec<Arc<Loaded>>,
 }
 
 impl Drop for ForgetRetired<'_> {
     fn drop(&mut self) {
-        self.models.values().filter(|model| model.is_retired()).for_each(|model| self.caches.forget(model.number()));
+        self.models.iter().filter(|model| model.is_retired()).for_each(|model| self.caches.forget(model.number()));
     }
 }

@@ -1,7 +1,7 @@
 //! Many threads ask one session: the answers are those of a thread alone, and nothing is computed twice.
 
 use crate::support::*;
-use sam_model::BlobType;
+use sam_model::FloatType;
 use sam_runtime::{Access, Annotate, Batch, Call, Client, ClientSettings, Embed, Generate, Kind, Result, Segment};
 use sam_runtime::{Session, Settings};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn answers(session: &Session, client: &Client, kind: u32, pictures: &[u32], prom
         2 => {
             let model = call.model("nano")?;
             let found = Batch::new(&call, alone(), |(), _| Ok(Embed))?.answers()?;
-            let bytes = |found: &sam_model::Embedding| found.to_bytes(&model, BlobType::F32).unwrap();
+            let bytes = |found: &sam_model::Embedding| found.to_bytes(&model, FloatType::F32).unwrap();
             found.iter().flatten().map(|found| format!("{:?}", bytes(found))).collect()
         }
         _ => {

@@ -1,7 +1,7 @@
 //! Rows of all shapes.
 
 use crate::support::*;
-use sam_model::{BlobType, GenerateOptions};
+use sam_model::{FloatType, GenerateOptions};
 use sam_runtime::{Annotate, Batch, Call, Embed, Generate, Kind, Request, Segment};
 
 #[test]
@@ -98,7 +98,7 @@ fn parts_of_a_picture_cannot_be_searched_in_its_embedding() {
         let call = Call::new(&session, &client, "test");
         let model = call.model("nano").unwrap();
         let embedding = Batch::new(&call, vec![row(&image, ())], |(), _| Ok(Embed)).unwrap().answers().unwrap();
-        let blob = embedding[0].as_ref().unwrap().to_bytes(&model, BlobType::F32).unwrap();
+        let blob = embedding[0].as_ref().unwrap().to_bytes(&model, FloatType::F32).unwrap();
         let rows = || vec![row(&blob, ()), row(&image, ())];
         let options = GenerateOptions { crop_n_layers: 1, ..few_points(&model) };
         let batch = Batch::new(&call, rows(), |(), _| Ok(Generate(options))).unwrap();
@@ -127,7 +127,7 @@ fn an_embedding_of_another_model_is_a_row_that_fails() {
         let call = Call::new(&session, &client, "test");
         let embed = vec![Some(Request { model: other, image: &image, prompt: () })];
         let embedding = Batch::new(&call, embed, |(), _| Ok(Embed)).unwrap().answers().unwrap().pop().flatten();
-        let blob = embedding.unwrap().to_bytes(&call.model(other).unwrap(), BlobType::F32).unwrap();
+        let blob = embedding.unwrap().to_bytes(&call.model(other).unwrap(), FloatType::F32).unwrap();
         let failure = Batch::new(&call, vec![row(&blob, point(0))], |point, _| Ok(Annotate(point))).err().unwrap();
         assert_eq!(failure.kind(), Kind::Input);
         let right = vec![Some(Request { model: other, image: &blob, prompt: point(0) })];

@@ -1,9 +1,9 @@
 //! `image_pixels`, `image_from_pixels`: images as lists of numbers.
 
 use super::{Pictures, read_or_null};
-use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::arguments::{IMAGE, Images};
-use crate::functions::dense::split;
+use crate::functions::dense::{Values, split};
 use crate::functions::rows::write_bytes;
 use rayon::prelude::*;
 use sam_imaging::{Bands, Depth, LevelError, png_of_levels};
@@ -117,24 +117,6 @@ fn channel(number: i64, channels: usize) -> Result<usize> {
     let known = usize::try_from(number).ok().filter(|number| (1..=channels).contains(number));
     let unknown = || Failure::input(format!("there is no channel {number}: the image has {channels}, counted from 1"));
     known.map(|number| number - 1).ok_or_else(unknown)
-}
-
-/// Values in the table.
-enum Values<'a> {
-    Floats(&'a [f32]),
-    Doubles(&'a [f64]),
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Values<'a> {
-    /// The values in `range`; `None` if one is NULL.
-    fn read(values: &Column<'a>, range: std::ops::Range<usize>) -> Option<Self> {
-        match values.kind() {
-            Type::Float => values.floats(range).map(Self::Floats),
-            Type::Double => values.doubles(range).map(Self::Doubles),
-            _ => values.small(range).map(Self::Bytes),
-        }
-    }
 }
 
 fn from_pixels(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use super::coco::sides;
 use super::{MASK, ONE, TOGETHER, each, write};
-use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::functions::dense::split;
+use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::functions::dense::{Values, split};
 use crate::functions::rows::{Rows, write_bytes};
 use rayon::prelude::*;
 use sam_imaging::{Mask, Rle};
@@ -66,40 +66,15 @@ pub static TO_PNG: ScalarFunction = ScalarFunction {
 /// Above this a pixel is in the mask: where the logit of the probability is above 0.
 const THRESHOLD: f32 = 0.5;
 
-/// A dense mask in the table.
-enum Dense<'a> {
-    Floats(&'a [f32]),
-    Doubles(&'a [f64]),
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Dense<'a> {
-    /// The mask in `range`; `None` if a value is NULL.
-    fn read(values: &Column<'a>, range: std::ops::Range<usize>) -> Option<Self> {
-        match values.kind() {
-            Type::Float => values.floats(range).map(Dense::Floats),
-            Type::Double => values.doubles(range).map(Dense::Doubles),
-            _ => values.small(range).map(Dense::Bytes),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Dense::Floats(values) => values.len(),
-            Dense::Doubles(values) => values.len(),
-            Dense::Bytes(values) => values.len(),
-        }
-    }
-
-    fn encode(&self, [height, width]: [u32; 2]) -> Rle {
-        let mask = match *self {
-            Dense::Floats(values) => Mask::from_values(width, height, values, |value| value > THRESHOLD),
-            // Not by rounding to single precision, which could reach the threshold.
-            Dense::Doubles(values) => Mask::from_values(width, height, values, |value| value > f64::from(THRESHOLD)),
-            Dense::Bytes(values) => Mask::from_values(width, height, values, |value| value != 0),
-        };
-        Rle::from_mask(&mask)
-    }
+/// A dense mask with height and width.
+fn encode(values: Values<'_>, [height, width]: [u32; 2]) -> Rle {
+    let mask = match values {
+        Values::Floats(values) => Mask::from_values(width, height, values, |value| value > THRESHOLD),
+        // Not by rounding to single precision, which could reach the threshold.
+        Values::Doubles(values) => Mask::from_values(width, height, values, |value| value > f64::from(THRESHOLD)),
+        Values::Bytes(values) => Mask::from_values(width, height, values, |value| value != 0),
+    };
+    Rle::from_mask(&mask)
 }
 
 fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
@@ -111,12 +86,12 @@ fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
             return Ok(None);
         };
         let has_null = || Failure::input("the mask contains NULL; give a number for each pixel");
-        let dense = Dense::read(&values, range).ok_or_else(has_null)?;
+        let dense = Values::read(&values, range).ok_or_else(has_null)?;
         Ok(Some((size(height, width, dense.len())?, dense)))
     };
     let rows = Rows::new(input)?;
     let arguments = rows.read(argument)?;
-    let masks = rows.call.rows(&arguments, 1, |(size, dense)| Ok(Some(dense.encode(*size))))?;
+    let masks = rows.call.rows(&arguments, 1, |(size, dense)| Ok(Some(encode(*dense, *size))))?;
     write(masks.iter().map(Option::as_ref), output.reborrow())
 }
 
