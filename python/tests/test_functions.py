@@ -26,7 +26,7 @@ def test_generated_files_are_up_to_date(generate: ModuleType) -> None:
 
 
 def test_every_function_is_described(con: duckdb.DuckDBPyConnection) -> None:
-    ours = "function_name SIMILAR TO '(sam|image|masks?|box|points?)_.*'"
+    ours = "function_name SIMILAR TO '(sam|image|masks?|box|points?|embedding)_.*'"
     registered = f"SELECT DISTINCT function_name FROM duckdb_functions() WHERE {ours}"
     described = "SELECT DISTINCT function_name FROM sam_functions()"
     assert set(con.execute(registered).fetchall()) == set(con.execute(described).fetchall())

@@ -31,7 +31,7 @@ mod threads;
 mod thresholds;
 mod weights;
 
-pub use blob::{embedded_size, is_embedding};
+pub use blob::{embedded_size, embedding_vector, is_embedding};
 pub use checkpoint::{is_model_folder, model_files};
 pub use convert::{Conversion, convert};
 pub use embedding::Embedding;

@@ -26,7 +26,7 @@
 //!     println!("{} pixels, predicted IoU {}", record.rle.area(), record.predicted_iou);
 //! }
 //! // Three equal images were encoded once.
-//! assert_eq!(session.stats().encodes.get(), 1);
+//! assert_eq!(session.stats().inference.encodes.get(), 1);
 //! // Other threads can cancel what runs.
 //! assert_eq!(client.cancel(), 1);
 //! assert_eq!(call.check().unwrap_err().kind(), sam_runtime::Kind::Cancelled);
@@ -73,4 +73,4 @@ pub use reserve::ReserveAllocator;
 pub use resolve::{BUILT_IN, expand_home};
 pub use session::{Access, Session, set_up};
 pub use settings::{ClientSettings, MAX_THREADS, OnError, ResultLimit, Settings};
-pub use stats::{Counter, Stats, Timer};
+pub use stats::{Counter, Inference, Stats, Timer};

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::once_map::OnceMap;
 use crate::pool::Pool;
 use crate::resolve::{self, BUILT_IN, Source};
-use crate::stats::Stats;
+use crate::stats::{Inference, Stats, Tally};
 use sam_model::{Model, ModelError, ModelInfo, NoMemory, Precision};
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -34,6 +34,8 @@ pub struct Loaded {
     number: u64,
     /// The names that it was loaded by.
     names: Mutex<BTreeSet<String>>,
+    /// What its networks have done.
+    stats: Inference,
     /// Nobody will ask for it any more.
     is_retired: AtomicBool,
 }
@@ -78,6 +80,16 @@ impl Loaded {
     /// The model's number.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What its networks have done since it was loaded.
+    pub fn stats(&self) -> &Inference {
+        &self.stats
+    }
+
+    /// Counts what is done with it, for it and for the session.
+    pub(crate) fn tally<'a>(&'a self, session: &'a Stats) -> Tally<'a> {
+        Tally { total: &session.inference, model: &self.stats }
     }
 
     /// Drops what was computed with the model, now that nobody will ask for it any more. Batches that still use it drop
@@ -209,7 +221,8 @@ impl Models {
             let old = self.loaded.take(|other| key.origin.path().is_some() && replaced(other));
             old.iter().for_each(|model| model.retire(loader.caches));
             let number = self.count.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, Failure>(Loaded { model, number, names: Mutex::default(), is_retired: AtomicBool::new(false) })
+            let (names, stats) = (Mutex::default(), Inference::default());
+            Ok::<_, Failure>(Loaded { model, number, names, stats, is_retired: AtomicBool::new(false) })
         })?;
         model.remember(name);
         Ok(model)
@@ -261,6 +274,16 @@ impl Models {
         }
         let keys: Vec<Key> = keys.into_iter().cloned().collect();
         Ok(self.loaded.take(|key| keys.contains(key)))
+    }
+
+    /// Those that are loaded, by name, path and precision.
+    pub fn loaded(&self) -> Vec<Arc<Loaded>> {
+        let mut models: Vec<_> = self.loaded.values().into_iter().map(|(_, model)| model).collect();
+        models.sort_by_cached_key(|model| {
+            let info = model.info();
+            (info.name.clone(), info.path.clone(), model.precision().to_string())
+        });
+        models
     }
 
     /// The built-in model, the files in `folder`, and the loaded files from elsewhere. No file is opened.

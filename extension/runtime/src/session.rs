@@ -83,6 +83,14 @@ impl Session {
         &self.stats
     }
 
+    /// The models that are loaded, by name.
+    pub fn loaded(&self, access: Access) -> Vec<Arc<Loaded>> {
+        let allowed = access.refused_by.is_none();
+        let mut models = self.models.loaded();
+        models.retain(|model| allowed || model.info().path.is_none());
+        models
+    }
+
     /// Changes settings of the session and of a client: all or, after a failure of `change`, none. Returns both. Calls that
     /// run go on with what they began with.
     ///

@@ -28,13 +28,37 @@ pub static STATS: TableFunction = TableFunction {
             decoded, encoder and decoder runs, and the seconds spent in each stage, summed over all threads. It counts \
             what the cache has saved: `cache_hits` are prompts that needed no decoder run, `embedding_hits` are images \
             that needed no encoder run. It also returns what the cache holds now, and the number of errors of this \
-            database, of which `sam_errors()` lists the latest.",
+            database, of which `sam_errors()` lists the latest. The `kind` of a value is `counter` if it only grows, \
+            or `gauge` if it falls as well.",
         example: "SELECT value FROM sam_stats() WHERE counter = 'encodes'",
     },
     positional: &[],
     named: &[],
-    columns: &[(c"counter", Type::Varchar), (c"value", Type::Double)],
+    columns: &[(c"counter", Type::Varchar), (c"value", Type::Double), (c"kind", Type::Varchar)],
     run: stats,
+};
+
+/// `sam_model_stats()`: the same of each loaded model.
+pub static MODEL_STATS: TableFunction = TableFunction {
+    name: c"sam_model_stats",
+    help: Help {
+        category: Category::Extension,
+        description: "Returns how much work each loaded model has done since it was loaded, in all databases of the \
+            process: the counters of `sam_stats()` that are about networks. A model that is loaded in two precisions \
+            has rows for each. Unloading a model ends its counters.",
+        example: "SELECT model, value FROM sam_model_stats() WHERE counter = 'seconds_encode'",
+    },
+    positional: &[],
+    named: &[],
+    columns: &[
+        (c"model", Type::Varchar),
+        (c"path", Type::Varchar),
+        (c"precision", Type::Varchar),
+        (c"counter", Type::Varchar),
+        (c"value", Type::Double),
+        (c"kind", Type::Varchar),
+    ],
+    run: model_stats,
 };
 
 /// `sam_functions()`: one row for each function and list of arguments.
@@ -66,16 +90,44 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     (0..input.rows()).try_for_each(|row| output.set_bytes(row, env!("CARGO_PKG_VERSION").as_bytes()))
 }
 
+/// A number that only grows.
+const COUNTER: &str = "counter";
+
+/// A number that falls as well.
+const GAUGE: &str = "gauge";
+
 fn stats(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
     let process = Process::get()?;
     let session = &process.session;
     let (counters, held) = (session.stats().snapshot().into_iter(), session.caches().held());
-    let now = [
-        ("cache_entries", held.entries as f64),
-        ("cache_bytes", held.bytes as f64),
-        ("errors", arguments.database.client(process).errors().total() as f64),
-    ];
-    Ok(counters.chain(now).map(|(name, value)| vec![Value::Varchar(name.into()), Value::Double(value)]).collect())
+    let errors = arguments.database.client(process).errors().total();
+    let now = [("cache_entries", held.entries as f64, GAUGE), ("cache_bytes", held.bytes as f64, GAUGE)];
+    let counters = counters.map(|(name, value)| (name, value, COUNTER));
+    let rows = counters.chain(now).chain([("errors", errors as f64, COUNTER)]).map(|(name, value, kind)| {
+        vec![Value::Varchar(name.into()), Value::Double(value), Value::Varchar(kind.into())]
+    });
+    Ok(rows.collect())
+}
+
+fn model_stats(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
+    let settings = arguments.caller().settings()?;
+    let models = Process::get()?.session.loaded(settings.access());
+    let rows = models.iter().flat_map(|model| {
+        let info = model.info();
+        let path = info.path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let precision = model.precision().to_string();
+        model.stats().snapshot().map(|(counter, value)| {
+            vec![
+                Value::Varchar(info.name.clone()),
+                path.clone().map_or(Value::Null, Value::Varchar),
+                Value::Varchar(precision.clone()),
+                Value::Varchar(counter.into()),
+                Value::Double(value),
+                Value::Varchar(COUNTER.into()),
+            ]
+        })
+    });
+    Ok(rows.collect())
 }
 
 /// The scalar and the table functions, set when they are registered: this file is below the list that it is in.

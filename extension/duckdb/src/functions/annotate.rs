@@ -1,8 +1,8 @@
 //! `sam_annotate`: the mask as a compact record, the form to keep in tables.
 
-use super::arguments::{self, MANY, ONE_POINT, PROMPTS};
-use super::mask;
+use super::arguments::{self, ONE_POINT, PROMPTS};
 use super::types::SEG;
+use super::{many, mask};
 use crate::engine::{Category, Help, Input, Output, Overload, ScalarFunction, Type};
 use sam_runtime::{Annotate, Batch, Failure, Record, Result};
 use std::sync::Arc;
@@ -31,17 +31,21 @@ pub static ANNOTATE_MANY: ScalarFunction = ScalarFunction {
     help: Help {
         category: Category::Segmentation,
         description: "Returns the records of `sam_annotate` for several prompts on one image, which is encoded once. \
-            Each prompt is `{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, x1, y1]}`; any of these fields \
-            may be NULL or left out. Other fields, such as a detector's label and score, are allowed and ignored. A \
-            prompt that is NULL, or has neither points nor a box, gives a NULL element.",
+            Each prompt is `{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, x1, y1]}`, in fractions of width \
+            and height; any of these fields may be NULL or left out. What detectors give is taken as it is, in pixels, \
+            and what lies outside of the image is cut off: `bbox` is `[x, y, width, height]`, as COCO and the records of \
+            masks have it, `xyxy` is `[x0, y0, x1, y1]`, and a `box` that is a struct has the fields `xmin`, `ymin`, \
+            `xmax`, `ymax` or `x1`, `y1`, `x2`, `y2`. A prompt with several boxes is an error. Other fields, such as a \
+            label and a score, are allowed and ignored. A prompt that is NULL, or has neither points nor a box, gives a \
+            NULL element.",
         example: "sam_annotate_many('nano', image, [{'box': [0.1, 0.0, 0.9, 1.0]}, {'box': [0.2, 0.3, 0.6, 0.7]}])",
     },
-    overloads: &[Overload { parameters: MANY, returns: Type::List(&SEG), run: run_many }],
+    overloads: &[Overload { parameters: many::ARGUMENTS, returns: Type::List(&SEG), run: run_many }],
 };
 
 fn run_many(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let call = input.caller().begin()?;
-    let (requests, counts) = arguments::many(input, &call)?;
+    let (requests, counts) = many::read(input, &call)?;
     let records = Batch::new(&call, requests, |prompt, _| Ok(Annotate(prompt)))?.answers()?;
     let lengths: Vec<_> = counts.iter().map(|count| count.unwrap_or(0)).collect();
     write(&records, &mut output.lists(&lengths)?)?;

@@ -4,35 +4,12 @@
 //! `NULL` all cast to their lists implicitly and without ambiguity. Nothing casts implicitly to `FLOAT[]` that is not
 //! one already or a literal.
 
-use crate::engine::{Any, Column, Input, Kind, Parameter, Type};
+use crate::engine::{Column, Input, Parameter, Type};
 use sam_model::Prompt;
 use sam_runtime::{Call, Failure, Request, Result};
-use std::ffi::CStr;
-use std::fmt::Display;
-use std::ops::Range;
 
 /// The name or path of a model.
 pub const MODEL: Parameter = Parameter::new("model", &[Type::Varchar]);
-
-const POINTS: (&CStr, Type) = (c"points", Type::List(&NUMBERS));
-const LABELS: (&CStr, Type) = (c"labels", Type::List(&Type::Bigint));
-const BOX: (&CStr, Type) = (c"box", NUMBERS);
-
-/// The arguments of the functions that take several prompts on one image. Prompts are structs that have at least one of
-/// these fields, in any order. They may have others, such as a detector's label and score.
-pub const MANY: &[Parameter] = &[
-    MODEL,
-    IMAGE,
-    Parameter::any(
-        "prompts",
-        &[
-            Type::List(&Type::Struct(&[POINTS, LABELS, BOX])),
-            Type::List(&Type::Struct(&[POINTS, LABELS])),
-            Type::List(&Type::Struct(&[POINTS])),
-            Type::List(&Type::Struct(&[BOX])),
-        ],
-    ),
-];
 
 /// An image: its bytes, or as Hugging Face's datasets hold it. See [`Images`].
 pub const IMAGE: Parameter = Parameter {
@@ -130,113 +107,19 @@ pub fn images<'a, P>(
     (0..input.rows()).map(request).collect()
 }
 
-/// Reads `(model, image, prompts)`: the requests of all rows, one after the other, and how many each row has; `None`
-/// for a row that is NULL.
-#[expect(clippy::type_complexity, reason = "two lists, described above")]
-pub fn many<'a>(input: &Input<'a>, call: &Call<'_>) -> Result<(Vec<Option<Request<'a, Prompt>>>, Vec<Option<usize>>)> {
-    let (models, images) = (input.column(0)?, Images::new(input.column(1)?)?);
-    let prompts = ManyPrompts::new(input.column(2)?)?;
-    let (mut requests, mut counts) = (Vec::new(), Vec::new());
-    for row in 0..input.rows() {
-        let image = call.pass(images.get(row), models.text(row)?, None)?.flatten();
-        let range = call.pass(prompts.range(row), models.text(row)?, image)?.flatten();
-        let (Some(model), Some(image), Some(range)) = (models.text(row)?, image, range) else {
-            counts.push(None);
-            continue;
-        };
-        counts.push(Some(range.len()));
-        for index in range {
-            let prompt = call.pass(prompts.get(index), Some(model), Some(image))?.flatten();
-            requests.push(prompt.map(|prompt| Request { model, image, prompt }));
-        }
-    }
-    Ok((requests, counts))
-}
-
-/// Lists of prompts, structs of whatever fields and types of numbers.
-struct ManyPrompts<'a>(Any<'a>);
-
-impl<'a> ManyPrompts<'a> {
-    fn new(column: Column<'a>) -> Result<Self> {
-        Any::new(column).map(Self)
-    }
-
-    /// Which elements the prompts of `row` are.
-    fn range(&self, row: usize) -> Result<Option<Range<usize>>> {
-        list(&self.0, row, "prompts are")
-    }
-
-    fn get(&self, index: usize) -> Result<Option<Prompt>> {
-        let Some(prompts) = self.0.elements().filter(|prompts| !prompts.is_null(index)) else { return Ok(None) };
-        let field = |(name, _): (&CStr, Type)| name.to_str().ok().and_then(|name| prompts.field(name));
-        let [points, labels, boxes] = [POINTS, LABELS, BOX].map(field);
-        if points.is_none() && labels.is_none() && boxes.is_none() {
-            return Err(no_prompt(format_args!("a prompt is {}", described(prompts, index))));
-        }
-        let misnamed = prompts.field("label").filter(|label| label.elements().is_some());
-        if points.is_some() && labels.is_none() && misnamed.is_some() {
-            return Err(no_prompt("a prompt has points and a list that is called label; it is called labels"));
-        }
-        let flat = |lists: Option<&Any<'a>>| lists.map_or(Ok(None), |lists| numbers(lists, index));
-        let points = points.map_or(Ok(None), |points| {
-            let Some(range) = list(points, index, "the points of a prompt are")? else { return Ok(None) };
-            let point = |index| points.elements().map_or(Ok(None), |points| numbers(points, index));
-            range.map(point).collect::<Result<_>>().map(Some)
-        })?;
-        Parts { points, labels: flat(labels)?, bbox: flat(boxes)? }.prompt().transpose()
-    }
-}
-
-/// Which elements the list of `row` has.
-fn list(lists: &Any<'_>, row: usize, subject: &str) -> Result<Option<Range<usize>>> {
-    match lists.is_null(row) || lists.elements().is_some() {
-        true => Ok(lists.range(row)),
-        false => Err(no_prompt(format_args!("{subject} {}", described(lists, row)))),
-    }
-}
-
-/// The numbers of the list of `row`.
-fn numbers(lists: &Any<'_>, row: usize) -> Result<Option<Numbers>> {
-    let Some(range) = list(lists, row, "where numbers are wanted in a list, a prompt has")? else { return Ok(None) };
-    let Some(elements) = lists.elements() else { return Ok(Some(Vec::new())) };
-    let number = |index| match elements.number(index) {
-        None if !elements.is_null(index) => {
-            Err(no_prompt(format_args!("where a number is wanted, a prompt has {}", described(elements, index))))
-        }
-        number => Ok(number),
-    };
-    range.map(number).collect::<Result<_>>().map(Some)
-}
-
-/// A value, for an error message.
-fn described(values: &Any<'_>, row: usize) -> String {
-    match (values.kind(), values.number(row), values.bytes(row)) {
-        (_, Some(number), _) => format!("the number {number}"),
-        (Kind::Text, _, Some(text)) => format!("the text '{}'", shorten(&String::from_utf8_lossy(text))),
-        _ => format!("a {}", values.name()),
-    }
-}
-
-fn no_prompt(subject: impl Display) -> Failure {
-    Failure::input(format!(
-        "{subject}; prompts are a list of structs such as {{'points': [[x, y], ...], 'labels': [...], 'box': [x0, y0, \
-         x1, y1]}} or {{'box': [x0, y0, x1, y1]}}, which may have other fields as well"
-    ))
-}
-
 /// Numbers, any of which may be NULL.
 pub type Numbers = Vec<Option<f64>>;
 
 /// A prompt as it stands in the table.
-struct Parts {
-    points: Option<Vec<Option<Numbers>>>,
-    labels: Option<Numbers>,
-    bbox: Option<Numbers>,
+pub struct Parts {
+    pub points: Option<Vec<Option<Numbers>>>,
+    pub labels: Option<Numbers>,
+    pub bbox: Option<Numbers>,
 }
 
 impl Parts {
     /// The prompt; `None` without points and box, as in a row without a match of an outer join, whatever the labels.
-    fn prompt(self) -> Option<Result<Prompt>> {
+    pub fn prompt(self) -> Option<Result<Prompt>> {
         let points = self.points.filter(|points| !points.is_empty());
         (points.is_some() || self.bbox.is_some()).then(|| {
             let missing = || Failure::input("points contain NULL; each point is a list [x, y]");
@@ -368,7 +251,7 @@ pub fn exactly<const N: usize>(what: &str, form: &str, numbers: &[Option<f64>]) 
 }
 
 /// A text for an error message, cut where it is long.
-fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     let mut short: String = text.chars().take(100).collect();
     if short.len() < text.len() {
         short.push_str("...");

@@ -3,11 +3,13 @@
 mod about;
 mod annotate;
 mod arguments;
+mod boxes;
 mod control;
 mod dense;
 mod embed;
 mod generate;
 mod image;
+mod many;
 mod mask;
 mod models;
 mod prompts;
@@ -27,6 +29,7 @@ static SCALARS: &[&ScalarFunction] = &[
     &annotate::ANNOTATE_MANY,
     &generate::GENERATE,
     &embed::EMBED,
+    &embed::VECTOR,
     &prompts::BOX_FROM_PIXELS,
     &prompts::BOX_FROM_XYWH,
     &prompts::BOX_FROM_CXCYWH,
@@ -84,6 +87,7 @@ static TABLES: &[&TableFunction] = &[
     &control::CANCEL,
     &control::ERRORS,
     &about::STATS,
+    &about::MODEL_STATS,
     &about::FUNCTIONS,
 ];
 

@@ -72,12 +72,12 @@ pub(super) fn refused(reason: impl Into<String>) -> ModelError {
 impl<'a> Header<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
         let truncated = || refused(format!("the embedding is truncated: {} bytes; store it whole", bytes.len()));
+        if !is_embedding(bytes) {
+            return Err(refused("these bytes are no embedding; give what sam_embed() returns"));
+        }
         let Some((header, rest)) = bytes.split_at_checked(HEADER) else { return Err(truncated()) };
         let word = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
         let number = |at: usize| number(header, at);
-        if !is_embedding(header) {
-            return Err(refused("these bytes are no embedding"));
-        }
         if ![SINGLE, SEVERAL].contains(&word(8)) {
             return Err(refused(format!(
                 "the embedding has version {}, and this release reads versions {SINGLE} and {SEVERAL}; embed the image again",

@@ -1,6 +1,7 @@
 //! An embedding as bytes that can be kept in a table and used later, by the same model; `header.rs` describes the form.
 
 mod header;
+mod vector;
 
 use sam_kernels::NoMemory;
 
@@ -13,6 +14,7 @@ use crate::guide::Guide;
 use crate::model::Model;
 pub use header::is_embedding;
 use header::{CHECKSUM, HEADER, Header, MAGIC, NAME, SEVERAL, SHAPE, SINGLE, code, refused};
+pub use vector::embedding_vector;
 
 /// Checks that `model` has made an embedding, and returns the sizes of its picture.
 fn check(header: &Header<'_>, model: &Model) -> Result<Frame> {
@@ -56,6 +58,15 @@ fn bytes_of(shapes: &[[usize; 3]], kind: FloatType) -> usize {
     let values: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
     let list = if shapes.len() == 1 { 0 } else { shapes.len() * SHAPE };
     HEADER + list + values * kind.size() + CHECKSUM
+}
+
+/// Checks the hash at the end of bytes whose header was parsed.
+fn intact(bytes: &[u8]) -> Result<()> {
+    let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
+    match blake3::hash(content).as_bytes()[..CHECKSUM] == *checksum {
+        true => Ok(()),
+        false => Err(refused("the embedding is damaged: its checksum does not match; embed the image again")),
+    }
 }
 
 impl Embedding {
@@ -135,10 +146,7 @@ impl Model {
     pub fn read_blob(&self, bytes: &[u8]) -> Result<Embedding> {
         let header = Header::parse(bytes)?;
         let frame = check(&header, self)?;
-        let (content, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
-        if blake3::hash(content).as_bytes()[..CHECKSUM] != *checksum {
-            return Err(refused("the embedding is damaged: its checksum does not match; embed the image again"));
-        }
+        intact(bytes)?;
         let map = |(shape, bytes): &([usize; 3], &[u8])| Map::on_host(*shape, header.kind.read(bytes));
         let features = Features::new(header.maps.iter().map(map).collect());
         if !features.is_finite()? {

@@ -107,9 +107,10 @@ impl Query for Annotate {
 
 /// Runs the mask decoder.
 fn predict(call: &Call<'_>, image: &Image<'_>, prompt: &Prompt, threads: Threads) -> Result<Prediction> {
-    let stats = call.session().stats();
-    let prediction = stats.seconds_decode.time(|| image.model.predict(image.embedding, prompt, threads))?;
-    stats.decodes.count();
+    let tally = image.model.tally(call.session().stats());
+    let run = || image.model.predict(image.embedding, prompt, threads);
+    let prediction = tally.time(|inference| &inference.seconds_decode, run)?;
+    tally.count(|inference| &inference.decodes);
     Ok(prediction)
 }
 
@@ -151,7 +152,7 @@ impl Query for Generate {
     }
 
     fn answer(&self, call: &Call<'_>, image: &Image<'_>, threads: Threads) -> Result<Self::Answer> {
-        let (stats, options) = (call.session().stats(), &self.0);
+        let (tally, options) = (image.model.tally(call.session().stats()), &self.0);
         let whole = match options.crop_n_layers {
             0 => None,
             _ if is_embedding(image.bytes) => {
@@ -159,14 +160,17 @@ impl Query for Generate {
                     "crop_n_layers looks at parts of the picture, and an embedding has none; give the picture itself",
                 ));
             }
-            _ => Some(stats.seconds_images.time(|| sam_imaging::decode(image.bytes, &call.settings().images))?),
+            _ => {
+                let decode = || sam_imaging::decode(image.bytes, &call.settings().images);
+                Some(call.session().stats().seconds_images.time(decode)?)
+            }
         };
         let proceed = || {
-            stats.decodes.count();
+            tally.count(|inference| &inference.decodes);
             call.check().is_ok()
         };
         let generate = || image.model.generate(image.embedding, whole.as_ref(), options, threads, proceed);
-        match stats.seconds_decode.time(generate)? {
+        match tally.time(|inference| &inference.seconds_decode, generate)? {
             Some(found) => Ok(Arc::new(found.into_iter().collect())),
             None => Err(call.check().err().unwrap_or_else(|| Failure::internal("stopped without a reason"))),
         }

@@ -45,7 +45,7 @@ enum Source<'a> {
 
 impl<'a> Source<'a> {
     /// Finds the embedding of an image, or puts it in flight; `None` if another call has it in flight.
-    fn of(session: &'a Session, image: &[u8], key: &ImageKey) -> Option<Self> {
+    fn of(session: &'a Session, model: &Loaded, image: &[u8], key: &ImageKey) -> Option<Self> {
         if is_embedding(image) {
             return Some(Self::Given);
         }
@@ -53,7 +53,7 @@ impl<'a> Source<'a> {
             Lookup::Pending => None,
             Lookup::Miss(flight) => Some(Self::Missing(flight)),
             Lookup::Hit(embedding) => {
-                session.stats().embedding_hits.count();
+                model.tally(session.stats()).count(|inference| &inference.embedding_hits);
                 Some(Self::Cached(embedding))
             }
         }
@@ -111,7 +111,7 @@ impl<'a, Q: Query, P> Work<'a, Q, P> {
         work: &mut Vec<Self>,
         obstacle: &mut Option<Obstacle>,
     ) -> Option<Group<'a, Q>> {
-        let (caches, stats) = (session.caches(), session.stats());
+        let (caches, tally) = (session.caches(), group.model.tally(session.stats()));
         let (mut answered, mut missing, mut later) = (Vec::new(), Vec::new(), Vec::new());
         for query in std::mem::take(&mut group.queries) {
             let Some(cache) = Q::cache(caches) else {
@@ -132,14 +132,14 @@ impl<'a, Q: Query, P> Work<'a, Q, P> {
         }
         let source = match missing.is_empty() {
             true => Source::Unneeded,
-            false => Source::of(session, group.image, &group.key).unwrap_or_else(|| {
+            false => Source::of(session, &group.model, group.image, &group.key).unwrap_or_else(|| {
                 // Nothing stays in flight: who makes the embedding may wait for these answers next.
                 later.extend(missing.drain(..).map(|(query, _)| query));
                 *obstacle = Some(Obstacle::Embedding(group.key));
                 Source::Unneeded
             }),
         };
-        answered.iter().for_each(|_| stats.cache_hits.count());
+        answered.iter().for_each(|_| tally.count(|inference| &inference.cache_hits));
         let answered = answered.into_iter().map(|(RowsOfQuery { key, rows, .. }, answer)| {
             let state = State::Answered(answer);
             Job { state, key, rows: payloads.take(rows) }
@@ -294,8 +294,9 @@ impl<'a, Q: Query, P: Send, T: Send> Shared<'a, Q, P, T> {
         };
         stats.images_decoded.count();
         self.call.check()?;
-        let embedding = stats.seconds_encode.time(|| model.embed(&picture, threads))?;
-        stats.encodes.count();
+        let tally = model.tally(self.call.session().stats());
+        let embedding = tally.time(|inference| &inference.seconds_encode, || model.embed(&picture, threads))?;
+        tally.count(|inference| &inference.encodes);
         flight.put(Ok(embedding.clone()), embedding.bytes());
         Ok(embedding)
     }

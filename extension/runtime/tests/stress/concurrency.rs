@@ -110,9 +110,12 @@ fn what_the_cache_holds_is_computed_once_for_all_threads() {
         });
         let stats = session.stats();
         assert_eq!(stats.models_loaded.get(), 1);
-        assert_eq!((stats.images_decoded.get(), stats.encodes.get()), (u64::from(PICTURES), u64::from(PICTURES)));
+        assert_eq!(
+            (stats.images_decoded.get(), stats.inference.encodes.get()),
+            (u64::from(PICTURES), u64::from(PICTURES))
+        );
         // Predictions, records, and four points of each picture.
-        assert_eq!(stats.decodes.get(), u64::from(2 * PICTURES * PROMPTS + 4 * PICTURES));
+        assert_eq!(stats.inference.decodes.get(), u64::from(2 * PICTURES * PROMPTS + 4 * PICTURES));
     });
 }
 

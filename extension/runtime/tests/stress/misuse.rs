@@ -87,7 +87,7 @@ fn a_host_may_have_a_pool_of_rayons_of_its_own() {
             };
             let found: Result<Vec<_>, _> = host.install(|| (0..16).into_par_iter().map(work).collect());
             assert!(found.unwrap().iter().all(|rows| rows.iter().all(Option::is_some)));
-            assert_eq!((session.stats().models_loaded.get(), session.stats().encodes.get()), (1, 3));
+            assert_eq!((session.stats().models_loaded.get(), session.stats().inference.encodes.get()), (1, 3));
         }
     });
 }

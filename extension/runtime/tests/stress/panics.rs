@@ -32,7 +32,7 @@ fn a_finish_that_panics_leaves_the_session_in_order() {
             assert!(panics(|| batch.run(Vec::from_iter(0..6), finish)));
             assert_eq!(annotate(&session, &client, &images), 6);
             // The answers that had been found were kept, the bad row's among them.
-            assert!(session.stats().cache_hits.get() >= 1);
+            assert!(session.stats().inference.cache_hits.get() >= 1);
         }
     });
 }
@@ -107,7 +107,7 @@ fn a_failure_half_way_is_not_kept() {
         broken.store(false, Ordering::SeqCst);
         assert_eq!(ask(&call, &rows), Ok(vec![Some(5); 4]));
         // No picture was encoded again.
-        assert_eq!(session.stats().encodes.get(), 4);
+        assert_eq!(session.stats().inference.encodes.get(), 4);
     });
 }
 

@@ -15,7 +15,7 @@ fn equal_images_are_one_whether_they_share_their_bytes_or_not() {
         let batch = Batch::new(&call, rows, |point, _| Ok(Annotate(point))).unwrap();
         let found: Vec<_> = batch.answers().unwrap().into_iter().flatten().collect();
         assert!(found[0] == found[1] && found[0] == found[4] && found[2] == found[3] && found[0] != found[2]);
-        assert_eq!((session.stats().encodes.get(), session.stats().decodes.get()), (1, 2));
+        assert_eq!((session.stats().inference.encodes.get(), session.stats().inference.decodes.get()), (1, 2));
     });
 }
 
@@ -70,7 +70,7 @@ fn thousands_of_rows_cost_what_they_have_in_different_ones() {
             let expected = (index % 7 != 6).then(|| (index, first.1.clone()));
             assert_eq!(*row, expected);
         }
-        assert_eq!((session.stats().encodes.get(), session.stats().decodes.get()), (5, 100));
+        assert_eq!((session.stats().inference.encodes.get(), session.stats().inference.decodes.get()), (5, 100));
     });
 }
 

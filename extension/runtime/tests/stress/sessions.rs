@@ -31,7 +31,10 @@ fn sessions_that_work_side_by_side_answer_alike_and_share_nothing() {
         assert!(found.iter().all(|other| *other == found[0]));
         for session in &sessions {
             let stats = session.stats();
-            assert_eq!((stats.models_loaded.get(), stats.encodes.get(), stats.decodes.get()), (1, 2, 2));
+            assert_eq!(
+                (stats.models_loaded.get(), stats.inference.encodes.get(), stats.inference.decodes.get()),
+                (1, 2, 2)
+            );
         }
     });
 }
