@@ -57,7 +57,7 @@ def create_photos(con: duckdb.DuckDBPyConnection) -> None:
 
 def counters(con: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """Return how much work the process has done."""
-    return dict(con.execute("FROM sam_stats()").fetchall())
+    return dict(con.execute("SELECT counter, value FROM sam_stats()").fetchall())
 
 
 def run(con: duckdb.DuckDBPyConnection, table: str, query: str) -> str:

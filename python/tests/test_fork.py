@@ -185,6 +185,8 @@ equal(area(con), expected)
 
 def test_fork_while_the_extension_is_loaded() -> None:
     script("""
+duckdb.connect().close()  # what DuckDB itself sets up at its first use, and a child would wait for without end
+
 def loading():
     duckdb_sam.connect(threads=1).close()
 

@@ -44,20 +44,17 @@ pub struct Parameter {
     /// Whether the engine is told that it may be of any type: for structs, which it casts only where they have the very
     /// fields. Then `types` are what the reference says.
     pub any: bool,
-    /// Whether text is held as it is in any case: where another overload has a number in this place, a literal is as near
-    /// to that as to a text in a union. Other arguments have to keep the function from being run on dictionaries.
-    pub plain: bool,
 }
 
 impl Parameter {
     /// An argument that may have any of `types`.
     pub const fn new(name: &'static str, types: &'static [Type]) -> Self {
-        Self { name, types, refused: &[], any: false, plain: false }
+        Self { name, types, refused: &[], any: false }
     }
 
     /// An argument that is read by [`super::Any`], as one of `types` or what is near to them.
     pub const fn any(name: &'static str, types: &'static [Type]) -> Self {
-        Self { name, types, refused: &[], any: true, plain: false }
+        Self { name, types, refused: &[], any: true }
     }
 
     /// The types that the engine is told, and how it is to hold each, in a function that it may run on dictionaries or not.
@@ -71,7 +68,7 @@ impl Parameter {
         let text =
             (exposed && self.any && self.types.contains(&Type::Varchar)).then_some((Type::Varchar, Container::Union));
         let container = move |kind: &Type| match kind {
-            Type::Blob | Type::Varchar if exposed && !self.plain => (*kind, Container::Union),
+            Type::Blob | Type::Varchar if exposed => (*kind, Container::Union),
             _ => (*kind, Container::Plain),
         };
         let refused = self.refused.iter().map(|kind| (*kind, Container::Plain));

@@ -2,7 +2,6 @@
 
 use super::ffi;
 use std::ffi::CStr;
-use std::sync::OnceLock;
 
 /// Entries of the band v1.2.0 of the C API, which every engine from 1.2 on has in the same order.
 pub const OLD_BAND: usize = 404;
@@ -20,11 +19,11 @@ pub struct Version {
     is_release: bool,
 }
 
-/// The release of the engine that has loaded us.
+/// The release of the engine that has loaded us. It is not kept: what is made once would be waited for without end by a
+/// child of a process that forked while another thread made it.
 pub(super) fn of_engine() -> Version {
-    static VERSION: OnceLock<Version> = OnceLock::new();
     // SAFETY: the engine returns a constant text.
-    *VERSION.get_or_init(|| Version::parse(unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_bytes()))
+    Version::parse(unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_bytes())
 }
 
 impl Version {

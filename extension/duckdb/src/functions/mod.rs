@@ -19,7 +19,7 @@ mod segment;
 mod types;
 
 use crate::engine::{Registry, ScalarFunction, TableFunction};
-use crate::host::SETTINGS;
+use crate::host::{SETTINGS, undivided};
 use sam_runtime::Result;
 
 /// The scalar functions, in the order of the reference.
@@ -93,7 +93,7 @@ static TABLES: &[&TableFunction] = &[
 
 /// Registers every setting and every function.
 pub fn register(registry: &Registry) -> Result<()> {
-    about::LISTED.get_or_init(|| (SCALARS, TABLES));
+    undivided(|| about::LISTED.get_or_init(|| (SCALARS, TABLES)));
     registry.json_as_text()?;
     SETTINGS.iter().try_for_each(|setting| registry.option(setting))?;
     SCALARS.iter().try_for_each(|function| registry.scalar(function))?;

@@ -8,6 +8,6 @@ mod settings;
 mod words;
 
 pub use database::Database;
-pub use process::Process;
+pub use process::{Process, undivided};
 pub use settings::{SETTINGS, Scope, SetAs, Setting, take};
 pub use words::in_sql;

@@ -78,7 +78,7 @@ impl Process {
 
 /// Does something that happens once in a process, such as what a library sets up at its first use. A child that found
 /// it half done would wait for it for ever.
-fn undivided<T>(work: impl FnOnce() -> T) -> T {
+pub fn undivided<T>(work: impl FnOnce() -> T) -> T {
     struct Done;
     impl Drop for Done {
         fn drop(&mut self) {

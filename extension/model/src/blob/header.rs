@@ -73,7 +73,7 @@ impl<'a> Header<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
         let truncated = || refused(format!("the embedding is truncated: {} bytes; store it whole", bytes.len()));
         if !is_embedding(bytes) {
-            return Err(refused("these bytes are no embedding; give what sam_embed() returns"));
+            return Err(refused("these bytes are no embedding; embed the image first"));
         }
         let Some((header, rest)) = bytes.split_at_checked(HEADER) else { return Err(truncated()) };
         let word = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);

@@ -287,7 +287,8 @@ mod tests {
         assert!(changed(92, 1).contains("truncated"));
         assert!(changed(4000, 1).contains("checksum"));
         assert!(changed(bytes.len() - 1, 1).contains("checksum"));
-        for length in [0, 7, HEADER - 1, HEADER, bytes.len() - CHECKSUM, bytes.len() - 1] {
+        assert!(message(&bytes[..7]).contains("no embedding"));
+        for length in [8, HEADER - 1, HEADER, bytes.len() - CHECKSUM, bytes.len() - 1] {
             assert!(message(&bytes[..length]).contains("truncated"), "{length}");
         }
         assert!(message(&[bytes.as_slice(), b"more"].concat()).contains("4 bytes follow its end"));

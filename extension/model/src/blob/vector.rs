@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(weights_of(4, 2, |x, _| x == 0, [2, 2]), [0.5, 0.0, 0.5, 0.0]);
         assert_eq!(weights_of(4, 4, |x, y| x == 3 && y >= 2, [2, 2]), [0.0, 0.0, 0.0, 0.5]);
         // A pixel that lies in two cells, and one that covers several.
-        assert_eq!(weights_of(3, 1, |x, _| x == 1, [2, 1]), [1.0 / 3.0, 1.0 - 2.0 / 3.0]);
+        let middle = weights_of(3, 1, |x, _| x == 1, [2, 1]);
+        assert!(middle.iter().all(|weight| (weight - 1.0 / 3.0).abs() < 1e-12), "{middle:?}");
         assert_eq!(weights_of(1, 1, |_, _| true, [3, 2]), [1.0; 6]);
         assert_eq!(weights_of(3, 3, |_, _| false, [2, 2]), [0.0; 4]);
     }

@@ -1,7 +1,7 @@
 //! `image_thumbnail`, `image_resize`, `image_crop`, `image_convert`: images in other sizes and formats.
 
 use super::{Pictures, read_or_null};
-use crate::engine::{Category, Column, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::engine::{Any, Category, Column, Help, Input, Kind, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::arguments::{IMAGE, Images};
 use crate::functions::rows::write_bytes;
 use sam_imaging::{Format, Limits, Picture, Range};
@@ -78,8 +78,8 @@ pub static CONVERT: ScalarFunction = ScalarFunction {
     },
     overloads: &[
         Overload { parameters: CONVERTED, returns: Type::Blob, run: convert },
-        Overload { parameters: RANGED, returns: Type::Blob, run: convert },
-        Overload { parameters: LOSSY, returns: Type::Blob, run: convert_lossy },
+        Overload { parameters: RANGED, returns: Type::Blob, run: convert_as },
+        Overload { parameters: LOSSY, returns: Type::Blob, run: convert_as },
     ],
 };
 
@@ -89,9 +89,13 @@ const CONVERTED: &[Parameter] = &[IMAGE, FORMAT];
 
 const RANGED: &[Parameter] = &[IMAGE, FORMAT, RANGE];
 
-const RANGE: Parameter = Parameter { plain: true, ..Parameter::new("range", &[Type::Varchar]) };
+const RANGE: Parameter = Parameter::new("range", &[Type::Varchar]);
 
-const LOSSY: &[Parameter] = &[IMAGE, FORMAT, Parameter::new("quality", &[Type::Bigint])];
+/// Of any type to the engine: a literal text would be as near to a number as to a range that is held in a union. So
+/// that a range may arrive here as well.
+const QUALITY: Parameter = Parameter::any("quality", &[Type::Bigint]);
+
+const LOSSY: &[Parameter] = &[IMAGE, FORMAT, QUALITY];
 
 fn thumbnail(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (pictures, sides) = (Pictures::new(input)?, input.column(1)?);
@@ -173,32 +177,41 @@ fn span(start: f64, length: f64, side: u32) -> (u32, u32) {
 }
 
 fn convert(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    convert_each(input, output, |_| Ok(Some(Range::Own)))
+}
+
+/// With a range, or with a quality.
+fn convert_as(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let settings = Any::new(input.column(2)?)?;
+    if !matches!(settings.kind(), Kind::Text) {
+        return convert_lossy(input, output, &settings);
+    }
+    convert_each(input, output, |row| settings.bytes(row).map(|name| range(&String::from_utf8_lossy(name))).transpose())
+}
+
+fn convert_each(
+    input: &Input<'_>,
+    output: &mut Output<'_>,
+    range: impl Fn(usize) -> Result<Option<Range>>,
+) -> Result<()> {
     let (pictures, images, formats) = (Pictures::new(input)?, Images::new(input.column(0)?)?, input.column(1)?);
-    let ranges = if input.arguments() > 2 { Some(input.column(2)?) } else { None };
     let read = |row| {
         let Some((image, name)) = images.get(row)?.zip(formats.text(row)?) else { return Ok(None) };
-        let range = match &ranges {
-            None => Range::Own,
-            Some(ranges) => match ranges.text(row)? {
-                Some(name) => range(name)?,
-                None => return Ok(None),
-            },
-        };
-        Ok(Some((image, format(name)?, range)))
+        Ok(Some((image, format(name)?)).zip(range(row)?))
     };
     let arguments = pictures.rows.read(read)?;
-    let converted = pictures.rows.call.rows(&arguments, 1, |&(image, format, range)| {
+    let converted = pictures.rows.call.rows(&arguments, 1, |&((image, format), range)| {
         let picture = read_or_null(|| Picture::read_as(image, &pictures.limits, range))?;
         picture.map(|picture| pictures.room.hold(picture.encode(format)?)).transpose()
     })?;
     write_bytes(&converted, output)
 }
 
-fn convert_lossy(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
-    let (pictures, formats, qualities) = (Pictures::new(input)?, input.column(1)?, input.column(2)?);
-    let read = |row| match formats.text(row)?.zip(qualities.bigint(row)) {
-        Some((name, quality)) => Ok(Some((lossy(name)?, self::quality(quality)?))),
-        None => Ok(None),
+fn convert_lossy(input: &Input<'_>, output: &mut Output<'_>, qualities: &Any<'_>) -> Result<()> {
+    let (pictures, formats) = (Pictures::new(input)?, input.column(1)?);
+    let read = |row| match formats.text(row)? {
+        Some(name) if !qualities.is_null(row) => Ok(Some((lossy(name)?, quality(qualities, row)?))),
+        _ => Ok(None),
     };
     let converted = pictures.each(input, read, |picture, &(format, quality)| {
         pictures.room.hold(picture.encode_lossy(format, quality)?).map(Some)
@@ -217,9 +230,12 @@ fn lossy(name: &str) -> Result<Format> {
 }
 
 /// A quality, checked.
-fn quality(quality: i64) -> Result<u8> {
-    let valid = u8::try_from(quality).ok().filter(|quality| (1..=100).contains(quality));
-    valid.ok_or_else(|| Failure::input(format!("quality is {quality}; give a number from 1 to 100")))
+fn quality(qualities: &Any<'_>, row: usize) -> Result<u8> {
+    let valid = qualities.integer(row).and_then(|quality| u8::try_from(quality).ok());
+    valid.filter(|quality| (1..=100).contains(quality)).ok_or_else(|| {
+        let shown = qualities.number(row).map_or(format!("a {}", qualities.name()), |number| number.to_string());
+        Failure::input(format!("quality is {shown}; give a whole number from 1 to 100"))
+    })
 }
 
 /// The range with a name.
