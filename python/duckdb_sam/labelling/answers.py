@@ -12,6 +12,7 @@ import duckdb
 from duckdb_sam.engine import Engine
 from duckdb_sam.labelling.errors import Refused
 from duckdb_sam.labelling.pictures import Pictures, Unreadable
+from duckdb_sam.masks import Mask
 from duckdb_sam.prompts import Form, Prompt, prompt
 
 _ANNOTATE = "sam_annotate(?, ?::BLOB, ?::DOUBLE[][], ?::BIGINT[], ?::DOUBLE[])"
@@ -57,6 +58,18 @@ class Answers:
                 return self._engine.value(_ANNOTATE, self.model, data, given.points, given.labels, given.box)
         except (Unreadable, ValueError) as error:
             raise Refused(str(error)) from error
+
+    def checked(self, record: Any) -> Mapping[str, Any]:
+        """Check a record as it comes from a front end, which has it from the table."""
+        wrong = "it is no record of sam_annotate"
+        try:
+            found = Mask.from_record(record).to_dict()
+            wrong = self._engine.value("mask_error(?::STRUCT(size INTEGER[], counts VARCHAR))", found["segmentation"])
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            raise Refused(f"{wrong}: {error}") from error
+        if wrong:
+            raise Refused(f"not a mask: {wrong}")
+        return found
 
     def value(self, expression: str, *values: Any) -> Any:
         """Return the value of an expression of SQL, of an image for example. Raises ValueError."""

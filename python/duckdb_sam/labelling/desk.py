@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -49,6 +50,7 @@ class Desk:
         self.store = Store(con, into, self.pictures.columns)
         self.answers = Answers(os.fspath(model), self.pictures, settings)
         self._views = Views(self.pictures, self.answers)
+        self._writing = threading.Lock()
         self._requests: dict[str, Callable[[Mapping[str, Any]], Reply]] = {
             "open": self._open, "list": self._list, "objects": self._objects, "picture": self._picture,
             "thumbnail": self._thumbnail, "put": self._put, "drop": self._drop, "state": self._state,
@@ -117,15 +119,23 @@ class Desk:
         key = self._key(given)
         prompt = self.answers.prompt(given.get("points"), given.get("labels"), given.get("box"))
         mask = self.answers.mask(self.pictures.place(key), prompt)
+        if mask is None and given.get("mask") is not None:  # one without a prompt stays as it is, with another class
+            mask = self.answers.checked(given["mask"])
         kind, changed = given.get("class"), given.get("changed")
         new = Object(_number(given), None if kind is None else _text(kind), prompt, mask, changed and _text(changed))
-        written = self.store.put(key, new, self.answers.model)
+        with self._writing:
+            before = self.store.state()
+            written = self.store.put(key, new, self.answers.model)
+            after = self.store.state()
         took = (time.perf_counter() - begin) * 1000
-        return Reply({"object": _shown(written.object), "other": written.other, "state": self.store.state(), "ms": took})
+        shown = _shown(written.object)
+        return Reply({"object": shown, "other": written.other, "before": before, "state": after, "ms": took})
 
     def _drop(self, given: Mapping[str, Any]) -> Reply:
-        self.store.drop(self._key(given), _number(given))
-        return Reply({"state": self.store.state()})
+        with self._writing:
+            before = self.store.state()
+            self.store.drop(self._key(given), _number(given))
+            return Reply({"before": before, "state": self.store.state()})
 
     def _state(self, _given: Mapping[str, Any]) -> Reply:
         return Reply({"state": self.store.state()})
