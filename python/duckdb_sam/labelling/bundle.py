@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _STATIC = Path(__file__).with_name("static")
+STYLES = ("desk.css", "controls.css", "lists.css", "narrow.css")
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let)\b)", re.MULTILINE)
 
@@ -35,5 +36,5 @@ def module(name: str = "comm.js") -> str:
 
 @cache
 def style() -> str:
-    """Return the style sheet."""
-    return (_STATIC / "label.css").read_text(encoding="utf-8")
+    """Return the style sheets, in the order in which the page has them."""
+    return "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in STYLES)

@@ -83,7 +83,7 @@ def _answer(desk: Desk, name: str, given: Mapping[str, Any]) -> Response:
     try:
         reply = desk.ask(name, given)
     except Refused as error:
-        return JSONResponse({"error": str(error)}, 422)
+        return JSONResponse({"refused": str(error)})  # an answer like others: browsers list statuses as faults
     except Exception as error:
         _log.exception("%s failed", name)
         return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 500)

@@ -28,7 +28,7 @@ export function mount(root, transport, { begin, opened = () => {}, leaving = fal
   const next = iconButton("right", "Next picture", "Page down", () => session.next(1));
   const undo = iconButton("undo", "Undo", "Ctrl+Z", () => session.undo());
   const redo = iconButton("redo", "Redo", "Ctrl+Shift+Z", () => session.redo());
-  const inside = h("button", { type: "button", "aria-pressed": "true", title: "A click is in the object (T)" }, "＋ In");
+  const inside = h("button", { type: "button", "aria-pressed": "true", title: "A click is in the object (T)" }, "+ In");
   const beside = h("button", { type: "button", "aria-pressed": "false", title: "A click is beside it (T)" }, "− Out");
   const mode = (label) => {
     pointer.label = label;

@@ -12,13 +12,16 @@ export class FetchTransport {
   /** @param {string} request @param {object} given */
   async ask(request, given) {
     const answer = await this.#send(request, given);
-    return this.#read(answer, () => answer.json());
+    const values = await this.#read(answer, () => answer.json());
+    if (values.refused !== undefined) throw new Refusal(values.refused);
+    return values;
   }
 
   /** @param {string} request @param {object} given */
   async picture(request, given) {
     const answer = await this.#send(request, given);
-    return this.#read(answer, () => answer.blob());
+    if (answer.headers.get("content-type") === "image/jpeg") return this.#read(answer, () => answer.blob());
+    throw new Refusal((await this.#read(answer, () => answer.json())).refused);
   }
 
   /** @param {string} request @param {object} given */
@@ -35,12 +38,11 @@ export class FetchTransport {
     } catch {
       throw new Lost("The server does not answer.");
     }
-    if (answer.ok) return answer;
     if (answer.status === 403) {
       throw new Lost("The server was started anew. Open the address that its terminal shows.", true);
     }
+    if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));
-    if (answer.status === 422) throw new Refusal(said.error);
     throw new Lost(said.error ?? `The server fails (${answer.status}).`);
   }
 

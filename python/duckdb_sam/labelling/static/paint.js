@@ -2,7 +2,7 @@ import { raster } from "./rle.js";
 
 /** Colours of objects, told apart by eyes of all kinds; those of the first ones are the farthest apart. */
 export const COLOURS = [
-  [230, 126, 0], [0, 140, 220], [214, 60, 140], [0, 158, 115], [240, 200, 40],
+  [0, 140, 220], [230, 126, 0], [214, 60, 140], [0, 158, 115], [240, 200, 40],
   [130, 90, 220], [86, 200, 233], [200, 70, 40], [120, 180, 60], [160, 120, 90],
 ];
 
