@@ -22,7 +22,7 @@ MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
-  $(shell find python/duckdb_sam -name '*.py' -o -name '*.json' -o -name py.typed)
+  $(shell find python/duckdb_sam -name '*.py' -o -name '*.json' -o -name py.typed -o -path '*/static/*')
 
 # One C compiler by one name for all of cargo's calls: the wheel's would name another, and what is made with the help of C
 # (blake3's assembly), and all above it, would be compiled anew at each change between the two.
@@ -105,7 +105,7 @@ clean:
 
 # pyright (its node comes from a wheel, nothing else is downloaded) and the libraries whose types the package names.
 .venv/.types: .venv/.tools
-	$(PIP) install -c $(CONSTRAINTS) "pyright[nodejs]" duckdb "ibis-framework[duckdb]" numpy pillow pyarrow
+	$(PIP) install -c $(CONSTRAINTS) "pyright[nodejs]" duckdb "ibis-framework[duckdb]" numpy pillow pyarrow starlette uvicorn anywidget
 	@touch $@
 
 # The wheel holds the extension and the Python package. CMake would call cargo too; calling it here shows its progress.

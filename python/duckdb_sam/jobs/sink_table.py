@@ -153,6 +153,7 @@ def tables(table: str, errors: str | None) -> tuple[list[str], list[str]]:
 
 
 def parts_of(name: str) -> list[str]:
+    """Return the parts of a name, which may have a schema and a database before it."""
     if not re.fullmatch(rf"{_NAME}(\.{_NAME}){{0,2}}", name):
         raise ValueError(f'{name!r} is no name of a table: names with a dot or quotes are written as "..." within it')
     return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in re.findall(_NAME, name)]

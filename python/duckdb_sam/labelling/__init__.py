@@ -47,8 +47,8 @@ def label(
     ``model``: as for ``Segmenter``.
     ``con``: the connection to the database.
     ``classes``: names for objects; those in the table are offered too.
-    ``key``: the column, or a list of columns, that tells pictures apart; the primary key if not given, or else the first
-    column called id, key, name or path that does.
+    ``key``: the column, or a list of columns, that tells pictures apart; if not given the primary key, or else the
+    first column called id, key, name or path that does.
     ``image``: the column of pictures, or of their paths.
     ``settings``: others of ``sam_configure``, such as ``{"image_megapixels": 400}``.
     ``height``: of the widget, in pixels.
@@ -64,7 +64,5 @@ def label(
     given = con if isinstance(con, duckdb.DuckDBPyConnection) else getattr(con, "con", None)  # of an Ibis backend
     if not isinstance(given, duckdb.DuckDBPyConnection):
         raise TypeError("con= is missing: the connection to the database in which the prompts are kept")
-    desk = Desk(
-        table_or_query, into, con=given, model=model, classes=classes, key=key, image=image, settings=settings
-    )
+    desk = Desk(table_or_query, into, con=given, model=model, classes=classes, key=key, image=image, settings=settings)
     return Label(desk, height=height)

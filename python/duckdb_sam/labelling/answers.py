@@ -20,7 +20,7 @@ _EMBED = "octet_length(sam_embed(?, ?::BLOB))"
 _FRACTIONS = Form("fraction", "xyxy", lambda: None)
 
 _PATIENCE = 0.25
-"""Seconds for which nobody has asked for a mask, before the next picture is encoded: people click in quick succession."""
+"""Seconds without a question for a mask, before the next picture is encoded: clicks come in quick succession."""
 
 
 class Answers:

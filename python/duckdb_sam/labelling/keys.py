@@ -64,10 +64,12 @@ def _image(image: str | None, columns: dict[str, Column]) -> str:
     for name in _IMAGES:
         if name in lower:
             return lower[name]
-    fitting = [column.name for column in columns.values() if column.type.startswith(("BLOB", 'STRUCT(bytes BLOB, '))]
+    fitting = [column.name for column in columns.values() if column.type.startswith(("BLOB", "STRUCT(bytes BLOB, "))]
     fitting = fitting or [lower[name] for name in ("path", "filename", "file_name", "file") if name in lower]
     if len(fitting) != 1:
-        raise LabelError(f"image= is missing: name the column that holds the pictures or their paths, of {', '.join(columns)}")
+        raise LabelError(
+            f"image= is missing: name the column of pictures, or of their paths, among {', '.join(columns)}"
+        )
     return fitting[0]
 
 

@@ -7,7 +7,7 @@ import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 
@@ -94,10 +94,13 @@ def _bytes(value: Any) -> bytes:
     if value is None:
         raise Unreadable("the picture is NULL")
     try:
-        path = value.get("path") if isinstance(value, dict) and value.get("bytes") is None else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        path = value
+        if isinstance(value, dict):  # {"bytes", "path"}
+            record = cast("dict[str, Any]", value)
+            path = record.get("path") if record.get("bytes") is None else None
         if isinstance(path, str) and not path.startswith("file:") and not _regular(path):
             raise Unreadable(f"{path} is no file")
-        return picture(value).data
+        return picture(cast(object, value)).data
     except OSError as error:
         raise Unreadable(f"{error.filename or value}: {error.strerror or error}") from error
     except (ValueError, TypeError) as error:

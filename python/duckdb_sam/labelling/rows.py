@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import duckdb
 
@@ -47,10 +47,10 @@ def open_rows(source: Any, con: duckdb.DuckDBPyConnection | None) -> Rows:
     if any(hasattr(source, name) for name in ("__arrow_c_stream__", "__dataframe__", "iloc")):
         return _frame(source)
     if isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
-        return _paths([os.fsdecode(path) for path in source], "the list of paths")  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return _paths(list(map(os.fsdecode, cast("Iterable[str]", source))), "the list of paths")
     raise TypeError(
         "give a table, a query, a DuckDB relation, a data frame, Parquet files, a folder or paths of photos, not "
-        f"{type(source).__module__}.{type(source).__qualname__}"
+        f"{type(cast(object, source)).__module__}.{type(cast(object, source)).__qualname__}"
     )
 
 

@@ -93,12 +93,18 @@ def _take_over(
         if column not in have:
             con.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column)} {kind}")
     listed = ", ".join(identifier(key.name) for key in keys)
-    con.execute(
-        f"UPDATE {name} SET object = found.number FROM (SELECT rowid AS place, row_number() OVER (PARTITION BY {listed} "
-        f"ORDER BY object NULLS LAST, rowid) AS number, object FROM {name}) AS found "
-        f"WHERE {name}.rowid = found.place AND found.number IS DISTINCT FROM found.object "
-        f"AND EXISTS (SELECT 1 FROM {name} WHERE object IS NULL)"
+    numbered = (
+        f"SELECT rowid AS place, row_number() OVER (PARTITION BY {listed} ORDER BY object NULLS LAST, rowid) AS number "
+        f"FROM {name}"
     )
-    double = con.execute(f"SELECT {listed}, object FROM {name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
-    if double:
-        raise LabelError(f"{said} has object {double[0][-1]} of {', '.join(map(str, double[0][:-1]))} twice: number them")
+    [(lacking_numbers,)] = con.execute(f"SELECT count(*) FROM {name} WHERE object IS NULL").fetchall()
+    if lacking_numbers:
+        con.execute(
+            f"UPDATE {name} SET object = found.number FROM ({numbered}) AS found WHERE {name}.rowid = found.place"
+        )
+    query = f"SELECT {listed}, object FROM {name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
+    for row in con.execute(query).fetchall():
+        raise LabelError(
+            f"{said} has object {row[-1]} of {', '.join(map(str, row[:-1]))} twice: the column object must number the "
+            "objects of each picture"
+        )

@@ -130,4 +130,3 @@ class _Guard:
         if not secrets.compare_digest(given.encode(errors="replace"), self._token):
             return "the token in the address is not the one of this run: open the address that the terminal shows"
         return None
-

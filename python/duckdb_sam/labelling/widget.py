@@ -22,7 +22,7 @@ class Label(anywidget.AnyWidget):
     def __init__(self, desk: Desk, **traits: Any) -> None:
         super().__init__(_esm=module(), _css=style(), **traits)
         self._desk = desk
-        self.on_msg(self._answer)
+        self.on_msg(self._answer)  # pyright: ignore[reportUnknownMemberType]
 
     @property
     def into(self) -> str:
@@ -41,7 +41,7 @@ class Label(anywidget.AnyWidget):
             reply |= {"error": str(error), "refused": True}
         except Exception as error:
             reply |= {"error": f"{type(error).__name__}: {error}", "refused": False}
-        self.send(reply, [data] if data is not None else None)
+        self.send(reply, [data] if data is not None else None)  # pyright: ignore[reportUnknownMemberType]
 
     def close(self) -> None:
         """Close the widget, and what it has open; the connection that was given stays."""
