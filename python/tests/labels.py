@@ -53,7 +53,9 @@ def database(path: Path) -> str:
 
 
 @contextmanager
-def served(con: duckdb.DuckDBPyConnection, source: Any = "images", into: str = "prompts", **given: Any) -> Iterator[Any]:
+def served(
+    con: duckdb.DuckDBPyConnection, source: Any = "images", into: str = "prompts", **given: Any
+) -> Iterator[Any]:
     """Serve the page from this process, and give its address."""
     desk = Desk(source, into, con=con, **given)
     server = Server(desk)

@@ -130,7 +130,9 @@ def test_a_detectors_boxes_are_taken_over(con: duckdb.DuckDBPyConnection) -> Non
         found = desk.ask("objects", {"place": 1}).values["objects"]
         assert [(each["object"], each["mask"]) for each in found] == [(1, None), (2, None)]
         assert found[0]["box"] == pytest.approx([0.1, 0.1, 0.9, 0.9])
-        put(desk, "coffee.jpg", 2, points=None, labels=None, box=[0.2, 0.2, 0.6, 0.6], changed=found[1]["changed"] or "")
+        put(
+            desk, "coffee.jpg", 2, points=None, labels=None, box=[0.2, 0.2, 0.6, 0.6], changed=found[1]["changed"] or ""
+        )
         assert rows(con, "object, note, mask IS NOT NULL") == [
             (1, "first", False), (2, "second", True), (1, "third", False),
         ]  # fmt: skip
@@ -148,7 +150,7 @@ def test_a_mask_without_a_prompt_is_kept(con: duckdb.DuckDBPyConnection) -> None
         [found] = desk.ask("objects", {"place": 0}).values["objects"]
         mask = found["mask"]
         put(desk, "chelsea.jpg", points=[], labels=[], mask=mask, changed="", **{"class": "cat"})
-        assert rows(con, "class, mask") [0] == ("cat", mask)
+        assert rows(con, "class, mask")[0] == ("cat", mask)
         with pytest.raises(Refused, match="record"):
             put(desk, "chelsea.jpg", points=[], labels=[], mask={"size": 3}, changed="")
     finally:
