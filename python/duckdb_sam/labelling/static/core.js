@@ -97,7 +97,7 @@ export function mount(root, transport, { begin, opened = () => {}, leaving = fal
     redo.disabled = !session.canRedo;
   });
   session.on("answered", (item) => {
-    if (!item.mask) return;
+    if (!item.mask || !session.picture) return;
     const part = (100 * item.mask.area) / (session.picture.width * session.picture.height);
     say(`Object ${item.number}: mask of ${part.toFixed(1)} % of the picture.`);
     saved.title = `The latest mask took ${Math.round(session.times.at(-1) ?? 0)} ms`;

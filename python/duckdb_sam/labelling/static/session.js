@@ -52,11 +52,12 @@ export class Session extends Events {
 
   /** @param {number} [place] the picture to begin with */
   async start(place) {
-    this.info = await this.transport.ask("open", {});
-    this.#state = this.info.state;
-    this.classes = this.info.classes;
+    const info = await this.transport.ask("open", {});
+    this.info = info;
+    this.#state = info.state;
+    this.classes = info.classes;
     this.emit("classes");
-    if (this.info.count) await this.open(Math.min(place ?? this.info.begin, this.info.count - 1));
+    if (info.count) await this.open(Math.min(place ?? info.begin, info.count - 1));
   }
 
   /**

@@ -154,6 +154,7 @@ export class Strip {
   /** @param {number} place */
   async #fetch(place) {
     this.#loading.add(place);
+    /** @type {string | null} */
     let address = null;
     try {
       address = URL.createObjectURL(await this.session.transport.picture("thumbnail", { place }));
