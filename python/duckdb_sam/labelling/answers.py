@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ class Answers:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="duckdb-sam-label", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # a thread that is inside of DuckDB when Python ends would end the process loudly
 
     def prompt(self, points: Any, labels: Any, box: Any) -> Prompt:
         """Check a prompt as it comes from a front end."""
@@ -84,10 +86,13 @@ class Answers:
 
     def close(self) -> None:
         """End the work in the background, and close the database."""
+        atexit.unregister(self.close)
         with self._changed:
             self._ended, self._wanted = True, []
             self._changed.notify_all()
-        self._thread.join(10)
+        while self._thread.is_alive():
+            with self._engine.query("CALL sam_cancel()"):  # within the time of one image
+                self._thread.join(0.2)
         self._engine.close()
 
     @contextmanager
