@@ -334,7 +334,7 @@ def test_zoomed_and_moved_clicks_mean_the_same_place(hand: Hand, con: duckdb.Duc
     before = hand.at(0.25, 0.5)
     hand.page.mouse.wheel(0, -600)
     hand.wait(f"{STAGE}.view.scale > 1.5 * {STAGE}.view.fitting")
-    assert hand.at(0.25, 0.5) == pytest.approx(before, abs=1)
+    assert hand.at(0.25, 0.5) == pytest.approx(before, abs=3)  # the mouse is at a whole pixel
     left, top = hand.at(0.3, 0.5)
     hand.page.mouse.move(left, top)
     hand.page.mouse.down(button="middle")
