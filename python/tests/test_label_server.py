@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from PIL import Image
 
 import duckdb_sam
 from commands import Command
-from duckdb_sam.labelling.serve import TOKEN
+from duckdb_sam.labelling.serve import TOKEN, Server
 from labels import NAMES, Process, ask, call, database, fill, photo, served
 
 PROMPT = {"object": 1, "points": [[0.5, 0.5]], "labels": [1], "box": None, "class": "cup"}
@@ -186,15 +186,20 @@ def test_a_folder_of_photos(tmp_path: Path) -> None:
     assert masks(tmp_path / "labels.db", "clicks") == [(1, "cup", [[0.5, 0.5]], True)]
 
 
-def test_a_parquet_file_and_the_only_table(tmp_path: Path) -> None:
+def test_a_parquet_file_and_the_only_table(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(server: Server, started: Callable[[], object]) -> None:
+        started()
+
+    monkeypatch.setattr(Server, "run", run)
     path = database(tmp_path / "photos.db")
     with duckdb.connect(path) as con:
         con.execute(f"COPY images TO '{tmp_path}/images.parquet'")
         con.execute("CREATE TABLE others (n INTEGER)")
     for arguments in ([tmp_path / "images.parquet", "--db", tmp_path / "new.db"], [path]):
-        with Process(*arguments) as process:
-            assert ask(process.address, "open")["count"] == 3
-            assert process.end(signal.SIGINT)[0] == 0
+        done = command("label", *arguments, "--no-browser")
+        assert (done.status, done.err.partition(".")[0]) == (0, "3 photos"), done.err
+        assert f"0 objects in 0 photos: the table prompts of {arguments[-1]}" in done.out
+        assert masks(arguments[-1]) == []
 
 
 def test_mistakes_of_the_command(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,12 +130,28 @@ def test_a_detectors_boxes_are_taken_over(con: duckdb.DuckDBPyConnection) -> Non
         found = desk.ask("objects", {"place": 1}).values["objects"]
         assert [(each["object"], each["mask"]) for each in found] == [(1, None), (2, None)]
         assert found[0]["box"] == pytest.approx([0.1, 0.1, 0.9, 0.9])
-        put(
-            desk, "coffee.jpg", 2, points=None, labels=None, box=[0.2, 0.2, 0.6, 0.6], changed=found[1]["changed"] or ""
-        )
+        put(desk, "coffee.jpg", 2, points=None, labels=None, box=[0.2, 0.2, 0.6, 0.6], changed=found[1]["changed"])
         assert rows(con, "object, note, mask IS NOT NULL") == [
             (1, "first", False), (2, "second", True), (1, "third", False),
         ]  # fmt: skip
+    finally:
+        desk.close()
+
+
+def test_points_are_not_rounded_to_the_types_of_others(con: duckdb.DuckDBPyConnection) -> None:
+    """A list in SQL is one of decimals with as many digits as were written; classes may be numbers."""
+    con.execute("""
+        CREATE TABLE prompts AS
+        SELECT 'coffee.jpg' AS name, 7 AS class, [[0.5, 0.2]] AS points, [1] AS labels, [0.1, 0.1, 0.9, 0.9] AS box
+    """)
+    desk = Desk("images", "prompts", con=con)
+    try:
+        [found] = desk.ask("objects", {"place": 1}).values["objects"]
+        given = {"box": [0.123456, 0.1, 0.9, 0.9], "changed": found["changed"]}
+        put(desk, "coffee.jpg", points=[[0.123456, 0.2]], **given, **{"class": "8"})
+        assert rows(con, "class, points, box") == [(8, [[0.123456, 0.2]], [0.123456, 0.1, 0.9, 0.9])]
+        with pytest.raises(Refused, match=r"does not take it.*'cup'"):
+            put(desk, "coffee.jpg", **given, **{"class": "cup"})
     finally:
         desk.close()
 
@@ -164,6 +180,7 @@ def test_a_mask_without_a_prompt_is_kept(con: duckdb.DuckDBPyConnection) -> None
         ("id INTEGER, points DOUBLE[][]", "lacks the key name"),
         ("name VARCHAR, points VARCHAR", r"column points .* is VARCHAR, not DOUBLE\[\]\[\]"),
         ("name VARCHAR, box DOUBLE[], mask VARCHAR", "column mask .* is VARCHAR"),
+        ("name VARCHAR, box DOUBLE[], object VARCHAR", "column object .* is VARCHAR, not a whole number"),
     ],
 )
 def test_other_tables_are_refused(con: duckdb.DuckDBPyConnection, table: str, text: str) -> None:
@@ -351,3 +368,25 @@ def test_a_database_that_is_read_only_is_told(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match="nobody"):
         Desk("images", "prompts", con=con, model="nobody")
+
+
+def test_prompts_of_others_that_are_wrong_are_told_and_kept(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("""
+        CREATE TABLE prompts AS FROM (VALUES
+            ('coffee.jpg', [[250.0, 200.0]], [1]), ('coffee.jpg', [[0.5, 'nan'::DOUBLE]], NULL),
+            ('coffee.jpg', [NULL], NULL), ('coffee.jpg', [[0.5, 0.5]], [1])
+        ) AS given(name, points, labels)
+    """)
+    desk = Desk("images", "prompts", con=con)
+    try:
+        found = desk.ask("objects", {"place": 1}).values["objects"]
+        assert [(each["points"] is None, each["wrong"] is None) for each in found] == [(True, False)] * 3 + [
+            (False, True)
+        ]
+        assert "for pixels" in found[0]["wrong"]
+        put(desk, "coffee.jpg", 1, points=[], labels=[], keep=True, changed=found[0]["changed"], **{"class": "cup"})
+        assert rows(con, "class, points")[0] == ("cup", [[250.0, 200.0]])
+        put(desk, "coffee.jpg", 1, points=[[0.5, 0.4]], changed="")
+        assert rows(con, "points, mask IS NOT NULL")[0] == ([[0.5, 0.4]], True)
+    finally:
+        desk.close()

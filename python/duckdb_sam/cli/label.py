@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -60,8 +61,8 @@ def command(source: str, table: str | None, browser: bool, port: int | None, **o
         except duckdb.IOException as error:
             raise Mistake(str(error)) from error
         try:
-            server = Server(desk, port or 0)
-            server.run(lambda: _started(server.address, len(desk.pictures), browser))
+            with contextlib.closing(Server(desk, port or 0)) as server:
+                server.run(lambda: _started(server.address, len(desk.pictures), browser))
             counts = desk.store.counts()
         finally:
             desk.close()

@@ -16,6 +16,7 @@ from duckdb_sam.labelling.pictures import Pictures
 from duckdb_sam.labelling.rows import open_rows
 from duckdb_sam.labelling.store import Object, Store
 from duckdb_sam.labelling.views import THUMBNAIL, Views
+from duckdb_sam.prompts import Prompt
 
 _PAGE = 200
 """Most names of pictures in one answer."""
@@ -104,9 +105,19 @@ class Desk:
         return Reply(
             {
                 "place": place, "key": list(key), "name": self.pictures.name(place), **look._asdict(), "state": state,
-                "objects": [_shown(each) for each in self.store.objects(key)],
+                "objects": [self._checked(each) for each in self.store.objects(key)],
             }
         )  # fmt: skip
+
+    def _checked(self, given: Object) -> dict[str, Any]:
+        """Return an object whose prompt somebody else may have written; one that is wrong is told, and not drawn."""
+        points, labels, box = given.prompt
+        try:
+            if points is not None or box is not None:
+                self.answers.prompt(points, labels, box)
+        except Refused as error:
+            return {**_shown(given._replace(prompt=Prompt(None, None, None))), "wrong": str(error)}
+        return {**_shown(given), "wrong": None}
 
     def _picture(self, given: Mapping[str, Any]) -> Reply:
         return Reply({}, self._views.jpeg(self._place(given), _whole(given, "side")))
@@ -125,7 +136,7 @@ class Desk:
         new = Object(_number(given), None if kind is None else _text(kind), prompt, mask, changed and _text(changed))
         with self._writing:
             before = self.store.state()
-            written = self.store.put(key, new, self.answers.model)
+            written = self.store.put(key, new, self.answers.model, keep=given.get("keep") is True)
             after = self.store.state()
         took = (time.perf_counter() - begin) * 1000
         shown = _shown(written.object)
@@ -156,9 +167,11 @@ class Desk:
 
 
 def _shown(given: Object) -> dict[str, Any]:
+    mask = given.mask
+    if mask is not None:  # JSON has no NaN
+        mask = {name: None if isinstance(value, float) and value != value else value for name, value in mask.items()}
     return {
-        "object": given.number, "class": given.kind, **given.prompt._asdict(), "mask": given.mask,
-        "changed": given.changed,
+        "object": given.number, "class": given.kind, **given.prompt._asdict(), "mask": mask, "changed": given.changed,
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import duckdb
@@ -87,11 +88,18 @@ def _take_over(
     for column, ending in _LISTS.items():
         if column in have and not have[column].endswith(ending):
             raise LabelError(f"the column {column} of {said} is {have[column]}, not {COLUMNS[column]}")
-    if "mask" in have and not have["mask"].startswith("STRUCT(segmentation STRUCT("):
-        raise LabelError(f"the column mask of {said} is {have['mask']}, not a record of sam_annotate")
+    if "mask" in have and have["mask"].replace('"', "") != RECORD:
+        raise LabelError(
+            f"the column mask of {said} is {have['mask']}, not a record of sam_annotate: rename it, ALTER TABLE ... "
+            "RENAME mask TO other_mask"
+        )
+    if not re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$", have.get("object", "INTEGER")):
+        raise LabelError(f"the column object of {said} is {have['object']}, not a whole number")
     for column, kind in COLUMNS.items():
         if column not in have:
             con.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column)} {kind}")
+        elif column in _LISTS and have[column] != kind:  # [0.2, 0.5] in SQL is DECIMAL(2, 1)[], which would round
+            con.execute(f"ALTER TABLE {name} ALTER COLUMN {identifier(column)} TYPE {kind}")
     listed = ", ".join(identifier(key.name) for key in keys)
     numbered = (
         f"SELECT rowid AS place, row_number() OVER (PARTITION BY {listed} ORDER BY object NULLS LAST, rowid) AS number "

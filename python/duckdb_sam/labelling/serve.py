@@ -55,11 +55,15 @@ class Server:
         except KeyboardInterrupt:  # uvicorn raises the signal again after it has ended
             pass
         finally:
-            self._socket.close()
+            self.close()
 
     def stop(self) -> None:
         """End it, from another thread."""
         self._server.should_exit = True
+
+    def close(self) -> None:
+        """Listen no more, where it was not run either."""
+        self._socket.close()
 
     def start(self) -> threading.Thread:
         """Serve in a thread of its own."""

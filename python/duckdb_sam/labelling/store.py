@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import duckdb
 
 from duckdb_sam.jobs.sink_table import parts_of, resolve
+from duckdb_sam.labelling.errors import Refused
 from duckdb_sam.labelling.keys import Column
 from duckdb_sam.labelling.pictures import Key
 from duckdb_sam.labelling.schema import COLUMNS, RECORD, prepare
@@ -34,7 +35,7 @@ class Object(NamedTuple):
     prompt: Prompt
     mask: Mapping[str, Any] | None
     changed: str | None
-    """When, as text; what tells whether somebody else has changed it since."""
+    """When, as text, which tells whether somebody else has changed it since; empty where it is not known."""
 
 
 class Written(NamedTuple):
@@ -64,11 +65,11 @@ class Store:
     def objects(self, key: Key) -> list[Object]:
         """Return the objects of a picture, by their numbers."""
         rows = self._fetched(
-            f"SELECT object, class, points::DOUBLE[][], labels::BIGINT[], box::DOUBLE[], mask, changed::VARCHAR "
+            f"SELECT object, class::VARCHAR, points, labels, box, mask, changed::VARCHAR "
             f"FROM {self.name} WHERE {self._of_picture} ORDER BY object",
             list(key),
         )
-        return [Object(row[0], row[1], Prompt(*row[2:5]), row[5], row[6]) for row in rows]
+        return [Object(row[0], row[1], Prompt(*row[2:5]), row[5], row[6] or "") for row in rows]
 
     def counts(self) -> dict[Key, int]:
         """Return how many objects each picture has."""
@@ -77,7 +78,7 @@ class Store:
 
     def classes(self) -> list[str]:
         """Return the names of classes that are in use."""
-        query = f"SELECT DISTINCT class FROM {self.name} WHERE class IS NOT NULL ORDER BY class LIMIT 1000"
+        query = f"SELECT DISTINCT class::VARCHAR FROM {self.name} WHERE class IS NOT NULL ORDER BY ALL LIMIT 1000"
         return [row[0] for row in self._fetched(query)]
 
     def state(self) -> str:
@@ -86,11 +87,12 @@ class Store:
         [(count, mixed)] = self._fetched(f"SELECT count(*), coalesce(bit_xor(hash({parts})), 0) FROM {self.name}")
         return f"{count}-{mixed}"
 
-    def put(self, key: Key, new: Object, model: str) -> Written:
+    def put(self, key: Key, new: Object, model: str, *, keep: bool = False) -> Written:
         """Write an object in the place of the one with its number, and tell how it is there now.
 
         ``new.changed`` is that of the object which it is to replace. None stands for an object that was not there
-        before: if its number is taken meanwhile, it gets the next one that is free.
+        before: if its number is taken meanwhile, it gets the next one that is free. ``keep`` leaves the prompt and the
+        mask that are there as they are.
         """
         values = {
             "class": new.kind, "points": new.prompt.points, "labels": new.prompt.labels, "box": new.prompt.box,
@@ -98,10 +100,11 @@ class Store:
             "model": None if new.mask is None else model, "changed": self._now(),
         }  # fmt: skip
         marks = {column: f"?::{RECORD if column == 'mask' else COLUMNS[column]}" for column in values}
-        settings = ", ".join(f"{identifier(column)} = {mark}" for column, mark in marks.items())
         columns = ", ".join([*self._keys, "object", *map(identifier, values)])
         keys = [f"CAST(? AS {kind})" for kind in self._types]
         insert = f"INSERT INTO {self.name} ({columns}) VALUES ({', '.join([*keys, '?', *marks.values()])})"
+        changed = [column for column in values if not keep or column in ("class", "changed")]
+        settings = ", ".join(f"{identifier(column)} = {marks[column]}" for column in changed)
         update = f"UPDATE {self.name} SET {settings} WHERE {self._of_picture} AND object = ?"
 
         def write(con: duckdb.DuckDBPyConnection) -> Written:
@@ -114,13 +117,16 @@ class Store:
             if old is None:
                 con.execute(insert, [*key, number, *values.values()])
             else:  # columns of the user's own keep their values
-                con.execute(update, [*values.values(), *key, number])
+                con.execute(update, [*(values[column] for column in changed), *key, number])
             now = self._old(con, key, number)
             assert now is not None
             other = old is not None and new.changed is not None and old.changed != new.changed
             return Written(new._replace(number=number, changed=now.changed), other)
 
-        return self._write(write)
+        try:
+            return self._write(write)
+        except (duckdb.ConversionException, duckdb.ConstraintException) as error:  # of columns that others made
+            raise Refused(f"the table {self.into} does not take it: {error}") from error
 
     def drop(self, key: Key, number: int) -> None:
         """Remove an object; one that is not there is removed already."""
@@ -130,11 +136,11 @@ class Store:
     def _old(self, con: duckdb.DuckDBPyConnection, key: Key, number: int) -> Object | None:
         """Return an object without its mask."""
         rows = con.execute(
-            "SELECT class, points::DOUBLE[][], labels::BIGINT[], box::DOUBLE[], changed::VARCHAR "
+            "SELECT class::VARCHAR, points, labels, box, changed::VARCHAR "
             f"FROM {self.name} WHERE {self._of_picture} AND object = ?",
             [*key, number],
         ).fetchall()
-        return Object(number, rows[0][0], Prompt(*rows[0][1:4]), None, rows[0][4]) if rows else None
+        return Object(number, rows[0][0], Prompt(*rows[0][1:4]), None, rows[0][4] or "") if rows else None
 
     def close(self) -> None:
         """Close the connection."""

@@ -23,6 +23,8 @@ export class Item {
     this.class = kind;
     /** @type {any} */
     this.mask = null;
+    /** @type {string | null} what is wrong with a prompt that came from the table; it stays there until it is replaced */
+    this.wrong = null;
     /** @type {string | null} of the row as this page knows it; null where there is none */
     this.changed = null;
     /** Counts what the person does to it. */
@@ -39,6 +41,7 @@ export class Item {
     item.box = row.box;
     item.mask = row.mask;
     item.changed = row.changed;
+    item.wrong = row.wrong;
     return item;
   }
 
@@ -48,7 +51,7 @@ export class Item {
 
   /** Whether it has, or should have, a row: a mask that came without a prompt has one too. */
   get kept() {
-    return !this.gone && (this.prompted || this.mask !== null);
+    return !this.gone && (this.prompted || this.mask !== null || this.wrong !== null);
   }
 
   /** @returns {Prompt & {gone: boolean}} */

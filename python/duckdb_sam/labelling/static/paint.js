@@ -14,14 +14,14 @@ export function colour(number) {
 /**
  * Paint a mask: its inside tinted, its outline solid.
  *
- * @param {{size: number[], counts: string}} mask
+ * @param {any} mask the record of sam_annotate
  * @param {number[]} rgb
  * @param {number} limit of the longer side in pixels
  * @param {boolean} strong whether it is the one that is being worked on
- * @returns {HTMLCanvasElement}
+ * @returns {{canvas: HTMLCanvasElement, area: number[]}} with where it is in the picture: left, top, width, height in pixels
  */
 export function paint(mask, rgb, limit, strong) {
-  const { width, height, bits } = raster(mask, limit);
+  const { left, top, width, height, across, down, bits } = raster(mask, limit);
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
@@ -42,7 +42,7 @@ export function paint(mask, rgb, limit, strong) {
     }
   }
   context.putImageData(image, 0, 0);
-  return canvas;
+  return { canvas, area: [left / across, top / down, width / across, height / down] };
 }
 
 /** @param {number[]} rgb @param {number} alpha */

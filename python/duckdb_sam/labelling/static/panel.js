@@ -43,7 +43,7 @@ export class Panel {
   #row(item, here, there) {
     const name = item.class ?? "object";
     const score = item.mask?.predicted_iou;
-    const told = !there ? "click on it" : score === undefined || score === null ? "" : `${Math.round(score * 100)} %`;
+    const told = item.wrong && !item.prompted ? "wrong prompt" : !there ? "click on it" : score === undefined || score === null ? "" : `${Math.round(score * 100)} %`;
     const swatch = h("span", { class: "swatch", "aria-hidden": true });
     swatch.style.background = `rgb(${colour(item.number).join(" ")})`;
     const pick = h(
@@ -52,7 +52,7 @@ export class Panel {
       swatch,
       h("span", { class: "number" }, String(item.number)),
       h("span", { class: "kind" }, name),
-      h("span", { class: "score", title: "How good the model believes the mask to be" }, told),
+      h("span", { class: "score", title: item.wrong ?? "How good the model believes the mask to be" }, told),
     );
     const remove = h("button", {
       type: "button", class: "icon", "aria-label": `Delete object ${item.number}`, title: "Delete (Delete)",

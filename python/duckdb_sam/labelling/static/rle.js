@@ -23,21 +23,24 @@ export function runs(counts) {
 }
 
 /**
- * Draw run lengths as bits, scaled down so that the longer side has at most `limit` pixels. The time depends on the runs
- * and the result, not on the size of the picture.
+ * Draw the part of run lengths that has the object, scaled down so that the longer side of the whole has at most `limit`
+ * pixels. Time and memory depend on the runs and the result, not on the size of the picture.
  *
- * @param {{size: number[], counts: string}} mask
+ * @param {{segmentation: {size: number[], counts: string}, bbox: number[]}} mask
  * @param {number} limit
- * @returns {{width: number, height: number, bits: Uint8Array}} bits down the columns
+ * @returns {{left: number, top: number, width: number, height: number, across: number, down: number, bits: Uint8Array}}
+ *   bits down the columns, of a part that begins at left and top; pixels drawn for each of the picture
  */
-export function raster({ size: [rows, columns], counts }, limit) {
+export function raster({ segmentation: { size: [rows, columns], counts }, bbox }, limit) {
   const scale = Math.min(1, limit / Math.max(rows, columns, 1));
-  const width = Math.max(1, Math.round(columns * scale));
-  const height = Math.max(1, Math.round(rows * scale));
-  const across = width / columns;
-  const down = height / rows;
+  const across = Math.max(1, Math.round(columns * scale)) / columns;
+  const down = Math.max(1, Math.round(rows * scale)) / rows;
+  const left = Math.floor(bbox[0] * across);
+  const top = Math.floor(bbox[1] * down);
+  const width = Math.max(1, Math.ceil((bbox[0] + bbox[2]) * across) - left);
+  const height = Math.max(1, Math.ceil((bbox[1] + bbox[3]) * down) - top);
   const drawn = new Int32Array(columns).fill(-1); // where a column of the picture is drawn, if it is
-  for (let x = 0; x < width; x += 1) drawn[Math.min(columns - 1, Math.floor((x + 0.5) / across))] = x;
+  for (let x = 0; x < width; x += 1) drawn[Math.min(columns - 1, Math.floor((x + left + 0.5) / across))] = x;
   const bits = new Uint8Array(width * height);
   let begin = 0;
   let inside = false;
@@ -47,14 +50,14 @@ export function raster({ size: [rows, columns], counts }, limit) {
       const end = Math.min(begin + length, (column + 1) * rows);
       const x = drawn[column];
       if (x >= 0) {
-        const top = Math.max(0, Math.ceil((at - column * rows) * down - 0.5));
-        const bottom = Math.min(height, Math.ceil((end - column * rows) * down - 0.5));
-        if (bottom > top) bits.fill(1, x * height + top, x * height + bottom);
+        const first = Math.max(0, Math.ceil((at - column * rows) * down - 0.5) - top);
+        const last = Math.min(height, Math.ceil((end - column * rows) * down - 0.5) - top);
+        if (last > first) bits.fill(1, x * height + first, x * height + last);
       }
       at = end;
     }
     begin += length;
     inside = !inside;
   }
-  return { width, height, bits };
+  return { left, top, width, height, across, down, bits };
 }

@@ -78,10 +78,12 @@ export class Saving extends Events {
     if (item.kept) {
       const { points, labels, box, changed } = item;
       const mask = item.prompted ? null : item.mask;
-      const given = { key, object: item.number, class: item.class, points, labels, box, mask, changed };
+      const keep = item.wrong !== null && !item.prompted;
+      const given = { keep, key, object: item.number, class: item.class, points, labels, box, mask, changed };
       const reply = await this.transport.ask("put", given);
       item.number = reply.object.object;
       item.changed = reply.object.changed;
+      if (!keep) item.wrong = null;
       return reply;
     }
     if (item.changed === null) return null;

@@ -26,6 +26,7 @@ export class Session extends Events {
   #undone = [];
   #state = "";
   #opening = 0;
+  #looking = false;
   /** Milliseconds from what a person did to the mask, the latest ones. @type {number[]} */
   times = [];
   /** @type {WeakMap<Item, number>} */
@@ -110,7 +111,8 @@ export class Session extends Events {
 
   /** Look whether somebody else has changed something. */
   async look() {
-    if (this.saving.waiting || !this.picture) return;
+    if (this.saving.waiting || !this.picture || this.#looking) return;
+    this.#looking = true;
     try {
       const { state } = await this.transport.ask("state", {});
       this.#answers();
@@ -118,6 +120,8 @@ export class Session extends Events {
       if (await this.reload()) this.emit("notice", "Changed elsewhere: this is how it is now.");
     } catch (error) {
       this.#failed(error);
+    } finally {
+      this.#looking = false;
     }
   }
 
@@ -282,6 +286,8 @@ export class Session extends Events {
     const empty = same && !this.current.kept && !this.current.gone ? this.current.class : undefined;
     this.current = again ?? this.#fresh(empty ?? this.current.class);
     this.#counted();
+    const wrong = this.items.find((item) => item.wrong);
+    if (wrong) this.emit("notice", `The prompt of object ${wrong.number} in the table cannot be used: ${wrong.wrong}`);
   }
 
   /** @param {string | null} kind */

@@ -19,7 +19,7 @@ export class Stage {
   #image = null;
   #side = 0;
   #wanted = 0;
-  /** @type {WeakMap<object, {strong: boolean, limit: number, number: number, canvas: HTMLCanvasElement}>} */
+  /** @type {WeakMap<object, {strong: boolean, limit: number, number: number, drawn: ReturnType<typeof paint>}>} */
   #painted = new WeakMap();
   #drawn = 0;
   #next = { place: -1, side: 0, blob: /** @type {Promise<Blob> | null} */ (null) };
@@ -167,7 +167,9 @@ export class Stage {
     if (!this.hidden) {
       const ordered = [...items.filter((item) => item !== current), ...items.filter((item) => item === current)];
       for (const item of ordered) {
-        if (item.mask) context.drawImage(this.#mask(item, item === current), ...area);
+        if (!item.mask) continue;
+        const { canvas, area: part } = this.#mask(item, item === current);
+        context.drawImage(canvas, left + part[0] * scale, top + part[1] * scale, part[2] * scale, part[3] * scale);
       }
       for (const item of ordered) if (item !== current) this.#label(context, item);
     }
@@ -179,10 +181,10 @@ export class Stage {
   #mask(item, strong) {
     const limit = Math.min(4096, this.#wantedSide());
     const known = this.#painted.get(item.mask);
-    if (known && known.strong === strong && known.limit === limit && known.number === item.number) return known.canvas;
-    const canvas = paint(item.mask.segmentation, colour(item.number), limit, strong);
-    this.#painted.set(item.mask, { strong, limit, number: item.number, canvas });
-    return canvas;
+    if (known && known.strong === strong && known.limit === limit && known.number === item.number) return known.drawn;
+    const drawn = paint(item.mask, colour(item.number), limit, strong);
+    this.#painted.set(item.mask, { strong, limit, number: item.number, drawn });
+    return drawn;
   }
 
   /** The number of an object beside those that are not worked on. @param {CanvasRenderingContext2D} context @param {import("./item.js").Item} item */
