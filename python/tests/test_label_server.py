@@ -6,6 +6,9 @@ import io
 import os
 import signal
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -174,15 +177,27 @@ def test_killed_and_started_anew(tmp_path: Path) -> None:
     assert len(masks(path)) == 5
 
 
-def test_a_folder_of_photos(tmp_path: Path) -> None:
+def test_a_folder_of_photos(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Server.run
+
+    def run(server: Server, started: Callable[[], object]) -> None:
+        started()
+        thread = threading.Thread(target=real, args=(server,))
+        thread.start()
+        try:
+            shown = ask(server.address, "objects", place=0)
+            assert shown["key"] == [os.path.join("photos", "chelsea.jpg")]
+            ask(server.address, "put", key=shown["key"], **PROMPT)
+        finally:
+            server.stop()
+            thread.join(10)
+
+    monkeypatch.setattr(Server, "run", run)
     (tmp_path / "photos").mkdir()
     for name in NAMES:
         (tmp_path / "photos" / name).write_bytes(photo(name))
-    with Process("photos", "--into", "clicks", cwd=tmp_path) as process:
-        shown = ask(process.address, "objects", place=0)
-        assert shown["key"] == [os.path.join("photos", "chelsea.jpg")]
-        ask(process.address, "put", key=shown["key"], **PROMPT)
-        assert process.end(signal.SIGTERM)[0] in (0, -signal.SIGTERM)
+    done = command("label", "photos", "--into", "clicks", "--no-browser")
+    assert done.out.splitlines()[1:] == ["1 object in 1 photo: the table clicks of labels.db"], done.err
     assert masks(tmp_path / "labels.db", "clicks") == [(1, "cup", [[0.5, 0.5]], True)]
 
 
@@ -237,10 +252,12 @@ def test_a_file_that_is_read_only(tmp_path: Path, command: Command) -> None:
     assert "is read-only" in command("label", path, "--no-browser").err
 
 
-def test_a_database_that_another_process_has(tmp_path: Path) -> None:
+def test_a_database_that_another_process_has(tmp_path: Path, command: Command) -> None:
     path = database(tmp_path / "photos.db")
-    with Process(path) as process, Process(path) as second:
-        assert second.address == ""
-        status, _, err = second.end(signal.SIGINT)
-        assert (status, "is in use by another program" in err) == (1, True)
-        assert process.end(signal.SIGINT)[0] == 0
+    script = f"import duckdb; con = duckdb.connect({path!r}); print('open', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        done = command("label", path, "--no-browser")
+        assert (done.status, "is in use by another program" in done.err) == (1, True)
+        process.communicate(b"\n")
