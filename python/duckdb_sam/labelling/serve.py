@@ -43,6 +43,7 @@ class Server:
             log_level="error",
             access_log=False,  # addresses hold the token
             lifespan="off",
+            timeout_keep_alive=75,  # a click after a pause opens no connection
             timeout_graceful_shutdown=_GOODBYE,
         )
         self._server: Any = self._uvicorn.Server(config)
