@@ -8,8 +8,8 @@ them to a connection that is already open:
     con = duckdb_sam.connect()
     con.sql("SELECT sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/*.jpg')")
 
-``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, ``Segmenter`` masks without SQL, and ``run``
-long jobs, which may be stopped and killed.
+``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, ``Segmenter`` masks without SQL, ``run`` long
+jobs, which may be stopped and killed, and ``label`` pictures to click on.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from duckdb_sam.formats.yolo_in import from_yolo
     from duckdb_sam.interrupt import interruptible
     from duckdb_sam.jobs import JobError, Status, Summary, run
+    from duckdb_sam.labelling import LabelError, label
     from duckdb_sam.masks import Mask, Masks
     from duckdb_sam.segmenter import Segmenter
     from duckdb_sam.weights import Model, PullError, convert, models, pull
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JobError",
+    "LabelError",
     "LoadError",
     "Mask",
     "Masks",
@@ -55,6 +57,7 @@ __all__ = [
     "from_coco",
     "from_yolo",
     "interruptible",
+    "label",
     "lance_images",
     "load",
     "models",
@@ -69,6 +72,7 @@ __all__ = [
 
 _LAZY = {
     "JobError": "jobs",
+    "LabelError": "labelling",
     "Mask": "masks",
     "Masks": "masks",
     "Model": "weights",
@@ -81,6 +85,7 @@ _LAZY = {
     "from_coco": "formats.coco",
     "from_yolo": "formats.yolo_in",
     "interruptible": "interrupt",
+    "label": "labelling",
     "lance_images": "columns",
     "models": "weights",
     "pull": "weights",

@@ -16,6 +16,7 @@ from duckdb_sam.cli.output import flush, prepare
 
 COMMANDS = {
     "run": "Segment photos: masks into a file, overlays, COCO, YOLO.",
+    "label": "Mark objects by clicking on photos, in the browser.",
     "demo": "See what it does, in a few seconds.",
     "info": "Tell size, format and faults of images.",
     "models": "List the models, and which of them are here.",

@@ -48,7 +48,7 @@ def _check_age(shell: str, arguments: list[str]) -> None:
     """Refuse a database that is too new for the command line, which would tell it in many words and no remedy."""
     import subprocess
 
-    for path in filter(_is_database, arguments):
+    for path in filter(is_database, arguments):
         look = [shell, "-init", os.devnull, "-readonly", path, "-c", "SELECT 1"]
         done = subprocess.run(look, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if "version number" in done.stdout + done.stderr:
@@ -59,7 +59,7 @@ def _check_age(shell: str, arguments: list[str]) -> None:
             )
 
 
-def _is_database(path: str) -> bool:
+def is_database(path: str) -> bool:
     """Whether it is the path of a file that begins as DuckDB's databases do."""
     try:
         with open(path, "rb") as file:

@@ -30,7 +30,7 @@ class TableSink:
         self, con: duckdb.DuckDBPyConnection, table: str, errors: str | None, where: str | None = None
     ) -> None:
         """Take the names of tables, with schema or database before them where needed."""
-        self._table, self._errors = (_resolve(con, parts) for parts in tables(table, errors))
+        self._table, self._errors = (resolve(con, parts) for parts in tables(table, errors))
         if self._errors == self._table:
             raise ValueError(f"errors: {errors} is the table of the results")
         self._con = con.cursor()  # with transactions of its own
@@ -148,17 +148,18 @@ class TableSink:
 
 def tables(table: str, errors: str | None) -> tuple[list[str], list[str]]:
     """Return the parts of the names of results and errors, which are beside the results if they are not given."""
-    results = _parts(table)
-    return results, _parts(errors) if errors else [*results[:-1], f"{results[-1]}_errors"]
+    results = parts_of(table)
+    return results, parts_of(errors) if errors else [*results[:-1], f"{results[-1]}_errors"]
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
+    """Return the parts of a name, which may have a schema and a database before it."""
     if not re.fullmatch(rf"{_NAME}(\.{_NAME}){{0,2}}", name):
         raise ValueError(f'{name!r} is no name of a table: names with a dot or quotes are written as "..." within it')
     return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in re.findall(_NAME, name)]
 
 
-def _resolve(con: duckdb.DuckDBPyConnection, parts: list[str]) -> tuple[str, str, str]:
+def resolve(con: duckdb.DuckDBPyConnection, parts: list[str]) -> tuple[str, str, str]:
     """Return database, schema and table of a name."""
     name = ".".join(parts)
     # All rows are fetched, else the result stays open, and with it what the connection sees of the database.

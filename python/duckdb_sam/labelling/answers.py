@@ -1,0 +1,128 @@
+"""Prompts and their masks; and the pictures that come next, encoded before anybody asks for them."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from duckdb_sam.engine import Engine
+from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.pictures import Pictures, Unreadable
+from duckdb_sam.masks import Mask
+from duckdb_sam.prompts import Form, Prompt, prompt
+
+_ANNOTATE = "sam_annotate(?, ?::BLOB, ?::DOUBLE[][], ?::BIGINT[], ?::DOUBLE[])"
+_EMBED = "octet_length(sam_embed(?, ?::BLOB))"
+_FRACTIONS = Form("fraction", "xyxy", lambda: None)
+
+_PATIENCE = 0.25
+"""Seconds without a question for a mask, before the next picture is encoded: clicks come in quick succession."""
+
+
+class Answers:
+    """Masks of one model. What the encoder makes of a picture is in the cache of the process."""
+
+    def __init__(self, model: str, pictures: Pictures, settings: Mapping[str, Any] | None = None) -> None:
+        """Load the model; an unknown one is a ValueError."""
+        self.model = model
+        self._pictures = pictures
+        # Threads other than the main one ask; Ctrl-C ends the server, or the cell, and not a single answer.
+        self._engine = Engine({**(settings or {}), "on_error": "fail"}, stoppable=False)
+        self._engine.value("sam_model_info(?)", model)
+        self._wanted: list[int] = []
+        self._asked = 0
+        self._urgent = False  # the first of the wanted ones is the one that somebody looks at
+        self._ended = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="duckdb-sam-label", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)  # a thread that is inside of DuckDB when Python ends would end the process loudly
+
+    def prompt(self, points: Any, labels: Any, box: Any) -> Prompt:
+        """Check a prompt as it comes from a front end."""
+        try:
+            return prompt(None, points or None, labels if points else None, box, _FRACTIONS)
+        except (ValueError, TypeError) as error:
+            raise Refused(str(error)) from error
+
+    def mask(self, place: int, given: Prompt) -> Mapping[str, Any] | None:
+        """Return the record of ``sam_annotate``; None for a prompt without points and box."""
+        if given.points is None and given.box is None:
+            return None
+        try:
+            data = self._pictures.data(place)
+            with self._first():
+                return self._engine.value(_ANNOTATE, self.model, data, given.points, given.labels, given.box)
+        except (Unreadable, ValueError) as error:
+            raise Refused(str(error)) from error
+
+    def checked(self, record: Any) -> Mapping[str, Any]:
+        """Check a record as it comes from a front end, which has it from the table."""
+        wrong = "it is no record of sam_annotate"
+        try:
+            found = Mask.from_record(record).to_dict()
+            wrong = self._engine.value("mask_error(?::STRUCT(size INTEGER[], counts VARCHAR))", found["segmentation"])
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            raise Refused(f"{wrong}: {error}") from error
+        if wrong:
+            raise Refused(f"not a mask: {wrong}")
+        return found
+
+    def value(self, expression: str, *values: Any) -> Any:
+        """Return the value of an expression of SQL, of an image for example. Raises ValueError."""
+        return self._engine.value(expression, *values)
+
+    def ahead(self, places: Sequence[int]) -> None:
+        """Encode pictures in the background, the first at once, and no others any more."""
+        with self._changed:
+            self._wanted = [place for place in places if 0 <= place < len(self._pictures)]
+            self._urgent = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the work in the background, and close the database."""
+        atexit.unregister(self.close)
+        with self._changed:
+            self._ended, self._wanted = True, []
+            self._changed.notify_all()
+        while self._thread.is_alive():
+            with self._engine.query("CALL sam_cancel()"):  # within the time of one image
+                self._thread.join(0.2)
+        self._engine.close()
+
+    @contextmanager
+    def _first(self) -> Generator[None]:
+        """Let the background wait."""
+        with self._changed:
+            self._asked += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._asked -= 1
+                self._changed.notify_all()
+
+    def _next(self) -> int | None:
+        """Wait until a picture is to be encoded and nobody waits for a mask; None in the end."""
+        with self._changed:
+            while not self._ended:
+                if self._asked or not self._wanted:
+                    self._changed.wait()
+                elif self._changed.wait(0 if self._urgent else _PATIENCE):
+                    continue  # something has changed: look again
+                elif self._wanted:
+                    self._urgent = False
+                    return self._wanted.pop(0)
+            return None
+
+    def _work(self) -> None:
+        while (place := self._next()) is not None:
+            try:
+                self._engine.value(_EMBED, self.model, self._pictures.data(place))
+            except (Unreadable, ValueError, duckdb.Error):
+                continue  # told when somebody looks at it

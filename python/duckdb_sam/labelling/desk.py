@@ -1,0 +1,201 @@
+"""What a front end may ask: the same requests and answers for the page and for the notebook."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import duckdb
+
+from duckdb_sam.labelling.answers import Answers
+from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.pictures import Pictures
+from duckdb_sam.labelling.rows import open_rows
+from duckdb_sam.labelling.store import Object, Store
+from duckdb_sam.labelling.views import THUMBNAIL, Views
+from duckdb_sam.prompts import Prompt
+
+_PAGE = 200
+"""Most names of pictures in one answer."""
+_AHEAD = (0, 1, 2, -1, 3)
+"""Which pictures are encoded when somebody opens one, counted from it."""
+
+
+class Reply(NamedTuple):
+    """An answer: values for JSON, or the bytes of a JPEG."""
+
+    values: dict[str, Any]
+    data: bytes | None = None
+
+
+class Desk:
+    """Pictures, their prompts in a table, and a model that answers. Any number of threads may ask."""
+
+    def __init__(
+        self,
+        source: Any,
+        into: str,
+        *,
+        con: duckdb.DuckDBPyConnection,
+        model: str | os.PathLike[str] = "nano",
+        classes: Sequence[str] = (),
+        key: str | Sequence[str] | None = None,
+        image: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._classes = _names(classes)
+        self.pictures = Pictures(open_rows(source, con), key, image)
+        self.store = Store(con, into, self.pictures.columns)
+        self.answers = Answers(os.fspath(model), self.pictures, settings)
+        self._views = Views(self.pictures, self.answers)
+        self._writing = threading.Lock()
+        self._requests: dict[str, Callable[[Mapping[str, Any]], Reply]] = {
+            "open": self._open, "list": self._list, "objects": self._objects, "picture": self._picture,
+            "thumbnail": self._thumbnail, "put": self._put, "drop": self._drop, "state": self._state,
+        }  # fmt: skip
+        self.answers.ahead([self._begin()])
+
+    def ask(self, request: str, given: Mapping[str, Any]) -> Reply:
+        """Answer a request. What cannot be done is Refused."""
+        if request not in self._requests:
+            raise Refused(f"there is no request {request!r}")
+        return self._requests[request](given)
+
+    def close(self) -> None:
+        """Close what is open; the connection that was given stays."""
+        self.answers.close()
+        self.store.close()
+        self.pictures.close()
+
+    def _begin(self) -> int:
+        """Return the first picture without objects, or the first one."""
+        counts = self.store.counts()
+        return next((place for place, key in enumerate(self.pictures.keys) if not counts.get(key)), 0)
+
+    def _open(self, _given: Mapping[str, Any]) -> Reply:
+        used = self.store.classes()
+        return Reply(
+            {
+                "title": self.pictures.title, "into": self.store.into, "model": self.answers.model,
+                "count": len(self.pictures), "begin": self._begin(), "state": self.store.state(),
+                "classes": [*self._classes, *(name for name in used if name not in self._classes)],
+            }
+        )  # fmt: skip
+
+    def _list(self, given: Mapping[str, Any]) -> Reply:
+        begin = max(0, _whole(given, "from"))
+        end = min(len(self.pictures), begin + min(_whole(given, "count"), _PAGE))
+        counts = self.store.counts()
+        keys = self.pictures.keys
+        listed = [
+            {"name": self.pictures.name(place), "objects": counts.get(keys[place], 0)} for place in range(begin, end)
+        ]
+        return Reply({"from": begin, "pictures": listed, "done": sum(1 for key in keys if counts.get(key))})
+
+    def _objects(self, given: Mapping[str, Any]) -> Reply:
+        place = self._place(given)
+        look = self._views.look(place)
+        key = self.pictures.keys[place]
+        if look.error is None and not given.get("again"):
+            self.answers.ahead([place + step for step in _AHEAD])
+        state = self.store.state()  # before the objects: a change in between is seen the next time
+        return Reply(
+            {
+                "place": place, "key": list(key), "name": self.pictures.name(place), **look._asdict(), "state": state,
+                "objects": [self._checked(each) for each in self.store.objects(key)],
+            }
+        )  # fmt: skip
+
+    def _checked(self, given: Object) -> dict[str, Any]:
+        """Return an object whose prompt somebody else may have written; one that is wrong is told, and not drawn."""
+        points, labels, box = given.prompt
+        try:
+            if points is not None or box is not None:
+                self.answers.prompt(points, labels, box)
+        except Refused as error:
+            return {**_shown(given._replace(prompt=Prompt(None, None, None))), "wrong": str(error)}
+        return {**_shown(given), "wrong": None}
+
+    def _picture(self, given: Mapping[str, Any]) -> Reply:
+        return Reply({}, self._views.jpeg(self._place(given), _whole(given, "side")))
+
+    def _thumbnail(self, given: Mapping[str, Any]) -> Reply:
+        return Reply({}, self._views.jpeg(self._place(given), THUMBNAIL))
+
+    def _put(self, given: Mapping[str, Any]) -> Reply:
+        begin = time.perf_counter()
+        key = self._key(given)
+        prompt = self.answers.prompt(given.get("points"), given.get("labels"), given.get("box"))
+        mask = self.answers.mask(self.pictures.place(key), prompt)
+        if mask is None and given.get("mask") is not None:  # one without a prompt stays as it is, with another class
+            mask = self.answers.checked(given["mask"])
+        kind, changed = given.get("class"), given.get("changed")
+        new = Object(_number(given), None if kind is None else _text(kind), prompt, mask, changed and _text(changed))
+        with self._writing:
+            before = self.store.state()
+            written = self.store.put(key, new, self.answers.model, keep=given.get("keep") is True)
+            after = self.store.state()
+        took = (time.perf_counter() - begin) * 1000
+        shown = _shown(written.object)
+        return Reply({"object": shown, "other": written.other, "before": before, "state": after, "ms": took})
+
+    def _drop(self, given: Mapping[str, Any]) -> Reply:
+        with self._writing:
+            before = self.store.state()
+            self.store.drop(self._key(given), _number(given))
+            return Reply({"before": before, "state": self.store.state()})
+
+    def _state(self, _given: Mapping[str, Any]) -> Reply:
+        return Reply({"state": self.store.state()})
+
+    def _place(self, given: Mapping[str, Any]) -> int:
+        place = _whole(given, "place")
+        if not 0 <= place < len(self.pictures):
+            raise Refused(f"there is no picture {place}: {self.pictures.title} has {len(self.pictures)}")
+        return place
+
+    def _key(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        key = given.get("key")
+        if not isinstance(key, list):
+            raise Refused("key must be a list of texts")
+        found = tuple(map(_text, key))  # pyright: ignore[reportUnknownArgumentType]
+        self.pictures.place(found)
+        return found
+
+
+def _shown(given: Object) -> dict[str, Any]:
+    mask = given.mask
+    if mask is not None:  # JSON has no NaN
+        mask = {name: None if isinstance(value, float) and value != value else value for name, value in mask.items()}
+    return {
+        "object": given.number, "class": given.kind, **given.prompt._asdict(), "mask": mask, "changed": given.changed,
+    }  # fmt: skip
+
+
+def _names(classes: Sequence[str]) -> list[str]:
+    if isinstance(classes, str) or not all(isinstance(name, str) and name for name in classes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"classes must be a list of names, not {classes!r}")
+    return list(dict.fromkeys(classes))
+
+
+def _whole(given: Mapping[str, Any], name: str) -> int:
+    value = given.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(f"{name} must be a whole number, not {value!r}")
+    return value
+
+
+def _number(given: Mapping[str, Any]) -> int:
+    number = _whole(given, "object")
+    if not 1 <= number <= 1_000_000:
+        raise Refused(f"objects are numbered from 1, not {number}")
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 10_000:
+        raise Refused(f"not a text: {str(value)[:100]!r}")
+    return value

@@ -1,0 +1,135 @@
+"""Where pictures come from: a table, a query, a relation, a data frame, Parquet files, a folder of photos."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
+
+import duckdb
+
+from duckdb_sam.jobs.sink_table import parts_of, resolve
+from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, walked
+from duckdb_sam.jobs.sources import QUERY
+from duckdb_sam.labelling.errors import LabelError
+from duckdb_sam.quoting import identifier, literal
+
+_FRAME = "duckdb_sam_pictures"
+"""The name that a data frame, or a list of paths, has on the connections that read it."""
+
+
+class Rows(NamedTuple):
+    """Rows that can be asked for again and again, by several threads."""
+
+    connect: Callable[[], duckdb.DuckDBPyConnection]
+    """Opens a connection of one's own that knows them."""
+    query: str
+    """What stands after ``FROM``."""
+    title: str
+    """What people call them."""
+    table: tuple[str, str, str] | None = None
+    """Database, schema and name, of a table."""
+
+
+def open_rows(source: Any, con: duckdb.DuckDBPyConnection | None) -> Rows:
+    """Find out what ``source`` is. ``con`` is where its tables are."""
+    if isinstance(source, duckdb.DuckDBPyRelation):
+        return _query(source.sql_query(), "the relation", _own(con, "a relation"))
+    if isinstance(source, (str, os.PathLike)):
+        text = os.fsdecode(source)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        there = os.path.exists(os.path.expanduser(text))
+        if isinstance(source, str) and QUERY.match(source) and not there:
+            return _query(source.strip().rstrip(";"), "the query", _own(con, "a query"))
+        if there or any(sign in text for sign in "/\\*?["):
+            return _files(text)
+        return _table(text, _own(con, "a table"))
+    if any(hasattr(source, name) for name in ("__arrow_c_stream__", "__dataframe__", "iloc")):
+        return _frame(source)
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
+        return _paths(list(map(os.fsdecode, cast("Iterable[str]", source))), "the list of paths")
+    raise TypeError(
+        "give a table, a query, a DuckDB relation, a data frame, Parquet files, a folder or paths of photos, not "
+        f"{type(cast(object, source)).__module__}.{type(cast(object, source)).__qualname__}"
+    )
+
+
+def _own(con: duckdb.DuckDBPyConnection | None, what: str) -> duckdb.DuckDBPyConnection:
+    if con is None:
+        raise TypeError(f"{what} needs the connection that knows it: con=")
+    return con
+
+
+def _query(query: str, title: str, con: duckdb.DuckDBPyConnection) -> Rows:
+    rows = Rows(con.cursor, f"({query})", title)
+    with con.cursor() as cursor:
+        statements = cursor.extract_statements(query)
+        if len(statements) != 1 or "SELECT" not in str(statements[0].type):
+            raise ValueError(f"{title} must be one SELECT, not {query!r}")
+        try:
+            cursor.execute(f"DESCRIBE FROM {rows.query}").fetchall()
+        except duckdb.CatalogException as error:
+            raise LabelError(
+                f"{title} cannot be read again from another connection to the database: {error}. Temporary tables and "
+                "Python variables are known to one connection only: make a table or a view of it, or give the data "
+                "frame itself"
+            ) from error
+    return rows
+
+
+def _table(name: str, con: duckdb.DuckDBPyConnection) -> Rows:
+    with con.cursor() as cursor:
+        found = resolve(cursor, parts_of(name))
+        try:
+            cursor.execute(f"DESCRIBE FROM {identifier(*found)}").fetchall()
+        except duckdb.CatalogException as error:
+            known = ", ".join(sorted(str(row[0]) for row in cursor.execute("SHOW TABLES").fetchall()))
+            raise LabelError(
+                f"there is no table, file or folder {name!r}; the tables are: {known or 'none'}. A temporary table is "
+                "known to its own connection only: make a table or a view of it"
+            ) from error
+    return Rows(con.cursor, identifier(*found), name, found)
+
+
+def _files(path: str) -> Rows:
+    path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        images, others = walked(path)
+        if images:
+            return _paths(images, path)
+        files = sorted(each for each in others if each.lower().endswith(".parquet"))
+        if not files:
+            raise LabelError(f"the folder {path} holds no photos ({', '.join(SUFFIXES)}) and no Parquet files")
+    else:
+        files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
+    if not files:
+        raise LabelError(f"no file matches {path!r}")
+    if not all(file.lower().endswith((".parquet", ".parq", ".pq")) for file in files):
+        return _paths(files, path)
+    listed = ", ".join(map(literal, files))
+    return Rows(_memory, f"read_parquet([{listed}])", path)
+
+
+def _memory() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
+def _paths(paths: list[str], title: str) -> Rows:
+    unique = list(dict.fromkeys(paths))
+    for path in unique:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise LabelError(f"the name of the file {path!r} is not UTF-8, so that no table can hold it") from None
+    con = _memory()
+    con.execute(f"CREATE TABLE {_FRAME} AS SELECT unnest(?::VARCHAR[]) AS {identifier(COLUMN)}", [unique])
+    return Rows(con.cursor, _FRAME, title)
+
+
+def _frame(frame: Any) -> Rows:
+    def connect() -> duckdb.DuckDBPyConnection:
+        con = _memory()
+        con.register(_FRAME, frame)
+        return con
+
+    return Rows(connect, _FRAME, "the data frame")

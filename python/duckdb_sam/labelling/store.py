@@ -1,0 +1,182 @@
+"""Prompts and masks in their table. Each change is a transaction of its own: what was answered is on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple, TypeVar
+
+import duckdb
+
+from duckdb_sam.jobs.sink_table import parts_of, resolve
+from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.keys import Column
+from duckdb_sam.labelling.pictures import Key
+from duckdb_sam.labelling.schema import COLUMNS, RECORD, prepare
+from duckdb_sam.prompts import Prompt
+from duckdb_sam.quoting import identifier
+
+_TRIES = 5
+_AGAIN = 0.02
+"""Seconds after which a transaction is tried again that has met another one."""
+
+
+_T = TypeVar("_T")
+
+
+class Object(NamedTuple):
+    """A row of the table, without its key."""
+
+    number: int
+    kind: str | None
+    prompt: Prompt
+    mask: Mapping[str, Any] | None
+    changed: str | None
+    """When, as text, which tells whether somebody else has changed it since; empty where it is not known."""
+
+
+class Written(NamedTuple):
+    """What became of an object."""
+
+    object: Object
+    other: bool
+    """Whether somebody else had changed it since, whose change is lost now."""
+
+
+class Store:
+    """The table of prompts of some pictures. Any number of threads may use it."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, into: str, keys: Sequence[Column]) -> None:
+        self._con = con.cursor()  # with transactions of its own
+        self._lock = threading.Lock()
+        self._last = datetime.min
+        self.into = into
+        table = resolve(self._con, parts_of(into))
+        prepare(self._con, table, keys, f"the table {into}")
+        self.name = identifier(*table)
+        self._keys = [identifier(key.name) for key in keys]
+        self._types = [key.type for key in keys]
+        tests = [f"{key} = CAST(? AS {kind})" for key, kind in zip(self._keys, self._types, strict=True)]
+        self._of_picture = " AND ".join(tests)
+
+    def objects(self, key: Key) -> list[Object]:
+        """Return the objects of a picture, by their numbers."""
+        rows = self._fetched(
+            f"SELECT object, class::VARCHAR, points, labels, box, mask, changed::VARCHAR "
+            f"FROM {self.name} WHERE {self._of_picture} ORDER BY object",
+            list(key),
+        )
+        return [Object(row[0], row[1], Prompt(*row[2:5]), row[5], row[6] or "") for row in rows]
+
+    def counts(self) -> dict[Key, int]:
+        """Return how many objects each picture has."""
+        texts = ", ".join(f"CAST({key} AS VARCHAR)" for key in self._keys)
+        return {row[:-1]: row[-1] for row in self._fetched(f"SELECT {texts}, count(*) FROM {self.name} GROUP BY ALL")}
+
+    def classes(self) -> list[str]:
+        """Return the names of classes that are in use."""
+        query = f"SELECT DISTINCT class::VARCHAR FROM {self.name} WHERE class IS NOT NULL ORDER BY ALL LIMIT 1000"
+        return [row[0] for row in self._fetched(query)]
+
+    def state(self) -> str:
+        """Return a text that is another one after any change of prompts, whoever made it."""
+        parts = ", ".join((*self._keys, "object", "class", "points", "labels", "box", "changed"))
+        [(count, mixed)] = self._fetched(f"SELECT count(*), coalesce(bit_xor(hash({parts})), 0) FROM {self.name}")
+        return f"{count}-{mixed}"
+
+    def put(self, key: Key, new: Object, model: str, *, keep: bool = False) -> Written:
+        """Write an object in the place of the one with its number, and tell how it is there now.
+
+        ``new.changed`` is that of the object which it is to replace. None stands for an object that was not there
+        before: if its number is taken meanwhile, it gets the next one that is free. ``keep`` leaves the prompt and the
+        mask that are there as they are.
+        """
+        values = {
+            "class": new.kind, "points": new.prompt.points, "labels": new.prompt.labels, "box": new.prompt.box,
+            "mask": new.mask, "iou_score": None if new.mask is None else new.mask["predicted_iou"],
+            "model": None if new.mask is None else model, "changed": self._now(),
+        }  # fmt: skip
+        marks = {column: f"?::{RECORD if column == 'mask' else COLUMNS[column]}" for column in values}
+        columns = ", ".join([*self._keys, "object", *map(identifier, values)])
+        keys = [f"CAST(? AS {kind})" for kind in self._types]
+        insert = f"INSERT INTO {self.name} ({columns}) VALUES ({', '.join([*keys, '?', *marks.values()])})"
+        changed = [column for column in values if not keep or column in ("class", "changed")]
+        settings = ", ".join(f"{identifier(column)} = {marks[column]}" for column in changed)
+        update = f"UPDATE {self.name} SET {settings} WHERE {self._of_picture} AND object = ?"
+
+        def write(con: duckdb.DuckDBPyConnection) -> Written:
+            number, old = new.number, self._old(con, key, new.number)
+            if old is not None and new.changed is None and not _begins(old.prompt, new.prompt):
+                [(number,)] = con.execute(
+                    f"SELECT max(object) + 1 FROM {self.name} WHERE {self._of_picture}", list(key)
+                ).fetchall()
+                old = None
+            if old is None:
+                con.execute(insert, [*key, number, *values.values()])
+            else:  # columns of the user's own keep their values
+                con.execute(update, [*(values[column] for column in changed), *key, number])
+            now = self._old(con, key, number)
+            assert now is not None
+            other = old is not None and new.changed is not None and old.changed != new.changed
+            return Written(new._replace(number=number, changed=now.changed), other)
+
+        try:
+            return self._write(write)
+        except (duckdb.ConversionException, duckdb.ConstraintException) as error:  # of columns that others made
+            raise Refused(f"the table {self.into} does not take it: {error}") from error
+
+    def drop(self, key: Key, number: int) -> None:
+        """Remove an object; one that is not there is removed already."""
+        query = f"DELETE FROM {self.name} WHERE {self._of_picture} AND object = ?"
+        self._write(lambda con: con.execute(query, [*key, number]).fetchall())
+
+    def _old(self, con: duckdb.DuckDBPyConnection, key: Key, number: int) -> Object | None:
+        """Return an object without its mask."""
+        rows = con.execute(
+            "SELECT class::VARCHAR, points, labels, box, changed::VARCHAR "
+            f"FROM {self.name} WHERE {self._of_picture} AND object = ?",
+            [*key, number],
+        ).fetchall()
+        return Object(number, rows[0][0], Prompt(*rows[0][1:4]), None, rows[0][4] or "") if rows else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._con.close()
+
+    def _now(self) -> datetime:
+        """Return the time in UTC, later than any before."""
+        with self._lock:
+            now = datetime.now(timezone.utc).replace(tzinfo=None)
+            self._last = max(now, self._last + timedelta(microseconds=1))
+            return self._last
+
+    def _fetched(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            return self._con.execute(query, values).fetchall()
+
+    def _write(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
+        """Do ``work`` in a transaction, and anew if somebody else changes the same rows at this moment."""
+        for left in reversed(range(_TRIES)):
+            with self._lock:
+                try:
+                    self._con.begin()
+                    done = work(self._con)
+                    self._con.commit()
+                    return done
+                except BaseException as error:
+                    with contextlib.suppress(duckdb.Error):
+                        self._con.rollback()
+                    if not left or not isinstance(error, duckdb.TransactionException):
+                        raise
+            time.sleep(_AGAIN)
+        raise AssertionError
+
+
+def _begins(old: Prompt, new: Prompt) -> bool:
+    """Whether a prompt is what another one was before: its first answer did not arrive, and it has grown since."""
+    points, more = old.points or [], new.points or []
+    return points == more[: len(points)] and (old.box is None or old.box == new.box)

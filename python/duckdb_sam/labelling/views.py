@@ -1,0 +1,73 @@
+"""Pictures as they are sent to be looked at: upright JPEGs of the size of a screen, and thumbnails."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from duckdb_sam.labelling.answers import Answers
+from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.pictures import Pictures, Unreadable
+
+SIDES = (1024, 2048, 4096, 8192)
+"""Longer sides in pixels in which a picture is sent."""
+THUMBNAIL = 192
+_HELD = 64_000_000
+
+_SMALL = "image_convert(image_thumbnail(?::BLOB, ?), 'jpeg')"
+
+
+class Look(NamedTuple):
+    """What is known of a picture: width and height of the upright one, or why it cannot be shown."""
+
+    width: int
+    height: int
+    error: str | None = None
+
+
+class Views:
+    """Views of pictures, one at a time so that masks do not wait for them; the latest are kept."""
+
+    def __init__(self, pictures: Pictures, answers: Answers) -> None:
+        self._pictures, self._answers = pictures, answers
+        self._held: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        self._working = threading.Lock()
+
+    def look(self, place: int) -> Look:
+        """Read the header of a picture; the rest is looked at when it is shown."""
+        try:
+            data = self._pictures.data(place)
+            info = self._answers.value("image_info(?::BLOB)", data)
+            if info is None:
+                return Look(0, 0, self._wrong(data))
+            return Look(info["width"], info["height"])
+        except (Unreadable, ValueError) as error:
+            return Look(0, 0, str(error))
+
+    def jpeg(self, place: int, side: int) -> bytes:
+        """Return a picture as a JPEG whose longer side has at most so many pixels. Refused if it cannot be read."""
+        if side != THUMBNAIL:
+            side = next((each for each in SIDES if each >= side), SIDES[-1])
+        kept = (place, side)
+        with self._lock:
+            if kept in self._held:
+                self._held.move_to_end(kept)
+                return self._held[kept]
+        with self._working:
+            try:
+                data = self._pictures.data(place)
+                found: bytes | None = self._answers.value(_SMALL, data, side)
+                if found is None:
+                    raise Refused(self._wrong(data))
+            except (Unreadable, ValueError) as error:
+                raise Refused(str(error)) from error
+        with self._lock:
+            self._held[kept] = found
+            while sum(map(len, self._held.values())) > _HELD:
+                self._held.popitem(last=False)
+        return found
+
+    def _wrong(self, data: bytes) -> str:
+        return str(self._answers.value("image_error(?::BLOB)", data) or "it cannot be read")
