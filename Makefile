@@ -47,7 +47,7 @@ test-rust:
 	cargo test --release --locked --workspace
 
 test-python: .venv/.installed browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 browser: .venv/.installed
 	$(BIN)/python python/tests/browser.py
