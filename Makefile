@@ -1,6 +1,7 @@
 # make demo         build, install into .venv, segment the photographs of demo/ and write demo/gallery.html
 # make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
+# make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
 # make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
 # make build        the wheel for this machine, into dist/
@@ -10,7 +11,7 @@
 # make torture      memory that runs out, forks, signals, two engines, a full disk: each in a process of its own
 # make bench        side by side with PyTorch, ONNX Runtime and OpenVINO (bench/README.md); ARGS="--quick" to try it
 #
-# Needed: Python 3.10 or newer, a Rust toolchain, CMake. Everything else goes into .venv, target/ and build/.
+# Needed: Python 3.10 or newer, a Rust toolchain, CMake, for tests Chromium or Chrome. Everything else goes into .venv, target/ and build/.
 # Nothing is built or installed again unless what it is made of has changed.
 
 PYTHON ?= python3
@@ -29,7 +30,7 @@ ifneq ($(OS),Windows_NT)
 export CC
 endif
 
-.PHONY: demo docs test test-rust test-python test-matrix fuzz soak torture lint format build clean
+.PHONY: demo docs test test-rust test-python browser test-matrix fuzz soak torture lint format build clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -45,8 +46,11 @@ test: test-rust test-python
 test-rust:
 	cargo test --release --locked --workspace
 
-test-python: .venv/.installed
+test-python: .venv/.installed browser
 	$(BIN)/python -m pytest
+
+browser: .venv/.installed
+	$(BIN)/python python/tests/browser.py
 
 test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
 	$(BIN)/python python/tests/matrix.py $(MATRIX)

@@ -10,6 +10,9 @@ import duckdb
 import pytest
 
 import duckdb_sam
+from browser import browser as browser  # fixtures
+from browser import page as page
+from browser import seen as seen
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "demo" / "photos"
