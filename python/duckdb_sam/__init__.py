@@ -8,8 +8,8 @@ them to a connection that is already open:
     con = duckdb_sam.connect()
     con.sql("SELECT sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/*.jpg')")
 
-``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, ``Segmenter`` masks without SQL, and ``run``
-long jobs, which may be stopped and killed.
+``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, ``Segmenter`` masks without SQL, ``run`` long
+jobs, which may be stopped and killed, and ``show`` rows as pictures.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from duckdb_sam.formats.supervision import to_supervision
     from duckdb_sam.formats.yolo import to_yolo
     from duckdb_sam.formats.yolo_in import from_yolo
+    from duckdb_sam.gallery import Gallery, show
     from duckdb_sam.interrupt import interruptible
     from duckdb_sam.jobs import JobError, Status, Summary, run
     from duckdb_sam.masks import Mask, Masks
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Gallery",
     "JobError",
     "LoadError",
     "Mask",
@@ -60,6 +62,7 @@ __all__ = [
     "models",
     "pull",
     "run",
+    "show",
     "to_coco",
     "to_geoparquet",
     "to_labelme",
@@ -68,6 +71,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Gallery": "gallery",
     "JobError": "jobs",
     "Mask": "masks",
     "Masks": "masks",
@@ -85,6 +89,7 @@ _LAZY = {
     "models": "weights",
     "pull": "weights",
     "run": "jobs",
+    "show": "gallery",
     "to_coco": "formats.coco",
     "to_geoparquet": "formats.geoparquet",
     "to_labelme": "formats.labelme",

@@ -67,12 +67,12 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection], is_ow
     )
 
 
-_QUERY = re.compile(r"\s*(--.*\s+|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE)
+QUERY = re.compile(r"\s*(--.*\s+|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE)
 
 
 def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Callable[[str], bool]) -> Source:
     """Take a text for a query, a path or pattern that leads somewhere, or the name of a table: in this order."""
-    if _QUERY.match(source) and not os.path.exists(source):
+    if QUERY.match(source) and not os.path.exists(source):
         statements = con().extract_statements(source)
         if len(statements) != 1 or "SELECT" not in str(statements[0].type):
             raise ValueError(f"source must be one query, a SELECT, not {source!r}")
