@@ -167,12 +167,8 @@ def _frame(made: Card, column: str, size: tuple[int, int]) -> Frame:
     for frame in made.frames:
         if frame.size == size:
             return frame
-    height, width = size
     for frame in made.frames:
-        if (
-            frame.size is not None
-            and abs(frame.size[1] * height - width * frame.size[0]) <= _LIKE * width * frame.size[0]
-        ):
+        if frame.size is not None and abs(frame.size[1] * size[0] / max(frame.size[0] * size[1], 1) - 1) <= _LIKE:
             return frame
     for frame in made.frames:
         if frame.size is None:

@@ -42,9 +42,10 @@ def article(card: Card) -> str:
     pictures = "".join(_figure(frame, card) for frame in card.frames)
     maps = "".join(drawn_map(safe(f"{card.name}, {column}"), safe(column), wkb) for column, wkb in card.maps)
     body = f'<div class="pictures">{pictures}{maps}</div>' if pictures or maps else ""
+    name = safe(card.name)
     return (
-        f'<article aria-label="{safe(card.name)}">{body}<div class="beside"><p class="name"><bdi>{safe(card.name)}</bdi>'
-        f"</p>{faults}{_values(card.values)}</div></article>"
+        f'<article aria-label="{name}">{body}<div class="beside"><p class="name"><bdi>{name}</bdi></p>'
+        f"{faults}{_values(card.values)}</div></article>"
     )
 
 
@@ -152,8 +153,8 @@ def _chips(frame: Frame, card: Card) -> str:
     if len(frame.drawings) < 2:
         return ""
     chips = "".join(
-        f'<button type="button" class="chip" data-mask="{place}" style="--c:{colour(each.colour)}" aria-pressed="false" '
-        f'tabindex="{-1 if place else 0}" data-said="{safe(each.shape.about)}" '
+        f'<button type="button" class="chip" data-mask="{place}" style="--c:{colour(each.colour)}" '
+        f'aria-pressed="false" tabindex="{-1 if place else 0}" data-said="{safe(each.shape.about)}" '
         f'aria-label="{safe(f"{each.name}: {each.shape.about}")}">{safe(each.name[:40])}</button>'
         for place, each in enumerate(frame.drawings)
     )

@@ -44,8 +44,9 @@ def drawn_map(label: str, column: str, wkb: bytes) -> str:
         at = (high - value) * scale
         lines.append(f"M0 {at:.0f}H{wide:.0f}")
         labels.append(f'<span class="y" style="top:{100 * at / tall:.1f}%">{_number(value, step)}</span>')
+    box = f'viewBox="0 0 {wide:.0f} {tall:.0f}" preserveAspectRatio="none"'
     svg = (
-        f'<svg viewBox="0 0 {wide:.0f} {tall:.0f}" preserveAspectRatio="none" role="img" aria-label="{label}, an outline">'
+        f'<svg {box} role="img" aria-label="{label}, an outline">'
         f'<path class="grid" d="{"".join(lines)}"/><path class="land" d="{outline}"/></svg>'
     )
     count = sum(map(len, islands))

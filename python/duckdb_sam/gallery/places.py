@@ -1,7 +1,7 @@
 """What a text stands for: a query, images, a Parquet file, a database or the name of a table, as a relation.
 
-Results of ``duckdb_sam.run`` are recognised by the record that they carry: the images are found from wherever one is, and
-what failed follows with the reason.
+Results of ``duckdb_sam.run`` are recognised by the record that they carry: the images are found from wherever one is,
+and what failed follows with the reason.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _job(results: _Results, con: duckdb.DuckDBPyConnection) -> Found:
         [[failed]] = con.sql(f"SELECT count(*) FROM {results.errors}").fetchall()
         if failed:
             rows += f" UNION ALL BY NAME SELECT * FROM {results.errors}"
-            note = f"{failed:,} image{'' if failed == 1 else 's'} failed, {'which comes' if failed == 1 else 'which come'} last"
+            note = "1 image failed, the last row" if failed == 1 else f"{failed:,} images failed, the last rows"
     relation = con.sql(rows)
     base = (results.record or {}).get(RELATIVE)
     if base is not None and "path" in relation.columns:
