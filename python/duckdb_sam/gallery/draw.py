@@ -17,6 +17,9 @@ COLOURS = (
 )
 """Of the first masks; those of others are spread over the circle of hues."""
 
+_REASON = 300
+"""Letters of the reason why there is no picture."""
+
 _VALUES = 8
 """Columns that are seen at once."""
 
@@ -44,8 +47,8 @@ def article(card: Card) -> str:
     body = f'<div class="pictures">{pictures}{maps}</div>' if pictures or maps else ""
     name = safe(card.name)
     return (
-        f'<article aria-label="{name}">{body}<div class="beside"><p class="name"><bdi>{name}</bdi></p>'
-        f"{faults}{_values(card.values)}</div></article>"
+        f'<article aria-label="{name}"><p class="name"><bdi>{name}</bdi></p><div class="row">{body}'
+        f'<div class="beside">{faults}{_values(card.values)}</div></div></article>'
     )
 
 
@@ -85,14 +88,17 @@ def _figure(frame: Frame, card: Card) -> str:
     if isinstance(picture, Picture):
         base = f'<img src="{picture.data}" alt="{safe(what + with_masks)}" title="{safe(picture.about)}">'
         caption = f"{safe(picture.about)}"
-    elif isinstance(picture, Broken):
-        base = f'<div class="broken"><b>{safe(picture.what)}</b><span>{safe(picture.reason[:300])}</span></div>'
+    elif isinstance(picture, Broken) and not count:
+        base = f'<div class="broken"><b>{safe(picture.what)}</b><span>{safe(picture.reason[:_REASON])}</span></div>'
         caption = ""
     else:
         base = f'<div class="blank" role="img" aria-label="{safe(what + with_masks)}"></div>'
-        caption = f"{width} × {height}, without its image"
+        caption = f"{width} × {height} pixels"
     kind = "picture" if isinstance(picture, Picture) or count else "picture gone"
     about = _about(frame) or caption
+    if count and not isinstance(picture, Picture):
+        lost = f"{picture.what}: {picture.reason[:_REASON]}" if picture is not None else "without its image"
+        about = f"{about}; {safe(lost)}"
     return (
         f'<figure><div class="{kind}" style="{shape}">{base}{_svg(frame)}{_dots(frame)}</div>'
         f'<figcaption><span class="column">{safe(frame.column)}</span> <span class="said" data-said="{about}">{about}'

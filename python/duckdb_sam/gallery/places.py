@@ -18,6 +18,7 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.engine import Engine
+from duckdb_sam.interrupt import interruptible
 from duckdb_sam.jobs.record import RELATIVE, Record, parse
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
@@ -54,7 +55,9 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
     connection = _connection(con)
 
     def at_hand() -> duckdb.DuckDBPyConnection:
-        return connection if connection is not None else held.enter_context(engine.cursor())
+        found = connection if connection is not None else held.enter_context(engine.cursor())
+        held.enter_context(interruptible(found))
+        return found
 
     if table is not None:
         return _database(given, table, held)
@@ -65,11 +68,11 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
         return _path(path, given, at_hand, held)
     if connection is not None:
         try:
-            return Found(connection.table(given))
+            return Found(at_hand().table(given))
         except duckdb.CatalogException:
             pass
     raise FileNotFoundError(
-        f"{given!r} is no file, folder or pattern of files here, no query, and no table of the connection (con=)"
+        f"{given!r} is no file, folder or pattern of files here, no query, and no table of a connection"
     )
 
 
@@ -99,12 +102,14 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
         files = sorted(glob.glob(os.path.join(glob.escape(path), "*.parquet")))
         if not files:
             raise FileNotFoundError(f"the folder {path} holds no images ({', '.join(SUFFIXES)}) and no Parquet files")
-        return _job(_parquet(con(), files, Path(path)), con())
+        own = con()
+        return _job(_parquet(own, files, Path(path)), own)
     files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not files:
         raise FileNotFoundError(f"no file matches {given!r}")
     if all(file.lower().endswith(_PARQUET) for file in files):
-        return _job(_parquet(con(), files, Path(path) if len(files) == 1 else None), con())
+        own = con()
+        return _job(_parquet(own, files, Path(path) if len(files) == 1 else None), own)
     odd = next((file for file in files if not file.lower().endswith(SUFFIXES)), None)
     if odd is not None:
         raise ValueError(
@@ -129,6 +134,7 @@ def _database(path: str, table: str | None, held: ExitStack) -> Found:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there is no database {path}")
     con = held.enter_context(duckdb_sam.connect(path, read_only=True))
+    held.enter_context(interruptible(con))
     con.execute("SET enable_progress_bar = false")  # it goes to stdout
     query = "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() ORDER BY 1"
     names = [name for (name,) in con.execute(query).fetchall()]

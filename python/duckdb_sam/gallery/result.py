@@ -44,17 +44,23 @@ class Gallery:
         A gallery that is there is replaced. Any other file is a FileExistsError: ``path`` may have been meant to be
         something else.
         """
-        target = Path(path).expanduser()
-        if target.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"a gallery is a page: give it a name that ends in .html, not {os.fspath(path)!r}")
-        if target.is_file() and not _is_gallery(target):
-            raise FileExistsError(f"{target} is there already and is no gallery: give another path, or remove it")
+        target = check_target(path)
         with replaced(target) as partial:
             partial.write_text(self.html(), encoding="utf-8", newline="\n")
         return target
 
     def _inner(self) -> str:
         return "\n".join(self._cards) or '<p class="none">No rows</p>'
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return the path for a gallery; refuse one that is not meant for it."""
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a gallery is a page: give it a name that ends in .html, not {os.fspath(path)!r}")
+    if target.is_file() and not _is_gallery(target):
+        raise FileExistsError(f"{target} is there already and is no gallery: give another path, or remove it")
+    return target
 
 
 def _is_gallery(path: Path) -> bool:
