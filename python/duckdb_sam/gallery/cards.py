@@ -22,6 +22,7 @@ from duckdb_sam.gallery.cells import (
     Prompt,
     Text,
     cell,
+    tells_faults,
     written,
 )
 from duckdb_sam.gallery.outlines import Shape, Wrong, shapes
@@ -96,12 +97,13 @@ def is_alien(given: Cell) -> bool:
 
 def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection[str]) -> Card:
     """Put a row together. ``binary`` are the columns of bytes that hold no image in any row."""
-    made = Card(number, _name(cells) or f"row {number}")
+    named, name = _name(cells)
+    made = Card(number, name or f"row {number}")
     masks: list[tuple[str, Masks]] = []
     asked: list[tuple[str, Prompt]] = []
     labels: Labels | None = None
     names: list[Any] = []
-    for column, each in cells:
+    for place, (column, each) in enumerate(cells):
         if isinstance(each, Drawn):
             if column in binary and is_alien(each):
                 made.values.append((column, Text(f"{bytes_in_words(each.length or 0)}, no image", "binary")))
@@ -121,9 +123,9 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
             made.maps.append((column, each.wkb))
         elif isinstance(each, Fault):
             made.faults.append((column, each.text))
-        else:
+        elif not (each == NULL and tells_faults(column)):
             text = Text(each.text, "text") if isinstance(each, Path) else each
-            if text.text != made.name:
+            if place != named or text.text != made.name:
                 made.values.append((column, text))
     for column, each in masks:
         _draw(engine, made, column, each, names, len(masks) > 1)
@@ -131,10 +133,15 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
     return made
 
 
-def _name(cells: Sequence[Named]) -> str | None:
-    known = {name.lower(): each for name, each in reversed(cells) if isinstance(each, (Text, Path)) and each != NULL}
-    found = next((known[name] for name in _NAMES if name in known), None)
-    return found.text[:_LONGEST_NAME] if found is not None else None
+def _name(cells: Sequence[Named]) -> tuple[int, str | None]:
+    """Return the cell that names the row, and the name."""
+    known = {
+        name.lower(): (place, each.text)
+        for place, (name, each) in reversed(list(enumerate(cells)))
+        if isinstance(each, (Text, Path)) and each != NULL
+    }
+    place, text = next((known[name] for name in _NAMES if name in known), (-1, None))
+    return place, None if text is None else text[:_LONGEST_NAME]
 
 
 def _draw(engine: Engine, made: Card, column: str, given: Masks, names: Sequence[Any], several: bool) -> None:

@@ -165,13 +165,18 @@ def _is_polygons(value: bytes) -> bool:
 
 def _text(name: str, value: str) -> Cell:
     lower = name.lower()
-    if (lower in _ERRORS or lower.endswith("_error")) and value:
+    if tells_faults(name) and value:
         return Fault(value)
     if is_mask(value):
         return Masks([value], False)
     if value.lower().endswith(SUFFIXES) and "\n" not in value and len(value) < LONG:
         return Path(value, lower in _IMAGES or lower.endswith(("path", "image")))
     return _written(value)
+
+
+def tells_faults(name: str) -> bool:
+    """Whether a column tells by its name why rows have no result."""
+    return name.lower() in _ERRORS or name.lower().endswith("_error")
 
 
 def _written(value: str, kind: str = "text") -> Text:

@@ -21,8 +21,10 @@ _MOST = 120_000
 """Letters that the outlines of one image may take, before they are written more coarsely."""
 
 _OUTLINES = """
-    SELECT mask_error(m), mask_area(m), mask_to_wkb(m, t)
-    FROM (SELECT unnest(?::VARCHAR[]) AS m, unnest(?::DOUBLE[]) AS t)"""
+    SELECT mask_error(m), mask_area(m), mask_to_wkb(mask_clean(m, s), t)
+    FROM (SELECT unnest(?::VARCHAR[]) AS m, unnest(?::DOUBLE[]) AS t, unnest(?::BIGINT[]) AS s)"""
+_COARSE = (1, 4, 16)
+"""By how much outlines are coarser, and specks left out that are no larger than so many units, if they are too long."""
 
 
 class Shape(NamedTuple):
@@ -86,7 +88,9 @@ def shapes(engine: Engine, masks: Sequence[Any], size: tuple[int, int] | None) -
         if error is not None:
             found[place] = Wrong(error)
         else:
-            found[place] = Shape(path, (height, width), area, _about(records[place], area, height * width))
+            about = _about(records[place], area, height * width)
+            about = f"{about}, too fine to be drawn" if area and not path else about
+            found[place] = Shape(path, (height, width), area, about)
     return found
 
 
@@ -101,10 +105,18 @@ def _paths(engine: Engine, given: Sequence[tuple[int, dict[str, Any], bool]]) ->
     masks = [json.dumps(rle) for _, rle, _ in given]
     scales = [scale_of(rle["size"]) for _, rle, _ in given]
     found: list[tuple[Any, int, str]] = []
-    for coarse in (1, 4, 16):
+    for coarse in _COARSE:
         tolerances = [_TOLERANCE * coarse / scale for scale in scales]
-        with engine.query(_OUTLINES, [masks, tolerances]) as result:
-            rows = result.fetchall()
+        specks = [0 if coarse == 1 else round((coarse / scale) ** 2) + 1 for scale in scales]
+        try:
+            with engine.query(_OUTLINES, [masks, tolerances, specks]) as result:
+                rows = result.fetchall()
+        except ValueError as error:  # too many pieces
+            if coarse < _COARSE[-1]:
+                continue
+            if len(given) > 1:
+                return [each for one in given for each in _paths(engine, [one])]
+            return [(str(error), 0, "")]
         least = 0 if coarse == 1 else 2 * coarse
         found = [
             (error, area, "" if wkb is None else path(polygons(wkb), scale, sideways, least))

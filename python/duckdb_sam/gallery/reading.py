@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
-from duckdb_sam.columns import as_table, image_column, is_list
+from duckdb_sam.columns import as_table, image_column, in_one_piece, is_list
 from duckdb_sam.engine import Engine
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.sources import source
@@ -96,8 +96,9 @@ def _value(column: str, name: str, kind: str, dense: bool) -> str:
         mask, score = f"struct_extract({column}, 'mask')", f"struct_extract({column}, 'iou_score')"
         runs = f"{{'{DENSE}': mask_to_rle({mask}, len({mask}), 1), 'iou_score': {score}}}"
         return f"CASE WHEN {mask} IS NULL THEN NULL ELSE {runs} END"
-    if dense and name.lower() in MASKS and kind in _DENSE:
-        return f"CASE WHEN {column} IS NULL THEN NULL ELSE {{'{DENSE}': mask_to_rle({column}, len({column}), 1)}} END"
+    if name.lower() in MASKS and kind in _DENSE:
+        runs = f"CASE WHEN {column} IS NULL THEN NULL ELSE {{'{DENSE}': mask_to_rle({column}, len({column}), 1)}} END"
+        return runs if dense else column
     listed = re.fullmatch(_LISTED, kind)
     if listed is not None:
         inner = "DOUBLE" if listed[1].startswith("DECIMAL") else listed[1]
@@ -107,6 +108,8 @@ def _value(column: str, name: str, kind: str, dense: bool) -> str:
             return f"{{'{LIST}': ({whole})[1:{_FEW}], 'length': len({column})}}"
         few = f"{{'{LIST}': ({whole})[1:{_FEW}], 'length': {listed[2]}}}"
         return f"CASE WHEN {column} IS NULL THEN NULL ELSE {few} END"
+    if kind.startswith("GEOMETRY"):
+        return f"ST_AsWKB({column})"
     if "TIME ZONE" in kind:  # Python's needs pytz
         return f"{column}::VARCHAR"
     nested = kind.endswith("]") or kind.startswith(("STRUCT(", "MAP(", "UNION("))
@@ -151,6 +154,7 @@ def _arrow(given: Any, limit: int, engine: Engine, *, known: bool = True) -> Row
         columns.append(column)
     # Names may be there twice in Arrow.
     renamed = pa.table(columns, names=[f"c{place}" for place in range(len(columns))])
+    renamed = in_one_piece(pa, renamed)
     return Rows(names, _from_arrow(renamed, names, unread, limit, engine), more)
 
 
