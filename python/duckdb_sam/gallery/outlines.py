@@ -20,6 +20,9 @@ _TOLERANCE = 1.5
 _MOST = 120_000
 """Letters that the outlines of one image may take, before they are written more coarsely."""
 
+_MOST_BYTES = 16 * _MOST
+"""Of outlines in well-known binary that are looked at: a corner takes 16, and seldom less than two letters."""
+
 _OUTLINES = """
     SELECT mask_error(m), mask_area(m), mask_to_wkb(mask_clean(m, s), t)
     FROM (SELECT unnest(?::VARCHAR[]) AS m, unnest(?::DOUBLE[]) AS t, unnest(?::BIGINT[]) AS s)"""
@@ -117,6 +120,8 @@ def _paths(engine: Engine, given: Sequence[tuple[int, dict[str, Any], bool]]) ->
             if len(given) > 1:
                 return [each for one in given for each in _paths(engine, [one])]
             return [(str(error), 0, "")]
+        if coarse < _COARSE[-1] and sum(len(wkb or b"") for _, _, wkb in rows) > _MOST_BYTES:
+            continue
         least = 0 if coarse == 1 else 2 * coarse
         found = [
             (error, area, "" if wkb is None else path(polygons(wkb), scale, sideways, least))
