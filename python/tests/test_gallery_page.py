@@ -188,7 +188,7 @@ def test_notebooks_may_have_several(gallery: Gallery, page: Any) -> None:
     figure.locator(".chip").nth(1).click()
     assert figure.locator(".chip[aria-pressed='true']").count() == 1
     assert chosen(page.locator("article[aria-label='coins.jpg'] figure").first) == []
-    assert page.evaluate("getComputedStyle(document.querySelector('.duckdb-sam dd')).color") == "rgb(238, 238, 238)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.duckdb-sam .name')).color") == "rgb(238, 238, 238)"
     assert violations(page) == []
 
 

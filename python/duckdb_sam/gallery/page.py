@@ -61,6 +61,6 @@ def _section(title: str | None, said: str, cards: str, heading: bool) -> str:
     )
     legend = f'<div class="legend" role="group" aria-label="what is drawn">{legend}</div>' if legend else ""
     return (
-        f'<section class="duckdb-sam" aria-label="{safe(title or "gallery")}"><header>{head}'
-        f'<p class="count">{safe(said)}</p>{legend}</header><div class="cards">{cards}</div></section>'
+        f'<div class="duckdb-sam" role="group" aria-label="{safe(title or "gallery")}"><div class="head">{head}'
+        f'<p class="count">{safe(said)}</p>{legend}</div><div class="cards">{cards}</div></div>'
     )
