@@ -123,7 +123,7 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
             made.maps.append((column, each.wkb))
         elif isinstance(each, Fault):
             made.faults.append((column, each.text))
-        elif not (each == NULL and tells_faults(column)):
+        elif not (each == NULL and (tells_faults(column) or column.lower() in prompts.ALL)):
             text = Text(each.text, "text") if isinstance(each, Path) else each
             if place != named or text.text != made.name:
                 made.values.append((column, text))

@@ -28,26 +28,31 @@ def _file(name: str) -> str:
 def fragment(title: str | None, said: str, cards: str, *, heading: bool = False) -> str:
     """Return the gallery for a notebook: its style and script are its own, and it takes the notebook's colours."""
     style = f"<style>{_file('style.css')}</style>"
-    return f"{style}{_section(title, said, cards, heading)}<script>{_file('script.js')}</script>"
+    return f"{style}{section(title, said, cards, heading)}<script>{_file('script.js')}</script>"
 
 
-def page(title: str | None, said: str, cards: str, text: str = "") -> str:
-    """Return a whole page. Its policy forbids all addresses and any script but its own."""
+def page(title: str | None, said: str, cards: str) -> str:
+    """Return the gallery as a page of its own."""
+    return whole(title or "Gallery", section(title or "Gallery", said, cards, heading=True))
+
+
+def whole(title: str, inner: str) -> str:
+    """Return a page around HTML that has galleries. Its policy forbids all addresses and any script but its own."""
     script = _file("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    intro = f'<p class="intro">{safe(text)}</p>' if text else ""
     return (
         f'{MARK}\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{safe(title or "Gallery")}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{safe(title)}</title>'
         f'<link rel="icon" href="data:,"><style>{_file("page.css")}{_file("style.css")}</style></head>\n'
-        f"<body><main>{intro}{_section(title or 'Gallery', said, cards, True)}</main>\n"
+        f"<body><main>{inner}</main>\n"
         f"<script>{script}</script></body></html>\n"
     )
 
 
-def _section(title: str | None, said: str, cards: str, heading: bool) -> str:
+def section(title: str | None, said: str, cards: str, heading: bool = False) -> str:
+    """Return the gallery without style and script."""
     head = f"<h1>{safe(title)}</h1>" if title and heading else f"<p class='title'>{safe(title)}</p>" if title else ""
     there = {
         "mask": "data-mask=" in cards,

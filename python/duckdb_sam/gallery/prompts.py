@@ -14,6 +14,8 @@ CORNERED = ("bbox", "bboxes")
 """COCO's, which have a width and a height."""
 PROMPTS = ("prompt", "prompts")
 
+ALL = (*POINTS, *LABELS, *BOXES, *CORNERED, *PROMPTS)
+
 _NUMBERS = (int, float, Decimal)
 _SLACK = 1.05
 """Coordinates of a column that are all within it are fractions; others are pixels."""

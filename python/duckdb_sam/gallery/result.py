@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from duckdb_sam.formats.files import replaced
-from duckdb_sam.gallery.page import MARK, fragment, page
+from duckdb_sam.gallery.page import MARK, fragment, page, section
 
 
 class Gallery:
@@ -35,6 +35,10 @@ class Gallery:
     def html(self) -> str:
         """Return the page that ``save`` writes."""
         return page(self.title, self._said, self._inner())
+
+    def section(self) -> str:
+        """Return the gallery for a page that has several: HTML without style and script, see ``gallery.page.whole``."""
+        return section(self.title, self._said, self._inner())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the gallery as one page that needs nothing else and asks for nothing, and return its path.
