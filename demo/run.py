@@ -82,8 +82,8 @@ ORDER BY id""",
         "Before and after a correction",
         "One click takes in a flag and a helmet; three more, two of them beside the astronaut, put that right: {took}.",
         """\
-SELECT clicks.name, image, points, labels, sam_annotate('nano', image, points, labels, NULL) AS seg
-FROM photos, clicks
+SELECT c.name, image, c.points, c.labels, sam_annotate('nano', image, c.points, c.labels, NULL) AS seg
+FROM photos, clicks AS c
 WHERE photos.name = 'astronaut'""",
         "FROM corrected",
     ),
@@ -175,7 +175,7 @@ def main() -> None:
         text = part.text.format(took=run(con, part))
         gallery = duckdb_sam.show(part.shown, con=con)
         page.append(
-            f"<h2>{html.escape(part.title)}</h2><p>{html.escape(text)}</p><pre>{html.escape(part.query)}</pre>"
+            f'<h2>{html.escape(part.title)}</h2><p>{html.escape(text)}</p><pre tabindex="0">{html.escape(part.query)}</pre>'
             f"{gallery.section()}"
         )
     page.append(outlines(con).section())
