@@ -175,8 +175,8 @@ def main() -> None:
         text = part.text.format(took=run(con, part))
         gallery = duckdb_sam.show(part.shown, con=con)
         page.append(
-            f'<h2>{html.escape(part.title)}</h2><p>{html.escape(text)}</p><pre tabindex="0">{html.escape(part.query)}</pre>'
-            f"{gallery.section()}"
+            f"<h2>{html.escape(part.title)}</h2><p>{html.escape(text)}</p>"
+            f'<pre tabindex="0">{html.escape(part.query)}</pre>{gallery.section()}'
         )
     page.append(outlines(con).section())
     options.out.write_text(whole(title, "\n".join(page)), encoding="utf-8")

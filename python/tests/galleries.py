@@ -41,6 +41,7 @@ class _Cards(HTMLParser):
         self.tags: list[str] = []
         self._open: list[tuple[str, str, Element]] = []
         self._term = ""
+        self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -48,7 +49,8 @@ class _Cards(HTMLParser):
         self.tags.append(tag)
         if tag == "article":
             self.rows.append(Row(given["aria-label"]))
-        if self.rows:
+            self._inside = True
+        if self._inside:
             row, kind = self.rows[-1], given.get("class", "")
             if tag == "img":
                 row.images.append(element)
@@ -70,9 +72,11 @@ class _Cards(HTMLParser):
             name, kind, element = self._open.pop()
             if self._open:
                 self._open[-1][2].text += element.text
-            if self.rows:
+            if self._inside:
                 row = self.rows[-1]
-                if name == "dt":
+                if name == "article":
+                    self._inside = False
+                elif name == "dt":
                     self._term = element.text
                 elif name == "dd":
                     row.values[self._term] = element.text

@@ -9,6 +9,8 @@ from duckdb_sam.gallery.outlines import GRID, path
 from duckdb_sam.wkb import Ring, polygons
 
 _MARGIN = 0.08
+_NEAR = (0.84, 0.06)
+"""Lines further to the right, or to the top, have no room for their number."""
 _LINES = 4
 """About so many lines of the grid in each direction."""
 
@@ -39,11 +41,13 @@ def drawn_map(label: str, column: str, wkb: bytes) -> str:
     for value in _multiples(left, right, step):
         at = (value - left) * scale
         lines.append(f"M{at:.0f} 0V{tall:.0f}")
-        labels.append(f'<span class="x" style="left:{100 * at / wide:.1f}%">{_number(value, step)}</span>')
+        if at < _NEAR[0] * wide:
+            labels.append(f'<span class="x" style="left:{100 * at / wide:.1f}%">{_number(value, step)}</span>')
     for value in _multiples(low, high, step):
         at = (high - value) * scale
         lines.append(f"M0 {at:.0f}H{wide:.0f}")
-        labels.append(f'<span class="y" style="top:{100 * at / tall:.1f}%">{_number(value, step)}</span>')
+        if at > _NEAR[1] * tall:
+            labels.append(f'<span class="y" style="top:{100 * at / tall:.1f}%">{_number(value, step)}</span>')
     box = f'viewBox="0 0 {wide:.0f} {tall:.0f}" preserveAspectRatio="none"'
     svg = (
         f'<svg {box} role="img" aria-label="{label}, an outline">'
