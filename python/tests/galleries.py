@@ -64,7 +64,7 @@ class _Cards(HTMLParser):
                 row.chips.append(element)
             elif kind == "map":
                 row.maps += 1
-        if tag not in ("img", "meta", "link", "rect"):
+        if tag not in ("img", "meta", "link"):
             self._open.append((tag, given.get("class", ""), element))
 
     def handle_endtag(self, tag: str) -> None:
