@@ -22,7 +22,7 @@ MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
-  $(shell find python/duckdb_sam -name '*.py' -o -name '*.json' -o -name py.typed -o -path '*/static/*')
+  $(shell find python/duckdb_sam -name '*.py' -o -name '*.json' -o -name '*.css' -o -name '*.js' -o -name '*.html' -o -name py.typed)
 
 # One C compiler by one name for all of cargo's calls: the wheel's would name another, and what is made with the help of C
 # (blake3's assembly), and all above it, would be compiled anew at each change between the two.

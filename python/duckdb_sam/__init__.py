@@ -9,7 +9,7 @@ them to a connection that is already open:
     con.sql("SELECT sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/*.jpg')")
 
 ``duckdb_sam.ibis`` offers the same functions as typed Ibis expressions, ``Segmenter`` masks without SQL, ``run`` long
-jobs, which may be stopped and killed, and ``label`` pictures to click on.
+jobs, which may be stopped and killed, ``show`` rows as pictures, and ``label`` pictures to click on.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from duckdb_sam.formats.supervision import to_supervision
     from duckdb_sam.formats.yolo import to_yolo
     from duckdb_sam.formats.yolo_in import from_yolo
+    from duckdb_sam.gallery import Gallery, show
     from duckdb_sam.interrupt import interruptible
     from duckdb_sam.jobs import JobError, Status, Summary, run
     from duckdb_sam.labelling import LabelError, label
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Gallery",
     "JobError",
     "LabelError",
     "LoadError",
@@ -63,6 +65,7 @@ __all__ = [
     "models",
     "pull",
     "run",
+    "show",
     "to_coco",
     "to_geoparquet",
     "to_labelme",
@@ -71,6 +74,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Gallery": "gallery",
     "JobError": "jobs",
     "LabelError": "labelling",
     "Mask": "masks",
@@ -90,6 +94,7 @@ _LAZY = {
     "models": "weights",
     "pull": "weights",
     "run": "jobs",
+    "show": "gallery",
     "to_coco": "formats.coco",
     "to_geoparquet": "formats.geoparquet",
     "to_labelme": "formats.labelme",

@@ -88,6 +88,20 @@ def plain(pa: Any, column: Any) -> Any:
     return column
 
 
+def in_one_piece(pa: Any, table: Any) -> Any:
+    """Return an Arrow table whose columns are one array each, from its beginning on.
+
+    Of a slice, as it comes of columns with different chunks too, DuckDB (1.5.6) reads structs in structs from the
+    beginning of the array: the values of other rows.
+    """
+    table = table.combine_chunks()
+    rows = pa.array(range(len(table)), pa.int64())
+    for place, column in enumerate(table.columns):
+        if pa.types.is_nested(column.type) and any(chunk.offset for chunk in column.chunks):
+            table = table.set_column(place, table.schema.field(place), column.take(rows))
+    return table
+
+
 def lance_images(table: Any, *columns: str) -> Any:
     """Return an Arrow table whose ``columns`` are marked as images, as Lance and Daft know them by their type.
 

@@ -154,3 +154,12 @@ def test_crs_by_pyproj(tmp_path: Path) -> None:
         assert geo(path)["crs"]["id"] == UTM["id"]
     with pytest.raises(ValueError, match="crs='EPSG:1' is not known to pyproj"):
         to_geoparquet({"a": encoded(RING)}, tmp_path / "b.parquet", transform=WAY, crs="EPSG:1")
+
+
+def test_a_slice_has_the_outlines_of_its_own_rows(tmp_path: Path) -> None:
+    def record(side: int) -> dict[str, Any]:
+        return {"segmentation": encoded(np.pad(np.ones((side, side), bool), ((0, 9 - side), (0, 9 - side))))}
+
+    whole = pa.Table.from_pylist([{"mask": record(side)} for side in (1, 2, 3, 4)])
+    path = to_geoparquet(whole.slice(2, 2), tmp_path / "slice.parquet")
+    assert pq.read_table(path)["area"].to_pylist() == [9, 16]

@@ -18,8 +18,8 @@ MEGABYTE = 1_000_000
 def test_wheel_holds_the_extension_and_nothing_unexpected() -> None:
     files = {str(file) for file in metadata.files("duckdb-sam") or [] if ".dist-info" not in str(file)}
     folder = ROOT / "python" / "duckdb_sam"
-    static = [path for path in folder.rglob("static/*") if path.is_file()]
-    paths = [*folder.rglob("*.py"), *folder.rglob("*.json"), *static, folder / "py.typed"]
+    kinds = ("*.py", "*.json", "*.css", "*.js", "*.html", "py.typed")
+    paths = [path for kind in kinds for path in folder.rglob(kind)]
     sources = {f"duckdb_sam/{path.relative_to(folder).as_posix()}" for path in paths}
     command = {file for file in files if file.startswith("..") and Path(file).stem == "duckdb-sam"}
     assert len(command) == 1

@@ -16,6 +16,7 @@ from duckdb_sam.cli.output import flush, prepare
 
 COMMANDS = {
     "run": "Segment photos: masks into a file, overlays, COCO, YOLO.",
+    "gallery": "Show rows, photos and results as a page with pictures.",
     "label": "Mark objects by clicking on photos, in the browser.",
     "demo": "See what it does, in a few seconds.",
     "info": "Tell size, format and faults of images.",
@@ -61,6 +62,7 @@ Examples:
   duckdb-sam demo
   duckdb-sam run photos --generate --overlay out
   duckdb-sam run photos --point 0.5 0.6 --into masks.parquet
+  duckdb-sam gallery masks.parquet --open
   duckdb-sam pull mobile_sam
   duckdb-sam shell masks.db
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import duckdb
 
-from duckdb_sam.columns import is_list
+from duckdb_sam.columns import in_one_piece, is_list
 from duckdb_sam.engine import shared
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.files import AnyPath, replaced
@@ -166,7 +166,7 @@ def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str
     outer += ["m.predicted_iou AS predicted_iou"] if "predicted_iou" in fields else []
     outer += [name for name in columns if name not in ("row", "m")]
     statement = f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM rows) ORDER BY row"
-    with shared.query(statement, [float(tolerance)], rows=pa.table(columns)) as result:
+    with shared.query(statement, [float(tolerance)], rows=in_one_piece(pa, pa.table(columns))) as result:
         found = arrow(result)
     for row, error in zip(found["row"].to_pylist(), found["error"].to_pylist(), strict=True):
         if error is not None:

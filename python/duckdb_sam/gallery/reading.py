@@ -1,0 +1,191 @@
+"""Rows of any kind, the first few of them, without computing the others."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+import duckdb
+
+from duckdb_sam.columns import as_table, image_column, in_one_piece, is_list
+from duckdb_sam.engine import Engine
+from duckdb_sam.formats.entries import MASKS
+from duckdb_sam.formats.sources import source
+from duckdb_sam.gallery.cells import LIST, UNREAD
+from duckdb_sam.gallery.outlines import DENSE
+from duckdb_sam.gallery.places import at_place
+from duckdb_sam.optional import needed
+
+_AT_ONCE = 16
+"""Rows that are taken out of a result at a time."""
+_DENSE = ("FLOAT[]", "DOUBLE[]", "UTINYINT[]", "BOOLEAN[]")
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_LISTED = rf"({'|'.join(_NUMBERS)}|FLOAT|DOUBLE|DECIMAL\([0-9, ]*\))\[(\d*)\]"
+_PASSED = ("BLOB", "VARCHAR", "BOOLEAN", "FLOAT", "DOUBLE", "JSON", *_NUMBERS)
+"""Types of values that are read as they are; other scalars are read as text."""
+_FEW = 16
+"""Numbers of a list that are read."""
+
+
+class Rows(NamedTuple):
+    """The first rows of something."""
+
+    columns: list[str]
+    rows: Iterator[Sequence[Any]]
+    more: bool | None
+    """Whether there are more; None if nobody knows without computing them."""
+    note: str = ""
+
+
+def first_rows(x: Any, limit: int, con: Any, table: str | None, engine: Engine, held: ExitStack) -> Rows:
+    """Read the first ``limit`` rows of ``x``. Raises TypeError for what has no rows.
+
+    What has to be closed after reading goes to ``held``.
+    """
+    if isinstance(x, (str, os.PathLike)):
+        text = os.fsdecode(cast("str | os.PathLike[str]", x))
+        found = at_place(text, con, engine, table, held)
+        return _relation(found.relation, limit)._replace(note=found.note)
+    if isinstance(x, duckdb.DuckDBPyRelation):
+        return _relation(x, limit)
+    if not isinstance(x, duckdb.DuckDBPyConnection):
+        if hasattr(x, "to_pyarrow") and hasattr(x, "limit"):  # Ibis, xorq
+            return _arrow(_ibis(x, limit), limit, engine, known=False)
+        if type(x).__module__.startswith("polars."):
+            few = x.head(limit + 1)
+            return _arrow(few.collect() if hasattr(few, "collect") else few, limit, engine)
+        if not hasattr(x, "iloc") and any(
+            hasattr(x, name) for name in ("__arrow_c_stream__", "__arrow_c_array__", "to_batches")
+        ):
+            return _arrow(_some(x, limit), limit, engine)
+    frame: Any = x
+    given = source(frame.head(limit + 1) if hasattr(frame, "iloc") else frame)
+    found = [[row[name] for name in given.columns] for row in islice(given.read(given.columns), limit + 1)]
+    return Rows(given.columns, iter(found[:limit]), len(found) > limit)
+
+
+def _relation(relation: duckdb.DuckDBPyRelation, limit: int) -> Rows:
+    names, kinds = list(relation.columns), [str(kind) for kind in relation.types]
+    some = relation.limit(limit)
+
+    def chosen(*, dense: bool) -> str:
+        places = enumerate(zip(names, kinds, strict=True), 1)
+        return ", ".join(f"{_value(f'#{place}', name, kind, dense)} AS c{place}" for place, (name, kind) in places)
+
+    try:
+        result = some.project(chosen(dense=True))
+    except duckdb.CatalogException:  # a connection without the extension
+        result = some.project(chosen(dense=False))
+    return Rows(names, _fetched(result, limit), None)
+
+
+def _fetched(result: Any, limit: int) -> Iterator[Sequence[Any]]:
+    left = limit
+    while left > 0 and (rows := result.fetchmany(min(_AT_ONCE, left))):
+        left -= len(rows)
+        yield from rows
+
+
+def _value(column: str, name: str, kind: str, dense: bool) -> str:
+    """Return the SQL of a column, in a form that is small and that Python can have."""
+    if dense and kind.startswith("STRUCT(mask ") and kind.split("mask ")[1].split(",")[0] in _DENSE:
+        mask, score = f"struct_extract({column}, 'mask')", f"struct_extract({column}, 'iou_score')"
+        runs = f"{{'{DENSE}': mask_to_rle({mask}, len({mask}), 1), 'iou_score': {score}}}"
+        return f"CASE WHEN {mask} IS NULL THEN NULL ELSE {runs} END"
+    if name.lower() in MASKS and kind in _DENSE:
+        runs = f"CASE WHEN {column} IS NULL THEN NULL ELSE {{'{DENSE}': mask_to_rle({column}, len({column}), 1)}} END"
+        return runs if dense else column
+    listed = re.fullmatch(_LISTED, kind)
+    if listed is not None:
+        inner = "DOUBLE" if listed[1].startswith("DECIMAL") else listed[1]
+        whole = f"{column}::{inner}[]"
+        if not listed[2]:
+            # A few numbers may be a prompt, and are all read.
+            return f"{{'{LIST}': ({whole})[1:{_FEW}], 'length': len({column})}}"
+        few = f"{{'{LIST}': ({whole})[1:{_FEW}], 'length': {listed[2]}}}"
+        return f"CASE WHEN {column} IS NULL THEN NULL ELSE {few} END"
+    if kind.startswith("GEOMETRY"):
+        return f"ST_AsWKB({column})"
+    if "TIME ZONE" in kind:  # Python's needs pytz
+        return f"{column}::VARCHAR"
+    nested = kind.endswith("]") or kind.startswith(("STRUCT(", "MAP(", "UNION("))
+    return column if nested or kind in _PASSED else f"{column}::VARCHAR"
+
+
+def _ibis(expression: Any, limit: int) -> Any:
+    return expression.limit(limit).to_pyarrow()
+
+
+def _some(given: Any, limit: int) -> Any:
+    """Return the first rows of Arrow's tables, batches, readers and data sets, and one more if there is one."""
+    pa = needed("pyarrow", "arrow", "showing an Arrow table")
+    if isinstance(given, (pa.Table, pa.RecordBatch)):
+        return as_table(pa, given.slice(0, limit + 1))
+    if hasattr(given, "to_batches") and hasattr(given, "head"):  # a data set
+        return given.head(limit + 1)
+    reader = given if isinstance(given, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(given)
+    batches: list[Any] = []
+    for batch in reader:
+        batches.append(batch)
+        if sum(map(len, batches)) > limit:
+            break
+    return pa.Table.from_batches(batches, reader.schema).slice(0, limit + 1)
+
+
+def _arrow(given: Any, limit: int, engine: Engine, *, known: bool = True) -> Rows:
+    pa = needed("pyarrow", "arrow", "showing an Arrow table")
+    table = as_table(pa, given)
+    more = len(table) > limit if known else None
+    table = table.slice(0, limit)
+    names: list[str] = table.column_names
+    unread: dict[int, dict[int, str]] = {}
+    columns: list[Any] = []
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if _is_pixels(pa, field):
+            unread[place] = {}
+            column = image_column(pa.table([column], schema=pa.schema([field.with_name("c")])), "c", unread[place])
+        elif isinstance(column.type, pa.BaseExtensionType):
+            column = column.cast(column.type.storage_type)
+        columns.append(column)
+    # Names may be there twice in Arrow.
+    renamed = pa.table(columns, names=[f"c{place}" for place in range(len(columns))])
+    renamed = in_one_piece(pa, renamed)
+    return Rows(names, _from_arrow(renamed, names, unread, limit, engine), more)
+
+
+def _from_arrow(
+    table: Any, names: list[str], unread: dict[int, dict[int, str]], limit: int, engine: Engine
+) -> Iterator[Sequence[Any]]:
+    with engine.cursor() as cursor:
+        cursor.register("rows", table)
+        relation = cursor.table("rows")
+        kinds = [str(kind) for kind in relation.types]
+        chosen = ", ".join(
+            f"{_value(f'#{place}', name, kind, True)} AS c{place}"
+            for place, (name, kind) in enumerate(zip(names, kinds, strict=True), 1)
+        )
+        for number, row in enumerate(_fetched(relation.project(chosen), limit) if names else ()):
+            values = list(row)
+            for place, failures in unread.items():
+                if number in failures:
+                    values[place] = {UNREAD: failures[number]}
+            yield values
+
+
+def _is_pixels(pa: Any, field: Any) -> bool:
+    """Whether a column holds images as pixels, in one of the forms that ``Segmenter.batch`` takes."""
+    metadata: dict[bytes, bytes] = field.metadata or {}
+    kind: Any = field.type
+    own = isinstance(kind, pa.BaseExtensionType)
+    known: str = kind.extension_name if own else metadata.get(b"ARROW:extension:name", b"").decode()
+    if known.endswith(("fixed_shape_tensor", "fixed_shape_image_tensor")):
+        return True
+    if pa.types.is_struct(kind):
+        return {"data", "height", "width"} <= {each.name for each in kind}
+    nested = is_list(pa, kind) and is_list(pa, kind.value_type)
+    return nested and field.name.lower() in ("image", "img", "picture", "pixels")
