@@ -46,7 +46,7 @@ test: test-rust test-python
 test-rust:
 	cargo test --release --locked --workspace
 
-test-python: .venv/.installed browser
+test-python: .venv/.installed build/recipes/.stamp browser
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 browser: .venv/.installed
@@ -156,6 +156,14 @@ build/unwinder/%/libgcc_s.so.1: extension/duckdb/unwinder.c .venv/.portable
 build/duckdb-%/.stamp: | .venv/.tools
 	rm -rf $(@D)
 	$(PIP) install --only-binary :all: --no-warn-conflicts --target $(@D) duckdb==$*
+	@touch $@
+
+# What the recipes of docs/recipes/ need beside DuckDB: dbt, FastAPI, a server of S3, DuckDB's own extensions. uv comes with xorq;
+# pip takes ten times as long for a hundred packages.
+build/recipes/.stamp: python/tests/recipes.txt | .venv/.installed
+	rm -rf $(@D)
+	$(BIN)/python -m venv --without-pip $(@D)
+	$(BIN)/python -m uv pip install --quiet --python $(@D) -r $<
 	@touch $@
 
 # What DuckDB's community repository calls (docs/releasing.md). Nothing has to be configured, and no DuckDB is compiled.
