@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from duckdb_sam.cli.errors import Mistake, spoken
-from duckdb_sam.cli.output import count, note
+from duckdb_sam.cli.output import count
 from duckdb_sam.cli.photos import Photos, photos
+from duckdb_sam.cli.streams import note
 from duckdb_sam.optional import needed
 from duckdb_sam.prompts import BoxFormat, Form, Unit, prompt
 

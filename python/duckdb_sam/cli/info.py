@@ -8,8 +8,9 @@ import click
 
 from duckdb_sam.cli.errors import SOME_FAILED
 from duckdb_sam.cli.options import Command, as_json
-from duckdb_sam.cli.output import document, note, table
+from duckdb_sam.cli.output import document, table
 from duckdb_sam.cli.photos import HELP, photos
+from duckdb_sam.cli.streams import note
 
 
 @click.command(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.streams import note
 
 HELP = (
     "PHOTOS are files, folders (with all below them), patterns such as 'photos/*.jpg', @list.txt for a file with a "
@@ -66,7 +67,7 @@ def _listed(name: str) -> Iterator[str]:
     """Read a list, whose lines end as they do anywhere, or with the zeros of ``find -print0``."""
     if name == "-":
         if sys.stdin.isatty():
-            print("Give paths, one in each line, and end them with Ctrl-D:", file=sys.stderr)
+            note("Give paths, one in each line, and end them with Ctrl-D:")
         data = sys.stdin.buffer.read()
     else:
         with open(os.path.expanduser(name[1:]), "rb") as file:

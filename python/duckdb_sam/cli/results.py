@@ -13,6 +13,7 @@ import duckdb
 import duckdb_sam
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import inside
+from duckdb_sam.formats.ledger import ENDING, Ledger
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
 from duckdb_sam.jobs.sinks import TABLE, Place
@@ -61,11 +62,11 @@ def begun(into: str, table: str | None) -> bool:
         return True
 
 
-def finished(into: str) -> float | None:
-    """Return when the results were last written, in seconds since 1970; None if no run has come to its end."""
+def ledger(into: str, table: str | None, *, overwrite: bool) -> Ledger:
+    """Return the account of what a job with these options has written beside its results."""
     path = Path(into).expanduser()
-    files = list(path.glob("*.parquet")) if path.is_dir() else [path]
-    return max((file.stat().st_mtime for file in files if file.is_file()), default=None)
+    job = (table or TABLE).lower() if Place(into, table, None, None, None).kind == "database" else ""
+    return Ledger(path.with_name(path.name + ENDING), job, overwrite=overwrite)
 
 
 class Results:

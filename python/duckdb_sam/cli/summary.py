@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckdb_sam.cli.errors import spoken
-from duckdb_sam.cli.output import count, note, say
+from duckdb_sam.cli.output import count
+from duckdb_sam.cli.streams import note, say
 
 MOST_FAILURES = 1000
 """How many failed images a JSON document lists at most."""
