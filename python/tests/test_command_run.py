@@ -205,7 +205,7 @@ def test_many_images_that_fail(command: Command) -> None:
         Path(name).write_text("mine")
     done = command("run", "photos", *POINT)
     assert done.out.startswith("2 images segmented, 5 failed in ")
-    assert "\n1 other file left out: the names do not end as those of images do\n" in done.out
+    assert "\n1 other file left out: its name does not end as those of images do\n" in done.out
     assert "5 images failed; masks_errors.parquet has all with the reason, and the first 3 are:\n  photos" in done.err
     again = command("run", "photos", *POINT)
     assert again.out.startswith("0 images segmented, 7 done before\n")
@@ -334,7 +334,7 @@ def test_boxes_that_change_or_do_not_fit(command: Command) -> None:
         "j.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,10,10,90,90\n", "row 1, coffee.jpg: box [10.0, 10.0, 90.0, 90.0] "
                   "reaches outside the image: coordinates are fractions of its width and height, 0 to 1; for pixels "
                   "give --unit pixel"),
-        "k.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,0.1,,0.9,0.9\n", "row 1 has the box [0.1, None, 0.9, 0.9]"),
+        "k.csv": ("name,x0,y0,x1,y1\ncoffee.jpg,0.1,,0.9,0.9\n", "row 1 has the box ['0.1', None, '0.9', '0.9']"),
         "l.json": (json.dumps({
             "images": [{"id": 7, "file_name": "coffee.jpg", "width": 600, "height": 400}],
             "categories": [{"id": 1, "name": "a"}],

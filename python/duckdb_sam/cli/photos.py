@@ -34,17 +34,25 @@ class Photos(NamedTuple):
         return self.folders[0]
 
 
-def photos(given: Sequence[str]) -> Photos:
-    """Find the images. What was named and is not there is a Mistake; so is nothing at all."""
+def photos(given: Sequence[str], missing: dict[str, str] | None = None) -> Photos:
+    """Find the images. What was named and is not there is a Mistake; so is nothing at all.
+
+    With ``missing``, what is not there is put into it, with the reason, while the others are found.
+    """
     paths: list[str] = []
     folders: dict[str, list[str]] = {}
     for each in given:
-        if each == "-" or (each.startswith("@") and not os.path.exists(each)):
-            for line in _listed(each):
-                paths += _found(line, folders, listed=True)
-        else:
-            paths += _found(each, folders, listed=False)
-    if not paths:
+        try:
+            if each == "-" or (each.startswith("@") and not os.path.exists(each)):
+                for line in _listed(each):
+                    paths += _found(line, folders, listed=True)
+            else:
+                paths += _found(each, folders, listed=False)
+        except Mistake as mistake:
+            if missing is None:
+                raise
+            missing[each] = mistake.message
+    if not paths and not missing:
         where = ", ".join("the list on stdin" if each == "-" else each for each in given)
         raise Mistake(f"there are no images in {where}")
     others = {_plain(other) for found in folders.values() for other in found}

@@ -13,6 +13,7 @@ import duckdb
 import duckdb_sam
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import inside
+from duckdb_sam.engine import quiet
 from duckdb_sam.formats.ledger import ENDING, Ledger
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
@@ -43,7 +44,7 @@ def where(into: str, table: str | None, errors: str | None) -> Where:
         return Where(str(path), rows, failed, name)
     other = place_of_errors(path, errors)
     inside = "" if kind == "file" else "/*.parquet"
-    return Where(":memory:", *(f"read_parquet({literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
+    return Where(":memory:", *(f"read_parquet({literal(f'{escaped(str(each))}{inside}')})" for each in (path, other)))
 
 
 def begun(into: str, table: str | None) -> bool:
@@ -127,7 +128,7 @@ class Results:
 def opened(place: Where) -> Generator[Results]:
     """Open the output of a job that has written something."""
     with duckdb_sam.connect(place.database) as con:
-        con.execute("SET enable_progress_bar = false")  # it goes to stdout
+        quiet(con)
         yield Results(con, place)
 
 
@@ -139,6 +140,6 @@ def _exists(con: duckdb.DuckDBPyConnection, rows: str) -> bool:
     return True
 
 
-def _escaped(path: str) -> str:
+def escaped(path: str) -> str:
     """Keep DuckDB from taking a path for a pattern."""
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)

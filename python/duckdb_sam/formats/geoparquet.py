@@ -11,6 +11,7 @@ import duckdb
 
 from duckdb_sam.columns import is_list
 from duckdb_sam.engine import shared
+from duckdb_sam.formats.checks import number, short
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.files import AnyPath, replaced
 from duckdb_sam.formats.sources import Rows, source
@@ -46,6 +47,7 @@ def to_geoparquet(
     ``transform``: how pixels become coordinates: (a, b, c, d, e, f) with x' = a x + b y + c and y' = d x + e y + f, as
     rasterio and affine have it, whose objects may be given; or the name of a column of such lists. Without it
     coordinates are pixels from the upper left corner, y down.
+    Outer rings run counterclockwise and holes clockwise, as RFC 7946 has it, in whatever coordinates these are.
     ``crs``: the reference system of the coordinates: anything that pyproj knows ("EPSG:32633"), or PROJJSON as a dict.
     It is stated as unknown if not given.
     ``tolerance``: pixels within which corners are left out.
@@ -56,7 +58,7 @@ def to_geoparquet(
     parquet = needed("pyarrow.parquet", "formats", "to_geoparquet")
     if crs is not None and transform is None:
         raise ValueError(f"crs={crs!r} needs transform=...: without it coordinates are pixels")
-    if not tolerance >= 0:
+    if not 0 <= tolerance < float("inf"):
         raise ValueError(f"tolerance must be 0 or more pixels, not {tolerance!r}")
     reference = None if crs is None else projjson(crs)
     whole = _table(pa, rows)
@@ -178,12 +180,18 @@ def _place(wkb: bytearray, way: Any) -> list[float] | None:
     """Move the corners of a geometry, and return the box around it; None for an empty one."""
     np = needed("numpy", "formats", "to_geoparquet")
     a, b, c, d, e, f = _six(way)
+    turns = a * e < b * d  # from y down to y up: rings that ran counterclockwise would run clockwise
     box: list[float] | None = None
     for rings in spans(wkb):
         for offset, count in rings:
             corners = np.frombuffer(wkb, "<f8", 2 * count, offset).reshape(count, 2)
             x, y = corners[:, 0].copy(), corners[:, 1].copy()
-            corners[:, 0], corners[:, 1] = a * x + b * y + c, d * x + e * y + f
+            with np.errstate(over="ignore", invalid="ignore"):
+                corners[:, 0], corners[:, 1] = a * x + b * y + c, d * x + e * y + f
+            if not np.isfinite(corners).all():
+                raise ValueError(f"transform {way!r} makes coordinates of pixels that are not finite")
+            if turns:
+                corners[:] = corners[::-1].copy()
             low, high = corners.min(0).tolist(), corners.max(0).tolist()
             box = [*low, *high] if box is None else [*map(min, box[:2], low), *map(max, box[2:], high)]
     return box
@@ -192,11 +200,16 @@ def _place(wkb: bytearray, way: Any) -> list[float] | None:
 def _six(way: Any) -> list[float]:
     if way is None:
         return [1, 0, 0, 0, 1, 0]
-    numbers = [float(value) for value in way]
+    try:
+        numbers = [number(value, "transform: each") for value in way]
+    except (TypeError, ValueError):
+        numbers = []
     if len(numbers) == 9 and numbers[6:] == [0, 0, 1]:
         numbers = numbers[:6]
     if len(numbers) != 6 or numbers[0] * numbers[4] == numbers[1] * numbers[3]:
-        raise ValueError(f"transform must be six numbers (a, b, c, d, e, f) that can be inverted, not {way!r}")
+        raise ValueError(
+            f"transform must be six finite numbers (a, b, c, d, e, f) that can be inverted, not {short(way)}"
+        )
     return numbers
 
 
@@ -205,6 +218,7 @@ def _metadata(
 ) -> dict[str, Any]:
     column: dict[str, Any] = {
         "encoding": "WKB",
+        "orientation": "counterclockwise",
         "geometry_types": sorted({_TYPES[wkb[1]] for wkb in shapes if wkb is not None}),
         "crs": reference,
         "covering": {"bbox": {side: [bbox, side] for side in _SIDES}},
