@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from duckdb_sam.arrays import dense
     from duckdb_sam.columns import lance_images
-    from duckdb_sam.formats.coco import from_coco, to_coco
+    from duckdb_sam.formats.coco import to_coco
+    from duckdb_sam.formats.coco_in import from_coco
     from duckdb_sam.formats.geoparquet import to_geoparquet
     from duckdb_sam.formats.labelme import to_labelme
     from duckdb_sam.formats.supervision import to_supervision
@@ -86,7 +87,7 @@ _LAZY = {
     "Summary": "jobs",
     "convert": "weights",
     "dense": "arrays",
-    "from_coco": "formats.coco",
+    "from_coco": "formats.coco_in",
     "from_yolo": "formats.yolo_in",
     "interruptible": "interrupt",
     "label": "labelling",

@@ -65,8 +65,7 @@ class Engine:
         try:
             # One thread: those of the extension do the work, and DuckDB's would wait for them busily.
             con.execute("SET threads = 1")
-            # DuckDB's goes to stdout, even where that is no terminal, and stays at 0 while the extension works.
-            con.execute("SET enable_progress_bar = false")
+            quiet(con)
             if self._settings:
                 given = ", ".join(f"{name} := {literal(value)}" for name, value in self._settings.items())
                 con.execute(f"CALL sam_configure({given})").fetchall()
@@ -111,6 +110,11 @@ class Engine:
         if self._con is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._con))  # so that nothing ever frees it
             self._con = None
+
+
+def quiet(con: duckdb.DuckDBPyConnection) -> None:
+    """Turn DuckDB's progress bar off: it goes to stdout, even where that is no terminal, and stays at 0 for us."""
+    con.execute("SET enable_progress_bar = false")
 
 
 def _reason(error: duckdb.Error) -> str:

@@ -142,6 +142,8 @@ def _pillow(image: Any) -> Picture:
 def _array(given: Any) -> Picture:
     """Take an array (height, width) or (height, width, 1, 3 or 4) of whole numbers, floats or bool."""
     numpy = needed("numpy", "numpy", "an image given as an array")
+    if isinstance(given, numpy.ma.MaskedArray) and numpy.ma.is_masked(given):  # pyright: ignore[reportUnknownMemberType]
+        raise ValueError("an image is an array that is masked in places: fill these, image.filled(0) for black")
     array = numpy.asarray(given)
     shape: tuple[int, ...] = array.shape
     if len(shape) == 4:

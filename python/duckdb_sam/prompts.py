@@ -11,7 +11,7 @@ Unit = Literal["fraction", "pixel"]
 BoxFormat = Literal["xyxy", "xywh"]
 
 _POINT_SLACK = 0.001
-_BOX_SLACK = 0.05
+BOX_SLACK = 0.05
 """How far outside the image, as a fraction of its side, the extension takes to its edge."""
 
 
@@ -102,7 +102,7 @@ def _box(given: Any, form: Form) -> list[float]:
         if not (x0 < x1 and y0 < y1):
             raise ValueError(f"box {numbers} lies outside the image{_where(form, 0.0)}")
     for value, side in ((x0, width), (y0, height), (x1, width), (y1, height)):
-        if not -_BOX_SLACK * side <= value <= side * (1 + _BOX_SLACK):
+        if not -BOX_SLACK * side <= value <= side * (1 + BOX_SLACK):
             raise ValueError(f"box {numbers} reaches outside the image{_where(form, value)}")
     return [x0 / width, y0 / height, x1 / width, y1 / height]
 

@@ -29,6 +29,8 @@ class Server:
     status: int = 200
     location: str | None = None
     """Where to everything but the path /moved is redirected."""
+    announced: str | None = None
+    """What is said to be the length instead of what it is."""
     kind: str = "application/octet-stream"
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range of each request."""
@@ -94,7 +96,7 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
         if value:
             handler.send_header(name, value)
     if server.length:
-        handler.send_header("Content-Length", str(size - start))
+        handler.send_header("Content-Length", server.announced or str(size - start))
     handler.end_headers()
     end = start + server.cut.pop(0) if server.cut else size
     half = (start + end) // 2

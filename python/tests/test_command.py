@@ -181,6 +181,15 @@ def test_info(command: Command, tmp_path: Path) -> None:
     }
     assert "HEIC" in found["a.heic"]["error"]
     assert command("info", "bad.jpg").status == 1
+    done = command("info", "nothere.jpg", "ä b.png", "*.tiff")
+    assert (done.status, "30 x 20" in done.out) == (1, True)
+    assert done.err == "there is no file or folder 'nothere.jpg'\nno file matches '*.tiff'\n"
+    done = command("info", "nothere.jpg", "ä b.png", "--json")
+    assert [(row["path"], row["width"], row["error"]) for row in done.json] == [
+        ("ä b.png", 30, None),
+        ("nothere.jpg", None, "there is no file or folder 'nothere.jpg'"),
+    ]
+    assert done.status == 1
 
 
 def test_demo(command: Command, tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ def test_boxes_are_prompts(tmp_path: Path) -> None:
         ),
         ({"categories": []}, "annotation 1 has category 9, which is not listed"),
         ({"images": data["images"] * 2}, "two images have the id 5"),
-        ({"images": [{"id": 5, "file_name": "x"}]}, "there is no 'width' in what has the id 5"),
+        ({"images": [{"id": 5, "file_name": "x"}]}, "image 5: there is no 'width', but id, file_name"),
     ]:
         with pytest.raises(ValueError, match=message):
             from_coco({**data, **change})

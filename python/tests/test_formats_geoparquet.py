@@ -28,8 +28,14 @@ def geo(path: Path) -> dict[str, Any]:
     assert (data["version"], data["primary_column"]) == ("1.1.0", "geometry")
     [(name, column)] = data["columns"].items()
     assert name == "geometry"
-    assert column.keys() - {"bbox"} == {"encoding", "geometry_types", "crs", "covering"}
+    assert column.keys() - {"bbox"} == {"encoding", "orientation", "geometry_types", "crs", "covering"}
     assert column["encoding"] == "WKB"
+    assert column["orientation"] == "counterclockwise"
+    for shape in shapely.from_wkb([wkb for wkb in pq.read_table(path)["geometry"].to_pylist() if wkb is not None]):
+        assert shapely.is_valid(shape)
+        for part in shapely.get_parts(shape) if not shape.is_empty else ():
+            assert shapely.is_ccw(part.exterior)
+            assert not any(map(shapely.is_ccw, part.interiors))
     assert set(column["geometry_types"]) <= {"Polygon", "MultiPolygon"}
     covered = column["covering"]["bbox"]
     assert covered.keys() == {"xmin", "ymin", "xmax", "ymax"}
@@ -68,7 +74,7 @@ def test_on_the_map(tmp_path: Path) -> None:
         moved = shapely.transform(
             shapely.from_wkb(other), lambda xy: np.stack([xy @ [a, b] + c, xy @ [d, e] + f], axis=1)
         )
-        assert shapely.equals_exact(shapely.from_wkb(one), moved, 1e-6)
+        assert shapely.equals_exact(shapely.from_wkb(one), moved, 1e-6, normalize=True)
     nine = pq.read_table(to_geoparquet(rows, tmp_path / "nine.parquet", transform=[*WAY, 0, 0, 1]))
     assert nine["geometry"] == table["geometry"]
     each = [
@@ -120,6 +126,18 @@ def test_missing_and_empty_masks(tmp_path: Path) -> None:
     assert table["area"].to_pylist() == ["mine"]
 
 
+@pytest.mark.parametrize("way", [None, WAY, (1, 0, 0, 0, 1, 0), (0, 1, 0, 1, 0, 0), (0, 2, 5, -1, 0, 3)])
+def test_directions_of_rings(tmp_path: Path, way: Any) -> None:
+    """Outside counterclockwise in the coordinates of the file, whether they are mirrored or turned."""
+    path = to_geoparquet({"a": [encoded(RING), encoded(PARTS)]}, tmp_path / "a.parquet", transform=way)
+    geo(path)
+    a, b, _, d, e, _ = way or (1, 0, 0, 0, 1, 0)
+    table = pq.read_table(path)
+    scale = abs(a * e - b * d)
+    shapes = shapely.from_wkb(table["geometry"].to_pylist())
+    assert np.allclose(shapely.area(shapes), np.multiply(table["area"].to_pylist(), scale))
+
+
 def test_objects(tmp_path: Path) -> None:
     seg = Segmenter()
     masks = seg.generate(PHOTOS / "coffee.jpg", points_per_side=5)
@@ -132,8 +150,15 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     rows = [{"name": "a", "mask": encoded(RING), "geometry": 1}]
     for arguments, message in [
         ({"crs": "EPSG:4326"}, "crs='EPSG:4326' needs transform"),
-        ({"transform": [1, 2, 3], "columns": []}, "transform must be six numbers"),
+        ({"transform": [1, 2, 3], "columns": []}, "transform must be six finite numbers"),
         ({"transform": [1, 1, 0, 1, 1, 0], "columns": []}, "that can be inverted"),
+        ({"transform": [float("nan"), 0, 0, 0, 1, 0], "columns": []}, r"six finite numbers .* not \[nan, 0, "),
+        ({"transform": [1, 0, float("inf"), 0, 1, 0], "columns": []}, "six finite numbers"),
+        ({"transform": [10**400, 0, 0, 0, 1, 0], "columns": []}, "six finite numbers"),
+        ({"transform": ["a"] * 6, "columns": []}, "six finite numbers"),
+        ({"transform": 5, "columns": []}, "six finite numbers"),
+        ({"transform": [1e308, 0, 0, 0, 1, 0], "columns": []}, "coordinates of pixels that are not finite"),
+        ({"tolerance": float("inf")}, "tolerance must be 0 or more pixels, not inf"),
         ({"transform": "way"}, "the rows have no column 'way', transform='way'"),
         ({"mask": "m"}, "the rows have no column of masks m: give mask=..., one of name, mask, geometry"),
         ({"columns": ["x"]}, "the rows have no column 'x'"),

@@ -353,6 +353,18 @@ def test_another_size(register, server, folder, length, more):
     assert not (folder / "little.pt").exists()
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("digits", [16, 30, 5000])
+def test_a_size_that_no_disk_has(register, server, folder, digits, known):
+    if not known:
+        register(f"{server.url}/little_v1.pt", bytes=None, sha256=None)
+    server.announced = "9" * digits
+    with pytest.raises(duckdb_sam.PullError, match=r"it announces 9+ bytes|it is another file") as failure:
+        duckdb_sam.pull("little")
+    assert "disk is full" not in str(failure.value)
+    assert not folder.exists()
+
+
 def test_a_web_page_does_not_cost_what_has_come(register, server, folder):
     server.cut = [100_000, 0, 0, 0, 0, 0]
     with pytest.raises(duckdb_sam.PullError):
@@ -472,9 +484,12 @@ def test_a_mirror(register, server, monkeypatch):
         duckdb_sam.PullError, match=r"404 Not Found\nSAM_MODEL_MIRROR is set: put the file little_v1\.pt"
     ):
         duckdb_sam.pull("little", force=True)
-    monkeypatch.setenv("SAM_MODEL_MIRROR", "/mnt/models")
-    with pytest.raises(duckdb_sam.PullError, match=r"SAM_MODEL_MIRROR=/mnt/models is no address .*SAM_MODEL_DIR"):
-        duckdb_sam.pull("little", force=True)
+    for mirror in ("/mnt/models", "http://[::1", "http://", "https://host:port/models", "host.org/models"):
+        monkeypatch.setenv("SAM_MODEL_MIRROR", mirror)
+        with pytest.raises(duckdb_sam.PullError) as failure:
+            duckdb_sam.pull("little", force=True)
+        assert f"SAM_MODEL_MIRROR={mirror} is no address" in str(failure.value)
+        assert "SAM_MODEL_DIR" in str(failure.value)
 
 
 def test_a_proxy(register, server, monkeypatch):

@@ -57,6 +57,20 @@ def test_files(seg: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
         seg.predict(PHOTOS, POINT)
 
 
+def test_masked_arrays(seg: Segmenter, pixels: np.ndarray) -> None:
+    masked = np.ma.masked_array(pixels, mask=False)
+    assert seg.predict(masked, POINT) == seg.predict(pixels, POINT)
+    masked[3, 4] = np.ma.masked
+    with pytest.raises(ValueError, match=r"masked in places: fill these, image\.filled\(0\)"):
+        seg.predict(masked, POINT)
+    sides = np.ma.masked_array([0.1, 0.1, 0.9, 0.9], mask=[False, False, False, True])
+    for prompt in ({"box": sides}, {"point": sides[2:]}, {"points": [sides[2:]]}):
+        with pytest.raises(TypeError, match="numbers, not"):
+            seg.predict(pixels, **prompt)
+    with pytest.raises(TypeError, match="box must hold 4 numbers"):
+        seg.predict_many(pixels, boxes=np.ma.stack([sides, sides]))
+
+
 def test_arrays_of_8_bits(con, seg: Segmenter, pixels: np.ndarray) -> None:
     random = np.random.default_rng(1)
     alpha = np.dstack([pixels, random.integers(0, 256, pixels.shape[:2], np.uint8)])

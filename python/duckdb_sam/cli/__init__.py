@@ -12,12 +12,31 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command with the arguments of the process, and end the process with its status."""
     try:
-        try:
-            import click  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        except ImportError:
-            print("duckdb-sam: the command line needs click: pip install 'duckdb-sam[cli]'", file=sys.stderr)
-            raise SystemExit(1) from None
-        from duckdb_sam.cli.app import execute
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    raise SystemExit(execute(sys.argv[1:]))
+        status = _status()
+    except KeyboardInterrupt:  # while modules are imported, or again while the first is told
+        status = 130
+    raise SystemExit(status)
+
+
+def interruption(failure: BaseException) -> KeyboardInterrupt | None:
+    """Return Ctrl-C where an error comes of it: click makes another of it, and so may modules that are imported."""
+    chain: BaseException | None = failure
+    while chain is not None and not isinstance(chain, KeyboardInterrupt):
+        chain = chain.__cause__ or chain.__context__
+    return chain
+
+
+def _status() -> int:
+    from duckdb_sam.cli.streams import note, prepare
+
+    prepare()
+    try:
+        import click  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError as failure:
+        if stop := interruption(failure):
+            raise stop from None
+        note("duckdb-sam: the command line needs click: pip install 'duckdb-sam[cli]'")
+        return 1
+    from duckdb_sam.cli.app import execute
+
+    return execute(sys.argv[1:])

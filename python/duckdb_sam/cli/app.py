@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -11,8 +12,10 @@ from typing import Any
 
 import click
 
+from duckdb_sam.cli import interruption
 from duckdb_sam.cli.errors import INTERRUPTED, USAGE, reason, spoken
-from duckdb_sam.cli.output import flush, prepare
+from duckdb_sam.cli.output import document
+from duckdb_sam.cli.streams import OutputError, flush, note
 
 COMMANDS = {
     "run": "Segment photos: masks into a file, overlays, COCO, YOLO.",
@@ -95,26 +98,56 @@ def app(ctx: click.Context, version: bool) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run a command, and return the exit status. What is the user's to mend is told in a line on stderr."""
-    prepare()
     try:
-        status: object = app.main(list(arguments), "duckdb-sam", standalone_mode=False)
-        flush()
-        return status if isinstance(status, int) else 0
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "duckdb-sam"
-        return _failed(f"{error.format_message()}\nTry '{command} --help'.", USAGE, command)
-    except click.ClickException as error:
-        return _failed(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt) as error:
-        given = error.__cause__ or error.__context__ if isinstance(error, click.Abort) else error
-        return _failed(spoken(str(given)) if given and str(given) else "interrupted", INTERRUPTED)
-    except Exception as error:
-        text = reason(error)
-        if text is None or os.environ.get(_TRACEBACK):
-            raise
-        return _failed(text, 1)
+        try:
+            status: object = app.main(list(arguments), "duckdb-sam", standalone_mode=False)
+            flush()
+            return status if isinstance(status, int) else 0
+        except Exception as failure:
+            if stop := interruption(failure):
+                raise stop from None
+            command, text, status = _told(failure)
+            _fail(arguments, command, text, status)
+            return status
+    except KeyboardInterrupt as stop:
+        _fail(arguments, "duckdb-sam", spoken(str(stop)) or "interrupted", INTERRUPTED)
+        return INTERRUPTED
 
 
-def _failed(text: str, status: int, command: str = "duckdb-sam") -> int:
-    print(f"{command}: {text}", file=sys.stderr)
-    return status
+def _told(failure: Exception) -> tuple[str, str, int]:
+    """Return the command, what went wrong, and the status; what is a fault of this package is raised."""
+    if isinstance(failure, click.UsageError):
+        command = failure.ctx.command_path if failure.ctx else "duckdb-sam"
+        return command, f"{failure.format_message()}\nTry '{command} --help'.", USAGE
+    if isinstance(failure, click.ClickException):
+        return "duckdb-sam", failure.format_message(), failure.exit_code
+    if isinstance(failure, OSError) and _raised_by_click(failure):
+        failure = OutputError(f"stdout cannot be written to: {failure.strerror or failure}")
+    if isinstance(failure, OutputError):
+        return "duckdb-sam", str(failure), 1
+    text = reason(failure)
+    if text is None or os.environ.get(_TRACEBACK):
+        raise failure
+    return "duckdb-sam", text, 1
+
+
+def _raised_by_click(failure: Exception) -> bool:
+    """Whether click was printing."""
+    *_, (frame, _) = traceback.walk_tb(failure.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("click.")
+
+
+def _fail(arguments: Sequence[str], command: str, text: str, status: int) -> None:
+    """Say what went wrong on stderr, and to scripts on stdout as well."""
+    note(f"{command}: {text}")
+    if _wants_json(arguments):
+        with contextlib.suppress(OutputError):
+            document({"status": status, "error": text.splitlines()[0] if status == USAGE else text})
+            flush()
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a JSON document was asked for, as the arguments may be so wrong that they were not understood."""
+    given = list(arguments)
+    given = given[: given.index("--")] if "--" in given else given
+    return "--json" in given and given[0] != "shell"

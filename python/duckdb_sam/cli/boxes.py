@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from duckdb_sam.cli.errors import Mistake, spoken
-from duckdb_sam.cli.output import count, note
+from duckdb_sam.cli.output import count
 from duckdb_sam.cli.photos import Photos, photos
+from duckdb_sam.cli.results import escaped
+from duckdb_sam.cli.streams import note
+from duckdb_sam.formats.checks import short
 from duckdb_sam.optional import needed
 from duckdb_sam.prompts import BoxFormat, Form, Unit, prompt
 
@@ -70,7 +73,7 @@ def boxes(file: str, given: Sequence[str], unit: Unit = "fraction", box_format: 
         found, numbers = _annotated(from_yolo(file, masks=False), file)
         folder = os.path.join(file if os.path.isdir(file) else os.path.dirname(file), "images")
     elif suffix == ".json":
-        from duckdb_sam.formats.coco import from_coco
+        from duckdb_sam.formats.coco_in import from_coco
 
         found, numbers = _annotated(from_coco(file, masks=False), file)
         folder = os.path.dirname(file)
@@ -123,15 +126,20 @@ def _table(file: str, form: Form) -> dict[str, _Image]:
     """Read a table with a row for each box, or for each image with a list of boxes."""
     import duckdb
 
-    reader = "read_parquet" if file.lower().endswith((".parquet", ".pq")) else "read_csv"
+    from duckdb_sam.engine import quiet
+
+    if file.lower().endswith((".parquet", ".pq")):
+        reader = "read_parquet(?)"
+    else:  # everything as it is written: 007 and 1.50 are names
+        reader = "read_csv(?, all_varchar = true, header = true)"
     with duckdb.connect() as con:
-        con.execute("SET enable_progress_bar = false")  # it goes to stdout
+        quiet(con)
         try:
-            result = con.execute(f"FROM {reader}(?)", [file])
+            result = con.execute(f"FROM {reader}", [escaped(file)])
+            columns = [str(column[0]) for column in result.description or []]
+            rows = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
         except duckdb.Error as error:
-            raise Mistake(f"--boxes {file}: {error}") from error
-        columns = [str(column[0]) for column in result.description or []]
-        rows = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+            raise Mistake(f"--boxes {file}: {str(error).strip().splitlines()[0]}") from error
     known = {column.lower(): column for column in columns}
     name = next((known[each] for each in _NAMES if each in known), None)
     if name is None:
@@ -149,7 +157,7 @@ def _table(file: str, form: Form) -> dict[str, _Image]:
             except ValueError as error:
                 raise Mistake(f"--boxes {file}: row {number}, {row[name]}: {spoken(str(error))}") from error
             image.boxes.append(box)
-            image.categories.append(None if kind is None else str(kind))
+            image.categories.append(None if kind is None or kind == "" else str(kind))
     return found
 
 
@@ -167,8 +175,9 @@ def _boxes(row: Mapping[str, Any], known: Mapping[str, str], file: str, number: 
             many = given if given and isinstance(given[0], (list, tuple)) else [given]
             for box in cast("list[list[Any]]", many):
                 yield [float(side) for side in box]
-        except (ValueError, TypeError, KeyError) as error:
-            raise Mistake(f"--boxes {file}: row {number} has the box {row[column]!r}, not four numbers") from error
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            text = short(row[column])
+            raise Mistake(f"--boxes {file}: row {number} has the box {text}, not four numbers") from error
         return
     sides = next((each for form in _SIDES.values() for each in form if all(side in known for side in each)), None)
     if sides is None:
@@ -181,7 +190,7 @@ def _boxes(row: Mapping[str, Any], known: Mapping[str, str], file: str, number: 
         raise Mistake(f"--boxes {file}: row {number} has the box {given}, not four numbers")
     try:
         yield [float(side) for side in given]
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise Mistake(f"--boxes {file}: row {number} has the box {given}, not four numbers") from error
 
 

@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 from duckdb_sam.cli.app import app
 from duckdb_sam.cli.options import Command
-from duckdb_sam.cli.output import say
+from duckdb_sam.cli.streams import say
 
 
 @click.command(cls=Command)

@@ -8,7 +8,8 @@ from typing import Literal
 import click
 
 from duckdb_sam.cli.options import Command, as_json, model_names
-from duckdb_sam.cli.output import document, say
+from duckdb_sam.cli.output import document
+from duckdb_sam.cli.streams import say
 
 
 @click.command(cls=Command)

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from duckdb_sam.cli.options import Command, as_json, model_names
-from duckdb_sam.cli.output import count, document, say
+from duckdb_sam.cli.output import count, document
 from duckdb_sam.cli.photos import photos
+from duckdb_sam.cli.streams import say
 
 _WIDTH, _HEIGHT = 480, 320
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from duckdb_sam.cli.drawing import Drawn, cutouts, overlays
 from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.output import count
 from duckdb_sam.cli.photos import Photos, inside
 from duckdb_sam.cli.results import Results
 from duckdb_sam.formats.files import any_in
+from duckdb_sam.formats.ledger import Ledger, kept
 
 FOLDERS = ("overlay", "cutout", "yolo", "labelme")
 KINDS = ("overlay", "cutout", "coco", "geoparquet", "yolo", "labelme")
@@ -29,14 +30,16 @@ class Written(NamedTuple):
     failed: list[tuple[str, str]]
     """Images that could not be drawn on, with the reason."""
     notes: list[str]
-    left: bool = False
-    """Whether nothing was written, because files are there that may be somebody's work."""
+    kept: Sequence[Path] = ()
+    """Files that were left as they are, because they may be somebody's work."""
+    missing: bool = False
+    """Whether one of them was never of this job, so that what belongs there is nowhere."""
 
 
-def check(wanted: Mapping[str, str], found: Photos, old: float | None, overwrite: bool) -> None:
-    """Refuse places where photos would be overwritten, or what is not made of the results of this job.
+def check(wanted: Mapping[str, str], found: Photos, ledger: Ledger, *, begun: bool) -> None:
+    """Refuse places where photos would be overwritten, or what this job has not written as it is.
 
-    ``old`` is when these were written. What is older than they are is somebody else's.
+    ``begun``: whether there are results of it already.
     """
     for kind in ("overlay", "cutout", "yolo"):
         if kind not in wanted:
@@ -54,30 +57,48 @@ def check(wanted: Mapping[str, str], found: Photos, old: float | None, overwrite
             )
     for kind, path in wanted.items():
         writable(kind, path)
+        if not Path(path).absolute().name:
+            raise Mistake(f"--{kind} {path} is the root of the file system: give a folder in it")
         if kind in FOLDERS and os.path.exists(path) and not os.path.isdir(path):
             raise Mistake(f"--{kind} {path} is a file: give a folder")
         if kind not in FOLDERS and os.path.isdir(path):
             raise Mistake(f"--{kind} {path} is a folder: give the path of a file")
-        if kind == "labelme":
-            there = old is None and any(map(os.path.exists, _labelled(path, found)))
-        else:
-            there = os.path.isfile(path) or any_in(Path(path))
-            there = there and (old is None or os.stat(path).st_mtime < old)
-        if there and not overwrite:
-            raise Mistake(f"--{kind} {path} is there already: give another place, or --overwrite")
+        if foreign := _foreign(kind, Path(path).expanduser(), found, ledger, begun):
+            raise Mistake(_is_there(kind, path, foreign, ledger))
+
+
+def _foreign(kind: str, path: Path, found: Photos, ledger: Ledger, begun: bool) -> Path | None:
+    """Return something that is there and not to be replaced, so that the export is to go elsewhere.
+
+    Single pictures and labelme's files that were changed are left as they are while the others are written.
+    """
+    if kind not in FOLDERS:
+        return None if ledger.may_replace(path) else path
+    if kind == "labelme":
+        there = () if begun else map(Path, _labelled(str(path), found))
+    elif any_in(path) and not ledger.knows_in(path):
+        there = [path]
+    else:  # the numbers of YOLO's classes belong to all its files
+        there = _of_yolo(path) if kind == "yolo" else ()
+    return next((each for each in there if not ledger.may_replace(each)), None)
+
+
+def _of_yolo(folder: Path) -> Iterator[Path]:
+    """Give the files of a data set that are replaced together; caches are made anew by whoever makes them."""
+    yield from (folder / name for name in ("data.yaml", "train.txt", "val.txt", "test.txt"))
+    yield from (path for path in sorted((folder / "labels").rglob("*")) if path.is_file() and path.suffix != ".cache")
+
+
+def _is_there(kind: str, path: str, foreign: Path, ledger: Ledger) -> str:
+    where = "" if foreign == Path(path).expanduser() else f"{foreign} "
+    state = "was changed since it was written" if ledger.knows(foreign) else "is there already"
+    return f"--{kind} {path}{': ' * bool(where) or ' '}{where}{state}: give another place, or --overwrite"
 
 
 def check_folder(option: str, path: str, found: Photos) -> None:
     """Refuse a folder for parts of the results in which there are photos."""
     if os.path.isdir(path) and (photo := next((each for each in found.paths if inside(each, path)), None)):
         raise Mistake(f"--{option} {path} is the folder of the photo {photo}: give another for the masks")
-
-
-def keep(wanted: Mapping[str, str]) -> None:
-    """Make what an earlier run has written newer than the results, so that ``check`` knows it after a kill as well."""
-    for path in wanted.values():
-        with contextlib.suppress(OSError):
-            os.utime(path)
 
 
 def _labelled(folder: str, found: Photos) -> Iterator[str]:
@@ -103,26 +124,42 @@ def write(
     path: str,
     results: Results,
     root: str,
+    ledger: Ledger,
     *,
     threads: int | None,
     progress: bool,
-    overwrite: bool,
     categories: dict[int, str] | None,
 ) -> Written:
-    """Write one export."""
-    if kind in ("overlay", "cutout"):
-        os.makedirs(path, exist_ok=True)
-        draw: Callable[..., Drawn] = overlays if kind == "overlay" else cutouts
-        drawn = draw(results, path, root, threads, progress)
-        return Written(path, drawn.files, drawn.failed, [])
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        _export(kind, path, results, root, overwrite, categories)
-    return Written(path, None, [], [str(each.message) for each in told])
+    """Write one export, and note in the ledger what belongs to it."""
+    before = len(ledger.kept)
+    files, failed, notes = None, list[tuple[str, str]](), list[str]()
+    with kept(ledger):
+        if kind in ("overlay", "cutout"):
+            os.makedirs(path, exist_ok=True)
+            draw: Callable[..., Drawn] = overlays if kind == "overlay" else cutouts
+            files, failed = draw(results, path, root, threads, progress)
+        else:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                _export(kind, path, results, root, categories, ledger)
+            notes = [str(each.message) for each in told]
+    left = ledger.kept[before:]
+    changed = [each for each in left if ledger.knows(each)]
+    others = [each for each in left if not ledger.knows(each)]
+    for paths, why in (
+        (changed, "changed since {} written"),
+        (others, "there before, and {} not of this job"),
+    ):
+        if paths:
+            were = why.format("it was" if len(paths) == 1 else "they were")
+            notes.append(
+                f"{count(len(paths), 'file')} left, such as {paths[0]}: {were}; --overwrite replaces what is there"
+            )
+    return Written(path, None if files is None else files - len(left), failed, notes, left, bool(others))
 
 
 def _export(
-    kind: str, path: str, results: Results, root: str, overwrite: bool, categories: dict[int, str] | None
+    kind: str, path: str, results: Results, root: str, categories: dict[int, str] | None, ledger: Ledger
 ) -> None:
     columns = "path, mask" + (", categories" if "categories" in results.columns else "")
     rows = results.select(columns)
@@ -137,11 +174,14 @@ def _export(
     elif kind == "yolo":
         from duckdb_sam.formats.yolo import to_yolo
 
+        # Again, because labels may have been corrected while the images were segmented.
+        if changed := next((each for each in _of_yolo(Path(path)) if not ledger.may_replace(each)), None):
+            raise Mistake(f"{changed} was changed meanwhile: give another place, or --overwrite")
         to_yolo(rows, path, root=root, categories=categories, images="link", overwrite=True)
     else:
         from duckdb_sam.formats.labelme import to_labelme
 
-        to_labelme(rows, path, root=root, overwrite=overwrite)
+        to_labelme(rows, path, root=root, overwrite=True)
 
 
 def as_json(written: Mapping[str, Written]) -> dict[str, Any]:
@@ -151,6 +191,7 @@ def as_json(written: Mapping[str, Written]) -> dict[str, Any]:
             "path": str(Path(each.path)),
             **({"files": each.files, "failed": dict(each.failed)} if each.files is not None else {}),
             **({"notes": each.notes} if each.notes else {}),
+            **({"left": [str(path) for path in each.kept]} if each.kept else {}),
         }
         for kind, each in written.items()
     }

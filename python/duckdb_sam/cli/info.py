@@ -8,8 +8,12 @@ import click
 
 from duckdb_sam.cli.errors import SOME_FAILED
 from duckdb_sam.cli.options import Command, as_json
-from duckdb_sam.cli.output import document, note, table
+from duckdb_sam.cli.output import document, table
 from duckdb_sam.cli.photos import HELP, photos
+from duckdb_sam.cli.streams import note
+
+_FIELDS = ("width", "height", "format", "channels", "sample", "orientation", "pages")
+_NOTHING = dict.fromkeys(("path", "bytes", *_FIELDS))
 
 
 @click.command(
@@ -18,17 +22,18 @@ from duckdb_sam.cli.photos import HELP, photos
 
 {HELP}
 
-Exit status 3 if some cannot be read, 1 if none can.
+Exit status 3 if some cannot be read, 1 if none can, or if something that is named is not there.
 """,
 )
 @click.argument("given", metavar="PHOTOS...", nargs=-1, required=True)
 @as_json
 def command(given: tuple[str, ...], json: bool) -> int:
     """Tell size, format and faults of images."""
-    found = [_info(path) for path in photos(given).paths]
+    missing: dict[str, str] = {}
+    found = [_info(path) for path in photos(given, missing).paths]
     failed = [each for each in found if each["error"]]
     if json:
-        document(found)
+        document([*found, *({**_NOTHING, "path": path, "error": why} for path, why in missing.items())])
     else:
         rows = [
             [each["path"], _size(each), each["format"], each["channels"], each["sample"], each["orientation"],
@@ -39,7 +44,9 @@ def command(given: tuple[str, ...], json: bool) -> int:
             table(["FILE", "SIZE", "FORMAT", "CHANNELS", "SAMPLE", "ORIENTATION", "PAGES"], rows)
         for each in failed:
             note(f"{each['path']}: {each['error']}")
-    return 1 if len(failed) == len(found) else SOME_FAILED if failed else 0
+        for why in missing.values():
+            note(why)
+    return 1 if missing or len(failed) == len(found) else SOME_FAILED if failed else 0
 
 
 def _size(each: dict[str, Any]) -> str:
@@ -50,7 +57,6 @@ def _info(path: str) -> dict[str, Any]:
     from duckdb_sam.engine import shared
     from duckdb_sam.images import picture
 
-    fields = ("width", "height", "format", "channels", "sample", "orientation", "pages")
     info: dict[str, Any] | None = None
     size: int | None = None
     try:
@@ -62,4 +68,4 @@ def _info(path: str) -> dict[str, Any]:
         error = given.strerror or str(given)
     except ValueError as given:  # a format that is not decoded; image_error has said so, or this does
         error = str(given)
-    return {"path": path, "bytes": size, **{name: info[name] if info else None for name in fields}, "error": error}
+    return {"path": path, "bytes": size, **{name: info[name] if info else None for name in _FIELDS}, "error": error}

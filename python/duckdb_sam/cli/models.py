@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from duckdb_sam.cli.options import Command, as_json, other_models
-from duckdb_sam.cli.output import document, megabytes, say, table
+from duckdb_sam.cli.output import document, megabytes, table
+from duckdb_sam.cli.streams import say
 
 _NANO, _LICENCE = "small and fast, rough masks", "Apache-2.0"
 

@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-_BROKEN_PIPE = 141
-"""As of a process that SIGPIPE has ended, 128 + 13."""
-
-
-def prepare() -> None:
-    """Let names of files be printed that are not Unicode, or that the encoding of the terminal has not."""
-    stream = sys.stdout
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")
-
-
-def say(text: str = "") -> None:
-    """Print to stdout. Nobody reads it any more, as of ``| head``: then the process ends without a word."""
-    try:
-        print(text)
-    except BrokenPipeError:
-        _unread()
-
-
-def note(text: str) -> None:
-    """Print to stderr."""
-    print(text, file=sys.stderr)
+from duckdb_sam.cli.streams import say
 
 
 def document(value: Any) -> None:
-    """Print one JSON document."""
-    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def flush() -> None:
-    """Write what was printed."""
+    """Print one JSON document. Names of files that are no Unicode have escapes in it, as ``json`` reads them."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _unread()
-
-
-def _unread() -> NoReturn:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed in the end, and lost
-    raise SystemExit(_BROKEN_PIPE)
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, default=str)
+    say(text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

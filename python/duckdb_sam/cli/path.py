@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from duckdb_sam.cli.options import Command
-from duckdb_sam.cli.output import say
+from duckdb_sam.cli.streams import say
 
 
 @click.command(cls=Command)

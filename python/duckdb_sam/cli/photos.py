@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from duckdb_sam.cli.errors import Mistake
+from duckdb_sam.cli.streams import note
 
 HELP = (
     "PHOTOS are files, folders (with all below them), patterns such as 'photos/*.jpg', @list.txt for a file with a "
@@ -33,17 +34,25 @@ class Photos(NamedTuple):
         return self.folders[0]
 
 
-def photos(given: Sequence[str]) -> Photos:
-    """Find the images. What was named and is not there is a Mistake; so is nothing at all."""
+def photos(given: Sequence[str], missing: dict[str, str] | None = None) -> Photos:
+    """Find the images. What was named and is not there is a Mistake; so is nothing at all.
+
+    With ``missing``, what is not there is put into it, with the reason, while the others are found.
+    """
     paths: list[str] = []
     folders: dict[str, list[str]] = {}
     for each in given:
-        if each == "-" or (each.startswith("@") and not os.path.exists(each)):
-            for line in _listed(each):
-                paths += _found(line, folders, listed=True)
-        else:
-            paths += _found(each, folders, listed=False)
-    if not paths:
+        try:
+            if each == "-" or (each.startswith("@") and not os.path.exists(each)):
+                for line in _listed(each):
+                    paths += _found(line, folders, listed=True)
+            else:
+                paths += _found(each, folders, listed=False)
+        except Mistake as mistake:
+            if missing is None:
+                raise
+            missing[each] = mistake.message
+    if not paths and not missing:
         where = ", ".join("the list on stdin" if each == "-" else each for each in given)
         raise Mistake(f"there are no images in {where}")
     others = {_plain(other) for found in folders.values() for other in found}
@@ -66,7 +75,7 @@ def _listed(name: str) -> Iterator[str]:
     """Read a list, whose lines end as they do anywhere, or with the zeros of ``find -print0``."""
     if name == "-":
         if sys.stdin.isatty():
-            print("Give paths, one in each line, and end them with Ctrl-D:", file=sys.stderr)
+            note("Give paths, one in each line, and end them with Ctrl-D:")
         data = sys.stdin.buffer.read()
     else:
         with open(os.path.expanduser(name[1:]), "rb") as file:

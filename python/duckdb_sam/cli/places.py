@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from duckdb_sam.cli.exports import FOLDERS, KINDS
+from duckdb_sam.formats.ledger import ENDING
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sinks import DATABASES
 
@@ -78,10 +79,10 @@ def _outputs(options: Mapping[str, Any]) -> Iterator[_Output]:
     into = Path(options["into"]).expanduser()
     suffix = into.suffix.lower()
     if suffix in DATABASES:
-        yield _Output("into", str(into), (f"{into}.wal",))
+        yield _Output("into", str(into), (f"{into}.wal", f"{into}{ENDING}"))
     else:
         file = suffix == ".parquet"
-        yield _Output("into", str(into), (f"{into}.lock", f"{into}.parts/" if file else f"{into}/"))
+        yield _Output("into", str(into), (f"{into}.lock", f"{into}{ENDING}", f"{into}.parts/" if file else f"{into}/"))
         given = options["errors"]
         errors = place_of_errors(into, given)
         yield _Output("errors" if given else "", str(errors), () if file else (f"{errors}/",))

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import click
 
 from duckdb_sam.cli.errors import spoken
-from duckdb_sam.cli.output import count, note
+from duckdb_sam.cli.output import count
+from duckdb_sam.cli.streams import note
 
 
 class Asked(NamedTuple):

@@ -13,6 +13,8 @@ import duckdb
 import duckdb_sam
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.photos import inside
+from duckdb_sam.engine import quiet
+from duckdb_sam.formats.ledger import ENDING, Ledger
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
 from duckdb_sam.jobs.sinks import TABLE, Place
@@ -42,7 +44,7 @@ def where(into: str, table: str | None, errors: str | None) -> Where:
         return Where(str(path), rows, failed, name)
     other = place_of_errors(path, errors)
     inside = "" if kind == "file" else "/*.parquet"
-    return Where(":memory:", *(f"read_parquet({literal(f'{_escaped(str(each))}{inside}')})" for each in (path, other)))
+    return Where(":memory:", *(f"read_parquet({literal(f'{escaped(str(each))}{inside}')})" for each in (path, other)))
 
 
 def begun(into: str, table: str | None) -> bool:
@@ -61,11 +63,11 @@ def begun(into: str, table: str | None) -> bool:
         return True
 
 
-def finished(into: str) -> float | None:
-    """Return when the results were last written, in seconds since 1970; None if no run has come to its end."""
+def ledger(into: str, table: str | None, *, overwrite: bool) -> Ledger:
+    """Return the account of what a job with these options has written beside its results."""
     path = Path(into).expanduser()
-    files = list(path.glob("*.parquet")) if path.is_dir() else [path]
-    return max((file.stat().st_mtime for file in files if file.is_file()), default=None)
+    job = (table or TABLE).lower() if Place(into, table, None, None, None).kind == "database" else ""
+    return Ledger(path.with_name(path.name + ENDING), job, overwrite=overwrite)
 
 
 class Results:
@@ -126,7 +128,7 @@ class Results:
 def opened(place: Where) -> Generator[Results]:
     """Open the output of a job that has written something."""
     with duckdb_sam.connect(place.database) as con:
-        con.execute("SET enable_progress_bar = false")  # it goes to stdout
+        quiet(con)
         yield Results(con, place)
 
 
@@ -138,6 +140,6 @@ def _exists(con: duckdb.DuckDBPyConnection, rows: str) -> bool:
     return True
 
 
-def _escaped(path: str) -> str:
+def escaped(path: str) -> str:
     """Keep DuckDB from taking a path for a pattern."""
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)

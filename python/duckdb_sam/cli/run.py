@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from os.path import splitext
+from os.path import expanduser, splitext
+from pathlib import Path
 from typing import Any
 
 import click
 
 from duckdb_sam.cli.errors import SOME_FAILED, Mistake, reason, spoken
 from duckdb_sam.cli.options import Command, as_json, model_names, option
-from duckdb_sam.cli.output import count, document, note
+from duckdb_sam.cli.output import count, document
 from duckdb_sam.cli.photos import HELP
 from duckdb_sam.cli.prompts import Asked, asked
+from duckdb_sam.cli.streams import note
 from duckdb_sam.cli.summary import MOST_FAILURES, SOME, tell, tell_failures
 
 _PROMPT, _OUT, _JOB = "What to segment (one of them)", "What comes out", "The job"
@@ -95,6 +97,7 @@ def command(ctx: click.Context, given: tuple[str, ...], json: bool, quiet: bool,
     """
     from duckdb_sam.cli import places
 
+    _check_into(options["into"], options["table"])
     places.check(ctx, options)
     found = asked(ctx, given, options)
     places.check_photos(ctx, options, found.found.paths)
@@ -107,18 +110,20 @@ command.help = command.help.replace("{photos}", HELP)
 
 def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -> int:
     from duckdb_sam.cli import exports
-    from duckdb_sam.cli.results import begun, finished, opened, where
+    from duckdb_sam.cli.results import begun, ledger, opened, where
     from duckdb_sam.jobs import run
 
     into, table, errors, threads = (options[name] for name in ("into", "table", "errors", "threads"))
-    wanted = {kind: options[kind] for kind in exports.KINDS if options[kind]}
-    _check_into(into, table)
+    wanted = {kind: expanduser(options[kind]) for kind in exports.KINDS if options[kind]}
     exports.writable("into", into)
     for name in ("into", "errors"):
         if options[name]:
             exports.check_folder(name, options[name], asked.found)
     place, old = where(into, table, errors), begun(into, table)
-    exports.check(wanted, asked.found, finished(into) if old else None, options["overwrite"])
+    account = ledger(into, table, overwrite=options["overwrite"])
+    if not old:
+        account.forget()
+    exports.check(wanted, asked.found, account, begun=old)
     if old and not options["restart"] and isinstance(asked.prompts.get("boxes"), str):
         _check_boxes(place, asked.source, into, options["boxes"])
     empty = _without_boxes(place, asked.source) if old and not options["restart"] else 0
@@ -136,7 +141,6 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
         threads=threads,
         progress=not quiet,
     )
-    exports.keep(wanted)
     without = _without_boxes(place, asked.source) - empty
     written: dict[str, exports.Written] = {}
     with opened(place) as results:
@@ -146,24 +150,19 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
         for kind, path in wanted.items() if rows else ():
             try:
                 written[kind] = exports.write(
-                    kind, path, results, root, threads=threads, progress=not quiet,
-                    overwrite=options["overwrite"], categories=asked.numbers,
+                    kind, path, results, root, account, threads=threads, progress=not quiet,
+                    categories=asked.numbers,
                 )  # fmt: skip
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(
                     f"interrupted while --{kind} was written; the masks are complete in {summary.into}, and the same "
                     "command goes on"
                 ) from None
-            except (OSError, ValueError, ImportError) as error:
-                if kind != "labelme" or not isinstance(error, FileExistsError):
-                    raise Mistake(
-                        f"--{kind} {path}: {reason(error)}. The masks are complete in {summary.into}"
-                    ) from error
-                text = f"left as it is, as hand-made files may be: {error}"
-                written[kind] = exports.Written(path, None, [], [spoken(text)], left=True)
+            except (OSError, ValueError, ImportError, Mistake) as error:
+                raise Mistake(f"--{kind} {path}: {reason(error)}. The masks are complete in {summary.into}") from error
     unwritten = sum(len(each.failed) for each in written.values())
-    left = summary.rows and any(each.left for each in written.values())
-    status = 1 if not rows else SOME_FAILED if failed or unwritten or left else 0
+    missing = any(each.missing for each in written.values())
+    status = 1 if not rows else SOME_FAILED if failed or unwritten or missing else 0
     if json:
         document(
             {
@@ -191,14 +190,17 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
 def _check_into(into: str, table: str | None) -> None:
     from duckdb_sam.jobs.sinks import Place
 
+    named = Path(into).expanduser().name not in ("", "..")  # so that there can be something beside it
     try:
-        kind = Place(into, None, None, None, None).kind
+        kind = Place(into, None, None, None, None).kind if named else None
     except (ValueError, TypeError):
-        stem = splitext(into)[0]
+        kind = None
+    if kind is None:
+        stem = splitext(into)[0] if named else "masks"
         raise Mistake(
             f"--into {into}: give a Parquet file ({stem}.parquet), a folder of them ({stem}/), or a database "
             f"({stem}.db)"
-        ) from None
+        )
     if table is not None and kind != "database":
         raise Mistake(f"--table {table} belongs to a database, such as --into photos.db, not to --into {into}")
 

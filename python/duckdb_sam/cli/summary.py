@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckdb_sam.cli.errors import spoken
-from duckdb_sam.cli.output import count, note, say
+from duckdb_sam.cli.output import count
+from duckdb_sam.cli.streams import note, say
 
 MOST_FAILURES = 1000
 """How many failed images a JSON document lists at most."""
@@ -44,7 +45,8 @@ def tell(
     for kind, text in lines:
         say(f"{kind.ljust(width)}  {text}")
     if others:
-        say(f"{count(others, 'other file')} left out: the names do not end as those of images do")
+        names = "its name does" if others == 1 else "their names do"
+        say(f"{count(others, 'other file')} left out: {names} not end as those of images do")
     if not masks and rows:
         say("Nothing was found. Try other options or another model: duckdb-sam models")
     elif rows and "overlay" not in written:

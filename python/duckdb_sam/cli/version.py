@@ -7,7 +7,8 @@ import platform
 import click
 
 from duckdb_sam.cli.options import Command, as_json
-from duckdb_sam.cli.output import document, say
+from duckdb_sam.cli.output import document
+from duckdb_sam.cli.streams import say
 
 
 @click.command(cls=Command)

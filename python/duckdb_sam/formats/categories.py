@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, cast
 
+from duckdb_sam.formats.checks import text
+
 Category = str | int
 Categories = Sequence[str] | Mapping[int, str] | Mapping[str, int]
 """All categories: names in their order, or names by number, or numbers by name."""
@@ -17,7 +19,7 @@ ONE = "object"
 def category(given: Any, where: str) -> Category | None:
     """Return a row's category as a str or an int; None where it is missing."""
     if given is None or isinstance(given, str):
-        return given or None
+        return text(given, f"{where}: category") if given else None
     if isinstance(given, int) and not isinstance(given, bool):
         return given  # also where a float would not be exact
     number = float("inf") if isinstance(given, bool) or not isinstance(given, Real) else float(cast(float, given))

@@ -1,11 +1,9 @@
-"""COCO's JSON: ``to_coco`` and ``from_coco``."""
+"""COCO's JSON: ``to_coco``."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from duckdb_sam.formats.categories import Categories, Numbering, numbering
 from duckdb_sam.formats.entries import Columns, Entry, Object, entries
@@ -14,7 +12,6 @@ from duckdb_sam.formats.names import below
 from duckdb_sam.formats.rings import one_ring
 from duckdb_sam.formats.sources import Rows
 from duckdb_sam.formats.sql import drawn, outlines
-from duckdb_sam.formats.tables import Annotated, table
 
 Segmentation = Literal["rle", "polygon"]
 
@@ -150,68 +147,3 @@ def _polygons(masks: Sequence[Object], tolerance: float) -> list[tuple[Any, int,
         return [(shape, mask.area, mask.bbox) for shape, mask in zip(shapes, masks, strict=True)]
     measures = drawn("mask_area(m), mask_bbox(m)", shapes, [mask.size for mask in masks])
     return [(shape, area, tuple(bbox)) for shape, (area, bbox) in zip(shapes, measures, strict=True)]
-
-
-def from_coco(given: AnyPath | Mapping[str, Any], *, images: AnyPath | None = None, masks: bool = True) -> Any:
-    """Read COCO's JSON as an Arrow table with a row for each image: boxes as prompts, and masks.
-
-        table = from_coco("instances.json", images="photos")
-        better = Segmenter("mobile_sam").batch(table, boxes="boxes")
-        to_coco(better, "better.json", mask="mask")
-
-    Columns: ``name`` (``file_name``), ``image`` (its path in the folder ``images``; left out without one),
-    ``image_id``, ``width``, ``height``; and lists with a value for each annotation: ``boxes`` ([x0, y0, x1, y1] in
-    fractions of width and height, as all functions take them), ``masks`` (from polygons, run lengths and compressed run
-    lengths; NULL where there is no segmentation), ``categories`` (names), ``category_ids``, ``scores`` (NULL where
-    there is none), ``crowd``, ``ids``.
-
-    ``given``: the path of a file, or what was read from one. ``masks=False`` leaves the segmentations alone; the lists
-    ``masks`` are then of NULLs. A box is that of the annotation; NULL without one. Raises ValueError for what
-    is not COCO's JSON, annotations of images or categories that are not listed, and segmentations that are none.
-    """
-    where = "from_coco" if isinstance(given, Mapping) else str(given)
-    read: Any = given if isinstance(given, Mapping) else json.loads(Path(given).expanduser().read_text("utf-8"))
-    if not isinstance(read, Mapping) or "images" not in read or "annotations" not in read:
-        raise ValueError(
-            f"{where}: COCO's JSON is an object with images, annotations and categories; "
-            "results alone do not say of what images they are"
-        )
-    data = cast("Mapping[str, list[dict[str, Any]]]", read)
-    found: dict[Any, Annotated] = {}
-    each: dict[str, Any] = {}
-    try:
-        names: dict[int, str] = {each["id"]: each["name"] for each in data.get("categories", [])}
-        for each in data["images"]:
-            file = str(each["file_name"])
-            path = None if images is None else str(Path(images).expanduser() / file)
-            if each["id"] in found:
-                raise ValueError(f"{where}: two images have the id {each['id']}")
-            found[each["id"]] = Annotated(file, path, each["id"], each["width"], each["height"])
-        for each in data["annotations"]:
-            _add(found, each, names, masks, where)
-    except KeyError as error:
-        raise ValueError(f"{where}: there is no {error} in what has the id {each.get('id')}: {list(each)}") from error
-    return table(list(found.values()), where)
-
-
-def _add(
-    found: Mapping[Any, Annotated], given: Mapping[str, Any], names: Mapping[int, str], masks: bool, where: str
-) -> None:
-    image = found.get(given["image_id"])
-    if image is None:
-        raise ValueError(f"{where}: annotation {given.get('id')} is of image {given['image_id']}, which is not listed")
-    kind = given["category_id"]
-    if kind not in names:
-        raise ValueError(f"{where}: annotation {given.get('id')} has category {kind}, which is not listed")
-    segmentation = given.get("segmentation") or None
-    box: list[float] | None = None
-    if given.get("bbox"):
-        x, y, width, height = given["bbox"]
-        box = [x / image.width, y / image.height, (x + width) / image.width, (y + height) / image.height]
-    image.boxes.append(box)
-    image.masks.append(segmentation if masks else None)
-    image.categories.append(names[kind])
-    image.category_ids.append(kind)
-    image.scores.append(given.get("score"))
-    image.crowd.append(bool(given.get("iscrowd", 0)))
-    image.ids.append(given.get("id", len(image.ids) + 1))

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from numbers import Real
-from operator import index
-from typing import Any, NamedTuple, SupportsIndex, cast
+from typing import Any, NamedTuple, cast
 
 from duckdb_sam.engine import shared
 from duckdb_sam.formats.categories import Category, category
+from duckdb_sam.formats.checks import MOST_PIXELS, sequence, short, side, whole
+from duckdb_sam.formats.names import plain
 from duckdb_sam.formats.sources import Row, Rows, source
 from duckdb_sam.formats.sql import evaluate
 from duckdb_sam.images import picture
@@ -90,8 +91,8 @@ def entries(rows: Rows, columns: Columns, *, sized: bool, sink: Sink | None = No
     for number, values in enumerate(given.read(sorted(set(roles.values())))):
         row = {role: values[column] for role, column in roles.items()}
         name = _name(number, row, given.columns)
-        new = name not in found
-        entry = found.setdefault(name, Entry(name))
+        new = plain(name) not in found
+        entry = found.setdefault(plain(name), Entry(name))
         where = f"row {number} ({name})"
         _merge(entry, row, columns.extra, where)
         size = _stated(row, where)
@@ -114,7 +115,7 @@ def entries(rows: Rows, columns: Columns, *, sized: bool, sink: Sink | None = No
                     f"the size of image {entry.name!r} is not known, because it has no mask: give the columns "
                     "width=... and height=..., or image=... (bytes or paths), or leave such rows out"
                 )
-    return [found[name] for name in sorted(found)]
+    return sorted(found.values(), key=lambda entry: entry.name)
 
 
 def _roles(have: Sequence[str], columns: Columns) -> dict[str, str]:
@@ -148,7 +149,7 @@ def _name(number: int, row: Row, have: Sequence[str]) -> str:
         return given
     if "name" in row or "image" in row:
         raise ValueError(
-            f"row {number} does not name its image, but has {_short(given)}: give name=..., a column of file names"
+            f"row {number} does not name its image, but has {short(given)}: give name=..., a column of file names"
         )
     raise ValueError(
         f"no column says what the images are called, of those named {', '.join(NAMES)}: "
@@ -168,14 +169,7 @@ def _stated(row: Row, where: str) -> tuple[int, int] | None:
     width, height = row.get("width"), row.get("height")
     if width is None or height is None:
         return None
-    try:
-        return _whole(height), _whole(width)
-    except TypeError:
-        raise TypeError(f"{where}: width and height must be whole numbers, not {width!r} and {height!r}") from None
-
-
-def _whole(value: Any) -> int:
-    return int(value) if isinstance(value, float) and value.is_integer() else index(cast(SupportsIndex, value))
+    return side(height, f"{where}: height"), side(width, f"{where}: width")
 
 
 def _measured(image: Any, where: str) -> tuple[int, int] | None:
@@ -260,7 +254,7 @@ def mask_of(given: Any, where: str) -> tuple[Mask, Any]:
         given = json.loads(given)
     if not isinstance(given, Mapping):
         raise TypeError(
-            f"{where}: a mask is a record of sam_annotate, COCO's run lengths or a Mask, not {_short(given)}"
+            f"{where}: a mask is a record of sam_annotate, COCO's run lengths or a Mask, not {short(given)}"
         )
     record = cast("Mapping[str, Any]", given)
     rle: Any = record.get("segmentation", record)
@@ -269,15 +263,26 @@ def mask_of(given: Any, where: str) -> tuple[Mask, Any]:
     if not isinstance(rle, Mapping) or "size" not in rle or "counts" not in rle:
         raise ValueError(f"{where}: a mask has segmentation, or size and counts; this has {list(record)}")
     given = cast("Mapping[str, Any]", rle)
-    height, width = (int(side) for side in given["size"])
+    height, width = _size(given["size"], where)
     counts: Any = given["counts"]
     if isinstance(counts, bytes):
-        counts = counts.decode("ascii")
+        counts = counts.decode("latin-1")  # signs that are none of run lengths are refused later
     elif not isinstance(counts, str):
-        runs = json.dumps({"size": [height, width], "counts": [int(run) for run in counts]})
+        if hasattr(counts, "tolist"):
+            counts = counts.tolist()
+        lengths = [whole(run, f"{where}: counts", 0) for run in sequence(counts, f"{where}: counts")]
+        runs = json.dumps({"size": [height, width], "counts": lengths})
         counts = shared.value("mask_from_coco(?::VARCHAR, ?::BIGINT, ?::BIGINT)", runs, height, width)["counts"]
     score: Any = record.get("predicted_iou", record.get("score"))
     return Mask((height, width), counts, (0, 0, 0, 0), 0), score
+
+
+def _size(given: Any, where: str) -> tuple[int, int]:
+    given = given.tolist() if hasattr(given, "tolist") else given
+    if not isinstance(given, (list, tuple)) or len(sequence(given, where)) != 2:
+        raise ValueError(f"{where}: the size of a mask is [height, width], not {short(given)}")
+    height, width = (whole(value, f"{where}: size", 0, MOST_PIXELS) for value in sequence(given, where))
+    return height, width
 
 
 def _measure(found: list[tuple[int, Entry, Mask, Category | None, float | None, bool]]) -> None:
@@ -287,8 +292,3 @@ def _measure(found: list[tuple[int, Entry, Mask, Category | None, float | None, 
         if error is not None:
             raise ValueError(f"row {number} ({entry.name}): not a mask: {error}")
         entry.objects.append(Object(mask.size, mask.counts, area, tuple(bbox), kind, score, crowd))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

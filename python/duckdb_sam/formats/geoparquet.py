@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import duckdb
 
 from duckdb_sam.columns import in_one_piece, is_list
 from duckdb_sam.engine import shared
+from duckdb_sam.formats.checks import number, short
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.files import AnyPath, replaced
 from duckdb_sam.formats.sources import Rows, source
@@ -19,6 +21,8 @@ from duckdb_sam.optional import needed
 from duckdb_sam.reading import arrow
 from duckdb_sam.wkb import spans
 
+_AT_ONCE = 2000
+"""Rows whose outlines are held at once; each such part is a row group."""
 _TYPES = {3: "Polygon", 6: "MultiPolygon"}
 _SPREAD = ("category", "categories", "score", "scores")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -46,6 +50,7 @@ def to_geoparquet(
     ``transform``: how pixels become coordinates: (a, b, c, d, e, f) with x' = a x + b y + c and y' = d x + e y + f, as
     rasterio and affine have it, whose objects may be given; or the name of a column of such lists. Without it
     coordinates are pixels from the upper left corner, y down.
+    Outer rings run counterclockwise and holes clockwise, as RFC 7946 has it, in whatever coordinates these are.
     ``crs``: the reference system of the coordinates: anything that pyproj knows ("EPSG:32633"), or PROJJSON as a dict.
     It is stated as unknown if not given.
     ``tolerance``: pixels within which corners are left out.
@@ -56,7 +61,7 @@ def to_geoparquet(
     parquet = needed("pyarrow.parquet", "formats", "to_geoparquet")
     if crs is not None and transform is None:
         raise ValueError(f"crs={crs!r} needs transform=...: without it coordinates are pixels")
-    if not tolerance >= 0:
+    if not 0 <= tolerance < float("inf"):
         raise ValueError(f"tolerance must be 0 or more pixels, not {tolerance!r}")
     reference = None if crs is None else projjson(crs)
     whole = _table(pa, rows)
@@ -65,12 +70,47 @@ def to_geoparquet(
     if placed is not None and placed not in whole.column_names:
         raise ValueError(f"the rows have no column {placed!r}, transform={placed!r}")
     others = _others(whole, mask, columns)
-    found = _outlines(pa, whole, mask, others, placed, tolerance)
-    shapes = [None if wkb is None else bytearray(wkb) for wkb in found["wkb"].to_pylist()]
-    ways: list[Any] = found["way"].to_pylist() if placed is not None else [transform] * len(shapes)
-    boxes = [None if wkb is None else _place(wkb, way) for wkb, way in zip(shapes, ways, strict=True)]
-    out = found.select([f"c{place}" for place in range(len(others))]).rename_columns(others)
     bbox = "bbox" if "bbox" not in others else "geometry_bbox"
+    kinds, around = set[str](), list[list[float]]()
+
+    def parts() -> Iterator[Any]:
+        for start in range(0, max(len(whole), 1), _AT_ONCE):
+            found = _outlines(pa, whole.slice(start, _AT_ONCE), start, mask, others, placed, tolerance)
+            shapes = [None if wkb is None else bytearray(wkb) for wkb in found["wkb"].to_pylist()]
+            ways: list[Any] = found["way"].to_pylist() if placed is not None else [transform] * len(shapes)
+            boxes = [None if wkb is None else _place(wkb, way) for wkb, way in zip(shapes, ways, strict=True)]
+            kinds.update(_TYPES[wkb[1]] for wkb in shapes if wkb is not None)
+            around[:] = _around([*around, *(box for box in boxes if box is not None)])
+            yield _written(pa, found, others, shapes, boxes, bbox)
+
+    with replaced(path) as partial:
+        first = partial.with_name(f"{partial.name}.rows")
+        try:
+            _write(parquet, first, parts(), {})
+            geo = json.dumps(_metadata(sorted(kinds), around, bbox, reference))
+            with parquet.ParquetFile(first) as file:  # again, as what is known only now stands in the schema
+                groups = map(file.read_row_group, range(file.num_row_groups))
+                _write(parquet, partial, chain([file.schema_arrow.empty_table()], groups), {b"geo": geo.encode()})
+        finally:
+            first.unlink(missing_ok=True)
+    return Path(path).expanduser()
+
+
+def _write(parquet: Any, path: Path, parts: Iterator[Any], metadata: dict[bytes, bytes]) -> None:
+    """Write tables of one schema, a row group each."""
+    first = next(parts)
+    schema = first.schema.with_metadata({**(first.schema.metadata or {}), **metadata} or None)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for part in chain([first], parts):
+            if len(part):
+                writer.write_table(part.replace_schema_metadata(schema.metadata))
+
+
+def _written(
+    pa: Any, found: Any, others: list[str], shapes: list[bytearray | None], boxes: list[list[float] | None], bbox: str
+) -> Any:
+    """Return rows as they are written: the columns that are kept, and those that are added."""
+    out = found.select([f"c{place}" for place in range(len(others))]).rename_columns(others)
     added = {name: found[name] for name in ("area", "predicted_iou") if name in found.column_names}
     added["geometry"] = pa.array([None if wkb is None else bytes(wkb) for wkb in shapes], pa.binary())
     # An empty geometry has a box without sides, a missing one none: that is how readers tell them apart.
@@ -82,11 +122,7 @@ def to_geoparquet(
     for name, column in added.items():
         if name not in others:
             out = out.append_column(name, column)
-    meta = _metadata(shapes, [box for box in boxes if box is not None], bbox, reference)
-    out = out.replace_schema_metadata({**(out.schema.metadata or {}), b"geo": json.dumps(meta).encode()})
-    with replaced(path) as partial:
-        parquet.write_table(out, partial, compression="zstd")
-    return Path(path).expanduser()
+    return out
 
 
 def projjson(crs: Any) -> dict[str, Any]:
@@ -144,7 +180,9 @@ def _others(whole: Any, mask: str, columns: Sequence[str] | None) -> list[str]:
     return list(columns)
 
 
-def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str | None, tolerance: float) -> Any:
+def _outlines(
+    pa: Any, whole: Any, start: int, mask: str, others: Sequence[str], placed: str | None, tolerance: float
+) -> Any:
     """Return a row for each mask: its outline as ``wkb``, its ``area``, and the other columns as c0, c1, ..."""
     kind = whole.schema.field(mask).type
     many = is_list(pa, kind)
@@ -152,7 +190,7 @@ def _outlines(pa: Any, whole: Any, mask: str, others: Sequence[str], placed: str
     # A NULL list is an image without masks: it has one row, without a geometry.
     one = "unnest(coalesce(m, [NULL]))" if many else "m"
     one = f"{one}::STRUCT(size INTEGER[], counts VARCHAR)" if pa.types.is_null(record) else one
-    columns = {"row": pa.array(range(len(whole)), pa.int64()), "m": whole[mask]}
+    columns = {"row": pa.array(range(start, start + len(whole)), pa.int64()), "m": whole[mask]}
     inner = ["row", f"{one} AS m"]
     for place, name in enumerate(others):
         columns[f"c{place}"] = whole[name]
@@ -178,12 +216,18 @@ def _place(wkb: bytearray, way: Any) -> list[float] | None:
     """Move the corners of a geometry, and return the box around it; None for an empty one."""
     np = needed("numpy", "formats", "to_geoparquet")
     a, b, c, d, e, f = _six(way)
+    turns = a * e < b * d  # from y down to y up: rings that ran counterclockwise would run clockwise
     box: list[float] | None = None
     for rings in spans(wkb):
         for offset, count in rings:
             corners = np.frombuffer(wkb, "<f8", 2 * count, offset).reshape(count, 2)
             x, y = corners[:, 0].copy(), corners[:, 1].copy()
-            corners[:, 0], corners[:, 1] = a * x + b * y + c, d * x + e * y + f
+            with np.errstate(over="ignore", invalid="ignore"):
+                corners[:, 0], corners[:, 1] = a * x + b * y + c, d * x + e * y + f
+            if not np.isfinite(corners).all():
+                raise ValueError(f"transform {way!r} makes coordinates of pixels that are not finite")
+            if turns:
+                corners[:] = corners[::-1].copy()
             low, high = corners.min(0).tolist(), corners.max(0).tolist()
             box = [*low, *high] if box is None else [*map(min, box[:2], low), *map(max, box[2:], high)]
     return box
@@ -192,24 +236,37 @@ def _place(wkb: bytearray, way: Any) -> list[float] | None:
 def _six(way: Any) -> list[float]:
     if way is None:
         return [1, 0, 0, 0, 1, 0]
-    numbers = [float(value) for value in way]
+    try:
+        numbers = [number(value, "transform: each") for value in way]
+    except (TypeError, ValueError):
+        numbers = []
     if len(numbers) == 9 and numbers[6:] == [0, 0, 1]:
         numbers = numbers[:6]
     if len(numbers) != 6 or numbers[0] * numbers[4] == numbers[1] * numbers[3]:
-        raise ValueError(f"transform must be six numbers (a, b, c, d, e, f) that can be inverted, not {way!r}")
+        raise ValueError(
+            f"transform must be six finite numbers (a, b, c, d, e, f) that can be inverted, not {short(way)}"
+        )
     return numbers
 
 
+def _around(boxes: list[list[float]]) -> list[list[float]]:
+    """Return the box around all, if there are some."""
+    if not boxes:
+        return []
+    sides = list(zip(*boxes, strict=True))
+    return [[*map(min, sides[:2]), *map(max, sides[2:])]]
+
+
 def _metadata(
-    shapes: Sequence[bytearray | None], boxes: Sequence[Sequence[float]], bbox: str, reference: dict[str, Any] | None
+    kinds: Sequence[str], around: list[list[float]], bbox: str, reference: dict[str, Any] | None
 ) -> dict[str, Any]:
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": sorted({_TYPES[wkb[1]] for wkb in shapes if wkb is not None}),
+        "orientation": "counterclockwise",
+        "geometry_types": list(kinds),
         "crs": reference,
         "covering": {"bbox": {side: [bbox, side] for side in _SIDES}},
     }
-    if boxes:
-        sides = list(zip(*boxes, strict=True))
-        column["bbox"] = [*map(min, sides[:2]), *map(max, sides[2:])]
+    for box in around:
+        column["bbox"] = box
     return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}

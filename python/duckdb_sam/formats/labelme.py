@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from duckdb_sam.formats.sql import evaluate, outlines
 
 _VERSION = "5.5.0"
 """Of labelme: the first that has all that is written here."""
+_AT_ONCE = 500
+"""Images whose shapes are held at once."""
 _PART = "base64(image_crop(mask_to_png(m), mask_bbox(m)))"
 
 
@@ -65,14 +67,21 @@ def to_labelme(
     names: dict[PurePosixPath, str] = {}
     for entry in found:
         unique(names, beside(short(entry.name, root), ".json"), entry.name)
-    shapes = _shapes(found, categories, shape, tolerance)
-    contents = {
-        file: _content(entry, each, file, path, root) for (file, entry, each) in zip(names, found, shapes, strict=True)
-    }
+    if empty := sum(each.area == 0 for entry in found for each in entry.objects):
+        warnings.warn(f"{empty} masks without pixels are left out: labelme has no form for them", stacklevel=2)
+
+    def contents() -> Iterator[tuple[PurePosixPath, dict[str, Any]]]:
+        files = iter(names)
+        for start in range(0, len(found), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
+            for entry, each in zip(part, _shapes(part, categories, shape, tolerance), strict=True):
+                file = next(files)
+                yield file, _content(entry, each, file, path, root)
+
     if path is None:
-        return {str(file): content for file, content in contents.items()}
+        return {str(file): content for file, content in contents()}
     with staged(path, overwrite=overwrite) as stage:
-        for file, content in contents.items():
+        for file, content in contents():
             target = stage / file
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("x", encoding="utf-8") as out:
@@ -111,9 +120,6 @@ def _shapes(
     found: Sequence[Entry], categories: dict[int, str] | None, shape: str, tolerance: float
 ) -> list[list[dict[str, Any]]]:
     objects = [(entry, each) for entry in found for each in entry.objects if each.area > 0]
-    empty = sum(len(entry.objects) for entry in found) - len(objects)
-    if empty:
-        warnings.warn(f"{empty} masks without pixels are left out: labelme has no form for them", stacklevel=3)
     masks = [each for _, each in objects]
     made: dict[str, list[dict[str, Any]]] = {entry.name: [] for entry in found}
     if shape == "mask":

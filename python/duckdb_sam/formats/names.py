@@ -11,6 +11,12 @@ _ENDINGS = "avif bmp dib dng gif heic heif jfif jp2 jpe jpeg jpg jxl mpo pfm pgm
 _IMAGES = frozenset(_ENDINGS.split())
 
 
+def plain(name: str) -> str:
+    """Leave out what changes nothing: ``./a.jpg`` and ``a.jpg`` are one image. ``..`` stays, as it may pass a link."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return ("/" if name.startswith("/") else "") + "/".join(parts) or name
+
+
 def below(name: str, root: AnyPath | None) -> str:
     """Return ``name`` relative to the folder ``root``, with forward slashes; as it is without one."""
     if root is None:
@@ -27,7 +33,8 @@ def below(name: str, root: AnyPath | None) -> str:
 def short(name: str, root: AnyPath | None) -> PurePosixPath:
     """Return the name of an image in a data set: relative to ``root``, or that of the file alone without one."""
     path = PurePosixPath(below(name, root) if root is not None else PurePath(name).name)
-    if not path.name or "\0" in name or "\n" in name or "\r" in name:
+    unicode = not any("\ud800" <= sign <= "\udfff" for sign in name)
+    if path.name in ("", "..") or not unicode or "\0" in name or "\n" in name or "\r" in name:
         raise ValueError(f"image {name!r} has a name that no file of a data set can have")
     return path
 

@@ -55,7 +55,7 @@ def drawn(
 
 def outlines(masks: Sequence[Sized], tolerance: float) -> Iterator[list[list[Ring]]]:
     """Give for each mask its islands: of each the rings, the outer first, then its holes, in pixels."""
-    if not tolerance >= 0:
+    if not 0 <= tolerance < float("inf"):
         raise ValueError(f"tolerance must be 0 or more pixels, not {tolerance!r}")
     for (wkb,) in evaluate("mask_to_wkb(m, ?)", masks, float(tolerance)):
         yield polygons(wkb)

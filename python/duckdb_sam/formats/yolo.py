@@ -7,6 +7,8 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
@@ -89,13 +91,16 @@ def to_yolo(
 
         found = entries(rows, columns, sized=False, sink=sink)
         numbers = numbering((each.category for entry in found for each in entry.objects), categories, 0).dense()
-        lines = _lines(found, numbers, task, tolerance, parts)
-        for file, image_name in names.items():
-            target = stage / file
+        files = {image_name: stage / file for file, image_name in names.items()}
+        for target in files.values():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("x", encoding="ascii", newline="\n") as out:
-                out.write("".join(f"{line}\n" for line in lines[image_name]))
+            target.touch(exist_ok=False)
+        for image_name, lines in groupby(_lines(found, numbers, task, tolerance, parts), itemgetter(0)):
+            with files[image_name].open("w", encoding="ascii", newline="\n") as out:
+                out.writelines(f"{line}\n" for _, line in lines)
         (stage / "labels").mkdir(exist_ok=True)
+        if empty := sum(each.area == 0 for entry in found for each in entry.objects):
+            warnings.warn(f"{empty} masks without pixels are left out: YOLO has no form for them", stacklevel=2)
         _write_lists(stage, [(short(entry.name, root), entry.extra.get("split")) for entry in found], split)
         _write_yaml(stage, numbers.names, split)
     return Path(path).expanduser()
@@ -129,21 +134,16 @@ def put(target: Path, given: Any, name: str, how: Images) -> None:
 
 def _lines(
     found: Sequence[Entry], numbers: Numbering, task: Task, tolerance: float, parts: Parts
-) -> dict[str, list[str]]:
-    """Return the lines of each image."""
-    lines: dict[str, list[str]] = {entry.name: [] for entry in found}
+) -> Iterator[tuple[str, str]]:
+    """Give the lines with the names of their images, one image after the other."""
     objects = [(entry.name, each) for entry in found for each in entry.objects]
-    empty = sum(each.area == 0 for _, each in objects)
     objects = [(name, each) for name, each in objects if each.area > 0]
     shapes = _boxes(objects) if task == "detect" else _outlines(objects, tolerance, parts)
     for (name, each), values in shapes:
         kind = numbers[each.category]
         height, width = each.size
         sides = (value / (height if place % 2 else width) for place, value in enumerate(values))
-        lines[name].append(" ".join([str(kind), *(f"{side:.6f}" for side in sides)]))
-    if empty:
-        warnings.warn(f"{empty} masks without pixels are left out: YOLO has no form for them", stacklevel=3)
-    return lines
+        yield name, " ".join([str(kind), *(f"{side:.6f}" for side in sides)])
 
 
 _Named = tuple[str, Object]

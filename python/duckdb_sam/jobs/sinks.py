@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import duckdb
 
 import duckdb_sam
+from duckdb_sam.engine import quiet
 from duckdb_sam.jobs.errors import JobError
 from duckdb_sam.jobs.keys import Key
 from duckdb_sam.jobs.record import Record
@@ -111,7 +112,7 @@ class Place:
                 config |= {"storage_compatibility_version": _READ_BY}
             try:
                 self._opened = duckdb_sam.connect(file, config=config)
-                self._opened.execute("SET enable_progress_bar = false")  # there is one of our own, and not on stdout
+                quiet(self._opened)
             except duckdb_sam.LoadError as error:
                 raise JobError(
                     f"{database} is open in this process: give that connection as con=, and a table as into="

@@ -38,6 +38,9 @@ WAIT = 1.0
 
 _CHUNK = 1 << 20
 
+_DIGITS = 18
+"""Of the largest size that is believed."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -156,9 +159,17 @@ class Download:
             # Some servers do not look at If-Range.
             if not parts or int(parts[1]) != offset or (was.startswith('"') and now != was):
                 raise self._disagreement(offset)
-            return self.bytes if parts[2] == "*" else int(parts[2])
+            return self.bytes if parts[2] == "*" else self._announced(parts[2])
         length = response.headers["Content-Length"] or ""
-        return int(length) if length.isdigit() else self.bytes
+        return self._announced(length) if re.fullmatch("[0-9]+", length) else self.bytes
+
+    def _announced(self, digits: str) -> int:
+        """Return the size that the server tells. What no disk could hold is no model."""
+        if len(digits) > _DIGITS or (
+            self.bytes is None and int(digits) > shutil.disk_usage(self.part.parent).total + self.here()
+        ):
+            raise SourceError(f"{self.url}: it announces {digits[:40]} bytes, more than the whole disk has: no model")
+        return int(digits)
 
     def _check_is_file(self, response: HTTPResponse, total: int | None) -> None:
         """Refuse what is not the file, before anything that has come is given up for it."""

@@ -87,12 +87,20 @@ def _urls(model: Model) -> tuple[str, ...]:
     mirror = os.environ.get(_MIRROR)
     urls = (f"{mirror.rstrip('/')}/{model.file}",) if mirror else model.urls
     for url in urls:
-        if urlsplit(url).scheme not in ("http", "https"):
+        if not _is_address(url):
             raise PullError(
-                f"{_MIRROR}={mirror} is no address that begins with https:// or http://; for a folder with models, set "
-                "SAM_MODEL_DIR"
+                f"{_MIRROR}={mirror} is no address such as https://host/path or http://host:8080/path; for a folder "
+                "with models, set SAM_MODEL_DIR"
             )
     return urls
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # an IPv6 address without its end, or a port that is no number
+        return False
 
 
 def _check_online(model: Model, target: Path, urls: tuple[str, ...]) -> None:
