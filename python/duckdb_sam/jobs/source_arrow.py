@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from duckdb_sam.columns import plain_schema, plain_table
 from duckdb_sam.jobs.keys import Key, Unique, keys_of
 from duckdb_sam.optional import needed
 
@@ -22,11 +24,12 @@ def parquet(files: list[str]) -> Rows:
 class Rows:
     """The rows of a dataset, which can be read again and again: keys first."""
 
+    refused: Mapping[str, str] = MappingProxyType({})
     passed = 0
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self.schema = _plain(dataset.schema)
+        self.schema = plain_schema(dataset.schema)
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return all keys."""
@@ -70,8 +73,10 @@ class Rows:
 class Stream:
     """Rows that come by only once: a reader, or anything that gives Arrow tables."""
 
+    refused: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, schema: Any, batches: Iterable[Any]) -> None:
-        self.schema, self._batches = _plain(schema), batches
+        self.schema, self._batches = plain_schema(schema), batches
         self.passed = 0
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
@@ -97,8 +102,7 @@ def _new(
     pa = needed("pyarrow", "jobs", "run")
     for batch in batches:
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-        table = table.select(list(columns))
-        table = table.cast(_plain(table.schema))
+        table = plain_table(table.select(list(columns)))
         keys = keys_of(table, names)
         if unique is not None:
             unique.check(keys)
@@ -120,10 +124,3 @@ def _sized(tables: Iterable[Any], rows: Callable[[], int]) -> Iterator[Any]:
                 waiting.clear()
     if waiting:
         yield pa.concat_tables(waiting)
-
-
-def _plain(schema: Any) -> Any:
-    """Return a schema without views, such as Polars has, which Parquet and older releases of DuckDB do not know."""
-    pa = needed("pyarrow", "jobs", "run")
-    kinds = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
-    return pa.schema([field.with_type(kinds.get(str(field.type), field.type)) for field in schema])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol, cast
 
@@ -24,6 +24,11 @@ class Source(Protocol):
     @property
     def schema(self) -> Any:
         """The Arrow schema of the rows."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Columns whose values cannot be read as they are, and why, with what to do."""
         ...
 
     @property
@@ -122,11 +127,19 @@ def _arrow(source: Any) -> Source | None:
         return Rows(source)
     if isinstance(source, pa.RecordBatch):
         source = pa.Table.from_batches([source])
-    elif type(source).__module__.startswith("pandas."):
-        source = pa.Table.from_pandas(source, preserve_index=False)
-    elif hasattr(source, "__arrow_c_stream__"):  # Polars
-        source = pa.table(source)
+    elif type(source).__module__.startswith("pandas.") or hasattr(source, "__arrow_c_stream__"):  # Polars
+        source = _of_frame(pa, source)
     return Rows(dataset.InMemoryDataset(source)) if isinstance(source, pa.Table) else None
+
+
+def _of_frame(pa: Any, source: Any) -> Any:
+    is_pandas = type(source).__module__.startswith("pandas.")
+    try:
+        return pa.Table.from_pandas(source, preserve_index=False) if is_pandas else pa.table(source)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
+        raise TypeError(
+            f"the data frame cannot be read as an Arrow table: {error}; convert the column first"
+        ) from error
 
 
 def _iterable(source: Iterable[Any]) -> Source:
