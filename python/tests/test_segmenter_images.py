@@ -187,3 +187,13 @@ def test_sizes_are_known() -> None:
     assert picture(np.zeros((4, 5, 3), np.uint8)).size == (4, 5)
     assert picture(Image.new("L", (5, 4))).size == (4, 5)
     assert picture(b"x").size is None
+
+
+def test_masked_arrays(seg: Segmenter) -> None:
+    pixels = np.ma.masked_array(np.full((32, 32), 200, np.uint8))
+    assert seg.predict(pixels, [0.5, 0.5]) == seg.predict(pixels.data, [0.5, 0.5])  # nothing is masked
+    pixels[3, 3] = np.ma.masked
+    with pytest.raises(ValueError, match=r"pixels without a value: fill them, array\.filled\(0\)"):
+        seg.predict(pixels, [0.5, 0.5])
+    with pytest.raises(TypeError, match="point must hold 2 numbers"):
+        seg.predict(pixels.data, np.ma.masked_array([0.5, 0.5], [False, True]))

@@ -102,8 +102,8 @@ def run(
         rows = open_source(source, place.connection, place.is_own)
         column = image_column(image, rows.schema)
         names = key_names(COLUMN if key is None and isinstance(rows, Paths) else key, rows.schema.names)
-        check_types(rows.schema, names)
         columns = Columns(rows.schema, names, column, _columns(prompts), keep, mask)
+        check_types(rows.schema, names)
         work = held.enter_context(Work(model, columns, prompts, options, unit, box_format, threads, settings))
         for name in [*names, *columns.kept]:
             if name in rows.refused:

@@ -90,7 +90,7 @@ class RelationRows(_Keyed):
         table = self._relation.select(columns).order(columns).to_arrow_table()
         for name in names:
             if self._types[name] == "HUGEINT" and any(
-                value is not None and abs(value) >= 10**38 for value in table[name].to_pylist()
+                value is not None and not -(10**38) < value < 10**38 for value in table[name].to_pylist()
             ):
                 raise ValueError(
                     f"key: the column {name!r} holds numbers of more than 38 digits: cast it in the source, "
