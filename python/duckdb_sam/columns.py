@@ -92,6 +92,8 @@ def plain_type(pa: Any, kind: Any) -> Any:
     """Return a type without views, such as Polars has, which Parquet, Arrow's filters and older releases lack."""
     if str(kind) in ("binary_view", "string_view"):
         return pa.large_binary() if "binary" in str(kind) else pa.large_string()
+    if pa.types.is_dictionary(kind) and "view" in str(kind.value_type):  # Polars' categories
+        return pa.dictionary(kind.index_type, plain_type(pa, kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([field.with_type(plain_type(pa, field.type)) for field in kind])
     if pa.types.is_fixed_size_list(kind):

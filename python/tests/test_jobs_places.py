@@ -1,4 +1,4 @@
-"""Places that cannot be written: what to do is said, nothing that was written is lost, and the job goes on afterwards."""
+"""Places that cannot be written: what to do is said, what was written stays, and the job goes on afterwards."""
 
 from __future__ import annotations
 

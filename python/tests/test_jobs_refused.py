@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import ibis
+import pandas
 import polars
 import pyarrow as pa
 import pytest
@@ -178,9 +179,9 @@ def test_columns_that_the_output_cannot_hold(images: Any, tmp_path: Path) -> Non
     with pytest.raises(TypeError, match="the column 'i' holds month_day_nano_interval, which a Parquet file cannot"):
         jobs.job(source, tmp_path / "out.parquet", **call)
     assert jobs.job(source, tmp_path / "out.db", **call).rows == 1
-    with pytest.raises(TypeError, match="the column 'h' holds decimal256.*, which a table cannot hold"):
+    with pytest.raises(TypeError, match=r"the column 'h' holds decimal256.*, which a table cannot hold"):
         jobs.job(rows(h=pa.array([1, 2], pa.decimal256(50, 0))), tmp_path / "other.db", **call)
-    with pytest.raises(TypeError, match="the column 'u' holds .*union.*, which Arrow cannot filter"):
+    with pytest.raises(TypeError, match=r"the column 'u' holds .*union.*, which Arrow cannot filter"):
         jobs.job(images.sql("SELECT 1 AS k, union_value(a := 1) AS u, image FROM images"), "out", con=images, **call)
 
 
@@ -199,7 +200,7 @@ def test_images_in_structs_of_any_form(tmp_path: Path) -> None:
 def test_frames_that_arrow_cannot_read(tmp_path: Path) -> None:
     frame = polars.DataFrame({"k": polars.Series([1, 2], dtype=polars.Int128), "image": [DISC, DISC]})
     with pytest.raises(
-        TypeError, match="the data frame cannot be read as an Arrow table: .*; convert the column first"
+        TypeError, match=r"the data frame cannot be read as an Arrow table: .*; convert the column first"
     ):
         jobs.job(frame, tmp_path / "out.parquet", **OPTIONS)
 
@@ -218,3 +219,47 @@ def test_a_name_that_is_not_unicode(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert path == f"file://{tmp_path}/photos/a%FF%20b.png"
         assert duckdb_sam.Segmenter().predict(path, [0.5, 0.5]).area > 0
         assert jobs.read(f"{kind}-{into}", errors=True)[0][0].endswith("/bad%FF.jpg")
+
+
+def test_sources_in_more_forms(tmp_path: Path) -> None:
+    categories = polars.Series(["a", "b"], dtype=polars.Categorical)
+    frames: list[Any] = [
+        polars.DataFrame({"k": categories, "image": [DISC, DISC]}),
+        pandas.DataFrame({"image": [DISC, DISC]}, index=pandas.Index([5, 6], name="k")),
+        f"/* a comment */ -- and another\nSELECT 'a' AS k, '{PATH}' AS image UNION ALL SELECT 'b', '{PATH}';",
+    ]
+    for number, source in enumerate(frames):
+        into = tmp_path / f"{number}.db"
+        assert jobs.job(source, into, **OPTIONS)[:3] == (2, 0, 0)
+        assert jobs.job(source, into, **OPTIONS)[:3] == (0, 0, 2)
+
+
+def test_sources_that_are_none(images: Any, tmp_path: Path) -> None:
+    text = pa.table({"k": ["1"], "image": [DISC]})
+    for source, kind, message in [
+        (polars.LazyFrame({"k": [1]}), TypeError, r"not polars.*LazyFrame; \.collect\(\) it first"),
+        ({"k": [1]}, TypeError, r"not builtins.dict; pyarrow.table\(\.\.\.\) makes"),
+        (images, TypeError, r"con\.sql\(\.\.\.\) gives a relation"),
+        ("nothere.parquet", FileNotFoundError, "'nothere.parquet' is no file"),
+        ("s3://bucket/*.parquet", FileNotFoundError, r"give a query of it, such as \"FROM 's3://bucket/\*.parquet'\""),
+        (iter([rows(), rows().rename_columns(["k", "img"])]), ValueError, "the tables of the source differ: one has"),
+        (iter([rows(), text]), ValueError, "differ: one has k string, image binary, the first k int64"),
+    ]:
+        with pytest.raises(kind, match=message):
+            jobs.job(source, tmp_path / "out.parquet", **OPTIONS)
+
+
+def test_a_table_that_was_altered(images: Any) -> None:
+    for column, message in (
+        ("ALTER k TYPE VARCHAR", "the column 'k' of the table out holds text now, and whole numbers in the source"),
+        ("RENAME k TO key", "out cannot be written or read: .*Mend that, and make the same call again"),
+        ("DROP mask", r"(?s)out cannot be written or read: .*Mend that"),
+    ):
+        jobs.job(rows().slice(0, 1), "out", con=images, **OPTIONS, restart=True)
+        images.execute(f"ALTER TABLE out {column}")
+        with pytest.raises(duckdb_sam.JobError, match=f"(?s){message}"):
+            jobs.job(rows(), "out", con=images, **OPTIONS)
+    images.execute("DROP TABLE out; DROP TABLE out_errors")
+    jobs.job(rows().slice(0, 1), "out", con=images, **OPTIONS)
+    images.execute("ALTER TABLE out ADD COLUMN note VARCHAR; DROP TABLE out_errors")
+    assert jobs.job(rows(), "out", con=images, **OPTIONS)[:3] == (1, 0, 1)

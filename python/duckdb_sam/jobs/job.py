@@ -68,7 +68,7 @@ def run(
     ``into``: a Parquet file (``"masks.parquet"``), a folder of them (``"masks/"``), a database file (``"photos.db"``,
     with ``table``, which is ``"masks"`` if not given), or with ``con`` a table in its database (``"masks"``).
     ``key``: the column that tells rows apart, or a list of columns; of paths it is ``"path"``. Keys are unique and not
-    NULL.
+    NULL: text, bytes, whole numbers, decimals, dates or timestamps. A file whose name is not UTF-8 has its URI as path.
     ``model``: as for ``Segmenter``.
     ``image``: the column of images: bytes in any form, paths, or whatever ``Segmenter.batch`` takes; ``"image"``,
     ``"content"`` or the only column of bytes if not given.
@@ -81,7 +81,8 @@ def run(
     ``_errors``.
     ``on_error``: ``"raise"`` stops the job at the first of them instead, with a JobError.
     ``retry_errors``: try those again that failed in earlier runs.
-    ``restart``: remove what an earlier job with other options has written there, and begin anew.
+    ``restart``: remove what an earlier job with other options has written there, and begin anew. A job that has only
+    failures yet is begun anew without it.
     ``batch``, ``batch_mb``: most rows and megabytes of images in a batch; memory is bounded by them. A batch is also
     made so small that it takes about ten seconds.
     ``threads``: of the extension, for the whole process, and of the database if ``run`` opens it; None: as they are.
@@ -89,8 +90,9 @@ def run(
     ``progress``: True shows it on stderr or in a notebook; a function is called with a ``Status`` four times a second,
     from a thread of its own.
 
-    Raises JobError if the output belongs to another job or is being written to, ValueError and TypeError for wrong
-    arguments, KeyboardInterrupt with the way to go on.
+    Raises JobError if the output belongs to another job, is being written to, or cannot be written (no space left, a
+    read-only place), with what to do; ValueError and TypeError for wrong arguments, before anything is written; KeyboardInterrupt with
+    the way to go on.
     """
     _check(on_error, batch, batch_mb, mask)
     check_form(unit, box_format)
@@ -103,11 +105,11 @@ def run(
         column = image_column(image, rows.schema)
         names = key_names(COLUMN if key is None and isinstance(rows, Paths) else key, rows.schema.names)
         columns = Columns(rows.schema, names, column, _columns(prompts), keep, mask)
-        check_types(rows.schema, names)
         work = held.enter_context(Work(model, columns, prompts, options, unit, box_format, threads, settings))
         for name in [*names, *columns.kept]:
             if name in rows.refused:
                 raise TypeError(f"the column {name!r} {rows.refused[name]}")
+        check_types(rows.schema, names)
         kinds = work.schemas()
         asked = {**prompts, "generate": options, "unit": unit, "box_format": box_format}
         if isinstance(rows, Paths):

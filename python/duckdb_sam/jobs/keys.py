@@ -56,7 +56,7 @@ def kind_of(kind: Any) -> str:
         return "text"
     if str(plain) in ("binary", "large_binary", "binary_view") or types.is_fixed_size_binary(plain):
         return "bytes"
-    return str(plain)
+    return "date32[day]" if types.is_date(plain) else str(plain)
 
 
 def keys_of(table: Any, names: Sequence[str]) -> list[Key]:

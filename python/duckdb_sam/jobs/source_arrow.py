@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from duckdb_sam.columns import plain_schema, plain_table
-from duckdb_sam.jobs.keys import Key, Unique, keys_of
+from duckdb_sam.jobs.keys import Key, Unique, keys_of, kind_of
 from duckdb_sam.optional import needed
 
 _READ = 16
@@ -90,9 +90,29 @@ class Stream:
         yield from _sized(self._unknown(columns, names, done), rows)
 
     def _unknown(self, columns: Sequence[str], names: Sequence[str], done: Collection[Key]) -> Iterator[Any]:
-        for new, old in _new(self._batches, columns, names, done, Unique(names)):
+        for new, old in _new(self._alike(columns), columns, names, done, Unique(names)):
             self.passed += old
             yield new
+
+    def _alike(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Give the tables with the columns and types of the first one."""
+        pa = needed("pyarrow", "jobs", "run")
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        for batch in self._batches:
+            table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+            try:
+                table = plain_table(table.select(list(columns)))
+                if list(map(kind_of, table.schema.types)) != list(map(kind_of, schema.types)):
+                    raise KeyError  # a cast would do what nobody asked for
+                yield table.cast(schema)
+            except (KeyError, pa.ArrowException) as error:
+                raise ValueError(
+                    f"the tables of the source differ: one has {_columns(table.schema)}, the first {_columns(schema)}"
+                ) from error
+
+
+def _columns(schema: Any) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def _new(

@@ -68,11 +68,13 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection], is_ow
         return _iterable(source)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(
         "source must be a DuckDB relation, a query, an Ibis expression, an Arrow table, dataset or reader, a data "
-        f"frame, Parquet files, a folder, or paths of images, not {_kind(cast(object, source))}"
+        f"frame, Parquet files, a folder, or paths of images, not {_kind(cast(object, source))}{_hint(source)}"
     )
 
 
-_QUERY = re.compile(r"\s*(--.*\s+|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE)
+_QUERY = re.compile(
+    r"(\s|--.*\n|/\*(?s:.*?)\*/|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE
+)
 
 
 def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Callable[[str], bool]) -> Source:
@@ -86,7 +88,7 @@ def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Cal
         return _path(source, source, is_own)
     try:
         return RelationRows(con().table(source))
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.IOException, duckdb.HTTPException):
         raise FileNotFoundError(
             f"{source!r} is no file, folder or pattern of files here, no query, and no table of the connection (con=)"
         ) from None
@@ -107,6 +109,8 @@ def _path(path: str, given: Any, is_own: Callable[[str], bool]) -> Source:
         files = [path]
     else:
         files = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each) and not is_own(each))
+    if not files and "://" in path:
+        raise FileNotFoundError(f"{given!r} is no file of this machine: give a query of it, such as \"FROM '{path}'\"")
     if not files:
         raise FileNotFoundError(f"no file matches {given!r}")
     tables = [file.lower().endswith((".parquet", ".parq", ".pq")) for file in files]
@@ -135,7 +139,10 @@ def _arrow(source: Any) -> Source | None:
 def _of_frame(pa: Any, source: Any) -> Any:
     is_pandas = type(source).__module__.startswith("pandas.")
     try:
-        return pa.Table.from_pandas(source, preserve_index=False) if is_pandas else pa.table(source)
+        if not is_pandas:
+            return pa.table(source)
+        named = any(name is not None for name in source.index.names)
+        return pa.Table.from_pandas(source.reset_index() if named else source, preserve_index=False)
     except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
         raise TypeError(
             f"the data frame cannot be read as an Arrow table: {error}; convert the column first"
@@ -175,6 +182,14 @@ def image_column(image: str | None, schema: Any) -> str:
     if len(fitting) == 1:
         return fitting[0]
     raise ValueError(f"image= is missing: name the column that holds the images or their paths, of {', '.join(names)}")
+
+
+def _hint(source: Any) -> str:
+    if isinstance(source, duckdb.DuckDBPyConnection):
+        return "; con.sql(...) gives a relation"
+    if hasattr(source, "collect"):
+        return "; .collect() it first"
+    return "; pyarrow.table(...) makes a table of it" if isinstance(source, dict) else ""
 
 
 def _kind(value: object) -> str:
