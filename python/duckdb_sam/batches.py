@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from duckdb_sam.columns import Failures, as_table, column_of, image_column, sizes
+from duckdb_sam.columns import Failures, as_table, column_of, image_column, is_list, sizes
 from duckdb_sam.engine import Engine
 from duckdb_sam.optional import needed
-from duckdb_sam.prompts import BoxFormat, Form, Unit, check_given, prompt
+from duckdb_sam.prompts import BoxFormat, Form, Unit, check_constants, check_given, prompt
 from duckdb_sam.reading import arrow
 
 
@@ -38,6 +38,7 @@ class Batches:
         """Return the table with its new columns, and what failed by row; see ``Segmenter.batch``."""
         pa = needed("pyarrow", "arrow", "batch")
         _check(prompts, options)
+        check_constants(prompts, unit, box_format)
         given, whole = table, _table(pa, table)
         new = [into, f"{into}_error"] if with_errors else [into]
         for name in new:
@@ -48,7 +49,7 @@ class Batches:
         images = image_column(whole, image, failures)
         columns: dict[str, Any] = {"image": images}
         if options is None:
-            values = {name: _values(whole, name, value) for name, value in prompts.items() if value is not None}
+            values = {name: _values(pa, whole, name, value) for name, value in prompts.items() if value is not None}
             columns |= self._prompts(pa, images, values, unit, box_format, failures)
             call = (
                 "sam_annotate_many(?, image, boxes)"
@@ -148,12 +149,31 @@ def _like(pa: Any, table: Any, given: Any) -> Any:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _values(table: Any, name: str, value: Any) -> Callable[[int], Any]:
+_LISTS = {
+    "point": (1, "lists of two numbers, [x, y]"),
+    "points": (2, "lists of points, [[x, y], ...]"),
+    "labels": (1, "lists of 1 (in the object) and 0 (not in it)"),
+    "box": (1, "lists of four numbers"),
+    "boxes": (2, "lists of boxes, each a list of four numbers"),
+}
+"""How deep the lists of each prompt are, and what they are in words."""
+
+
+def _values(pa: Any, table: Any, name: str, value: Any) -> Callable[[int], Any]:
     """Return what gives a prompt for a row: a column's value, or the same for all."""
-    if isinstance(value, str):
-        column: list[Any] = column_of(table, value).to_pylist()
-        return column.__getitem__
-    return lambda _row: value
+    if not isinstance(value, str):
+        return lambda _row: value
+    column = column_of(table, value)
+    depth, words = _LISTS[name]
+    kind, found = column.type, 0
+    while is_list(pa, kind):
+        kind, found = kind.value_type, found + 1
+    numbers = any(getattr(pa.types, test)(kind) for test in ("is_integer", "is_floating", "is_decimal", "is_boolean"))
+    fits = (numbers and found == depth) or (pa.types.is_null(kind) and found <= depth)
+    if not fits and not isinstance(kind, pa.BaseExtensionType):  # such as Ray's tensors
+        raise TypeError(f"{name}: the column {value!r} holds {column.type}; it must hold {words}")
+    rows: list[Any] = column.to_pylist()
+    return rows.__getitem__
 
 
 def _failed(answer: Any, rows: Any, prompted: bool) -> list[int]:

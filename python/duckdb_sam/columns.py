@@ -102,6 +102,34 @@ def in_one_piece(pa: Any, table: Any) -> Any:
     return table
 
 
+def plain_type(pa: Any, kind: Any) -> Any:
+    """Return a type without views, such as Polars has, which Parquet, Arrow's filters and older releases lack."""
+    if str(kind) in ("binary_view", "string_view"):
+        return pa.large_binary() if "binary" in str(kind) else pa.large_string()
+    if pa.types.is_dictionary(kind) and "view" in str(kind.value_type):  # Polars' categories
+        return pa.dictionary(kind.index_type, plain_type(pa, kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(plain_type(pa, field.type)) for field in kind])
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(plain_type(pa, kind.value_type)), kind.list_size)
+    for test, make in ((pa.types.is_list, pa.list_), (pa.types.is_large_list, pa.large_list)):
+        if test(kind):
+            return make(kind.value_field.with_type(plain_type(pa, kind.value_type)))
+    return kind
+
+
+def plain_schema(schema: Any) -> Any:
+    """Return an Arrow schema with ``plain_type`` for all types."""
+    pa = needed("pyarrow", "arrow", "a column of images")
+    return pa.schema([field.with_type(plain_type(pa, field.type)) for field in schema])
+
+
+def plain_table(table: Any) -> Any:
+    """Return an Arrow table with ``plain_type`` for all types."""
+    schema = plain_schema(table.schema)
+    return table if schema.equals(table.schema) else table.cast(schema)
+
+
 def lance_images(table: Any, *columns: str) -> Any:
     """Return an Arrow table whose ``columns`` are marked as images, as Lance and Daft know them by their type.
 

@@ -33,15 +33,37 @@ def _forked() -> None:
     """
     for engine in list(_engines):
         engine.abandon()
+    # DuckDB opens a database of its own when it is imported, and would join its threads when the child ends.
+    with contextlib.suppress(duckdb.Error):
+        _keep(duckdb.default_connection())
     _opening.release()
+
+
+def _keep(con: duckdb.DuckDBPyConnection) -> None:
+    """See to it that nothing ever frees a connection."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(con))
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_forked)
 
 
+class _Opened:
+    """A database that is open, and by how many it is used: closing it would end the queries that run in it."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self.con = con
+        self.users = 0
+        self.is_over = False
+
+    def close_if_unused(self) -> None:
+        """Close it, unless others still use it, of whom the last does; to be called under ``_opening``."""
+        if self.is_over and not self.users:
+            self.con.close()
+
+
 class Engine:
-    """Connections to one database in memory; any number of threads may ask at once."""
+    """Connections to one database in memory; any number of threads may ask, and one may close it, at once."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, stoppable: bool = True) -> None:
         """Take what ``sam_configure`` is to be called with. Nothing is opened yet.
@@ -50,15 +72,25 @@ class Engine:
         """
         self._settings = dict(settings or {})
         self._stoppable = stoppable
-        self._con: duckdb.DuckDBPyConnection | None = None
+        self._opened: _Opened | None = None
         _engines.add(self)
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return a connection of one's own to the database; close it after use."""
+    @contextlib.contextmanager
+    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
+        """Give a connection of one's own to the database."""
         with _opening:
-            if self._con is None:
-                self._con = self._open()
-            return self._con.cursor()
+            if self._opened is None:
+                self._opened = _Opened(self._open())
+            opened = self._opened
+            cursor = opened.con.cursor()
+            opened.users += 1
+        try:
+            yield cursor
+        finally:
+            with _opening:
+                cursor.close()
+                opened.users -= 1
+                opened.close_if_unused()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         con = duckdb_sam.connect()
@@ -69,6 +101,9 @@ class Engine:
             if self._settings:
                 given = ", ".join(f"{name} := {literal(value)}" for name, value in self._settings.items())
                 con.execute(f"CALL sam_configure({given})").fetchall()
+        except (duckdb.InvalidInputException, duckdb.BinderException) as error:
+            con.close()
+            raise ValueError(_reason(error)) from error
         except BaseException:
             con.close()
             raise
@@ -82,7 +117,7 @@ class Engine:
 
         What the extension refuses is a ValueError.
         """
-        with self.cursor() as cursor:
+        with self._cursor() as cursor:
             for name, table in tables.items():
                 cursor.register(name, table)
             with interruptible(cursor) if self._stoppable else contextlib.nullcontext():
@@ -99,17 +134,18 @@ class Engine:
         return row[0] if row else None
 
     def close(self) -> None:
-        """Close the database; the next query opens a new one."""
+        """Close the database as soon as the queries of other threads have ended; the next one opens another."""
         with _opening:
-            if self._con is not None:
-                self._con.close()
-                self._con = None
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.is_over = True
+                opened.close_if_unused()
 
     def abandon(self) -> None:
         """Forget the database without closing it."""
-        if self._con is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._con))  # so that nothing ever frees it
-            self._con = None
+        if self._opened is not None:
+            _keep(self._opened.con)
+            self._opened = None
 
 
 def quiet(con: duckdb.DuckDBPyConnection) -> None:

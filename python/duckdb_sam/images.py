@@ -13,8 +13,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Union, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from duckdb_sam.optional import needed
 
@@ -73,7 +72,7 @@ def picture(image: Image | Any) -> Picture:
         size = Embedding(data).size if is_embedding(data) else None
         return Picture(data, size, None)
     if isinstance(image, (str, os.PathLike)):
-        path = _path(os.fsdecode(image))  # pyright: ignore[reportUnknownArgumentType]
+        path = local_path(os.fsdecode(image))  # pyright: ignore[reportUnknownArgumentType]
         if path.is_char_device() or path.is_block_device():
             raise OSError(errno.EINVAL, "a device, which has no end", str(path))
         return Picture(path.read_bytes(), None, str(path.absolute()))
@@ -86,10 +85,15 @@ def picture(image: Image | Any) -> Picture:
     raise TypeError(f"image must be {ACCEPTED}, not {_name(image)}")
 
 
-def _path(given: str) -> Path:
-    """Return a path, which may be given as a URI of a file."""
+def local_path(given: str) -> Path:
+    """Return a path, which may be given as a URI of a file. Raises ValueError for other URIs."""
     if given.startswith("file:"):
-        return Path(url2pathname(urlsplit(given).path))
+        path = urlsplit(given).path
+        if os.name == "nt":
+            from urllib.request import url2pathname
+
+            return Path(url2pathname(path))
+        return Path(os.fsdecode(unquote_to_bytes(path)))  # names need not be UTF-8
     if _URL.match(given):
         raise ValueError(f"{given!r} is not a file of this machine: read it first, and give its bytes")
     return Path(given).expanduser()

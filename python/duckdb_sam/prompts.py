@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal, NamedTuple, cast, get_args
+
+from duckdb_sam.options import short
 
 Unit = Literal["fraction", "pixel"]
 BoxFormat = Literal["xyxy", "xywh"]
@@ -63,6 +66,25 @@ def prompt(point: Any, points: Any, labels: Any, box: Any, form: Form) -> Prompt
             if len(marks) != len(rows):
                 raise ValueError(f"{len(marks)} labels for {len(rows)} points: give one label for each point")
     return Prompt(rows, marks, None if box is None else _box(box, form))
+
+
+def check_constants(prompts: Mapping[str, Any], unit: Unit, box_format: BoxFormat) -> None:
+    """Refuse what is wrong for every image, of prompts as ``batch`` takes them: a name of a column is none.
+
+    Coordinates in pixels are checked as far as they can be without the size of an image.
+    """
+    form = Form(unit, box_format, lambda: None)
+    constant = {name: None if isinstance(value, str) else value for name, value in prompts.items()}
+    boxes, labels = constant.pop("boxes"), constant.pop("labels")
+    together = labels if constant["points"] is not None else None
+    prompt(constant["point"], constant["points"], together, constant["box"], form)
+    for index, each in enumerate([] if labels is None else _sequence("labels", labels)):
+        _label(index, each)
+    for index, each in enumerate([] if boxes is None else _sequence("boxes", boxes)):
+        try:
+            _box(each, form)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"boxes[{index}]: {error}") from None
 
 
 def prompt_of(index: int, given: Any, form: Form) -> Prompt:
@@ -141,13 +163,16 @@ def _label(index: int, given: Any) -> int:
 def _numbers(what: str, given: Any, count: int, hint: str) -> list[float]:
     values = _sequence(what, given)
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"{what} must hold {count} numbers, not {given!r}; {hint}")
-    numbers = [float(value) for value in values]
-    if len(numbers) != count:
-        raise ValueError(f"{what} has {len(numbers)} numbers, not {count}: {given!r}; {hint}")
+        if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):  # DuckDB's 0.5 is a decimal
+            raise TypeError(f"{what} must hold {count} numbers, not {short(given)}; {hint}")
+    if len(values) != count:
+        raise ValueError(f"{what} has {len(values)} numbers, not {count}: {short(given)}; {hint}")
+    try:
+        numbers = [float(value) for value in values]
+    except OverflowError:
+        numbers = [math.inf]
     if not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{what} must hold finite numbers, not {given!r}")
+        raise ValueError(f"{what} must hold finite numbers, not {short(given)}")
     return numbers
 
 

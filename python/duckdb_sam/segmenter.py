@@ -13,7 +13,7 @@ from duckdb_sam.batches import Batches
 from duckdb_sam.engine import Engine
 from duckdb_sam.images import Embedding, Image, Picture, picture
 from duckdb_sam.masks import Held, Mask, Masks, masks
-from duckdb_sam.options import OPTIONS, generate_options
+from duckdb_sam.options import OPTIONS, batch_options, generate_options, short
 from duckdb_sam.prompts import BoxFormat, Form, Unit, check_form, check_given, prompt, prompt_of
 
 OnError = Literal["raise", "null"]
@@ -77,7 +77,7 @@ class Segmenter:
         if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool)):  # pyright: ignore
             raise TypeError(f"threads must be a whole number or None, not {threads!r}")
         if threads is not None and threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
+            raise ValueError(f"threads must be at least 1, not {short(threads)}")
         if device not in (None, "cpu"):
             raise ValueError(f"device {device!r} is not there: models run on the CPU; give device='cpu' or None")
         if on_error not in ("raise", "null"):
@@ -238,12 +238,13 @@ class Segmenter:
         which becomes a Table.
 
         With ``on_error="null"`` rows that fail are NULL, and the column ``into`` + ``_error`` says why; else the first
-        of them is raised as a ValueError, with its number.
+        of them is raised as a ValueError, with its number. Constants and options that are wrong for every image are
+        raised in either case.
 
             dataset.map_batches(seg.batch, batch_format="pyarrow", fn_kwargs={"box": "box", "unit": "pixel"})  # Ray
         """
         check_form(unit, box_format)
-        options = generate_options({} if isinstance(generate, bool) else generate) if generate is not False else None
+        options = batch_options(generate)
         self._check_model()
         prompts = {"point": point, "points": points, "labels": labels, "box": box, "boxes": boxes}
         result, failures = self._batches.run(

@@ -279,8 +279,8 @@ def test_which_photos(command: Command, tmp_path: Path) -> None:
 def test_a_name_that_is_not_unicode(command: Command) -> None:
     shutil.copy(PHOTOS / "coffee.jpg", b"bad\xff.jpg")
     done = command("run", ".", *POINT)
-    assert done.status == 1
-    assert "is not UTF-8, so that no table can hold it: rename it" in done.err
+    assert done.status == 0
+    assert any(path.endswith("/bad%FF.jpg") for path in paths())
 
 
 BOXES = {"coffee.jpg": [[60, 40, 480, 350], [120, 120, 240, 160]], "auf Säulen/coins.jpg": [[100, 100, 60, 60]]}

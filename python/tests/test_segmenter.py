@@ -157,7 +157,7 @@ def test_wrong_arguments() -> None:
     ]:
         with pytest.raises(kind, match=message):
             Segmenter(**arguments)
-    with Segmenter(settings={"cache_gb": 1}) as seg, pytest.raises(duckdb.Error, match="cache_gb"):
+    with Segmenter(settings={"cache_gb": 1}) as seg, pytest.raises(ValueError, match="cache_gb"):
         seg.predict(COFFEE, [0.5, 0.5])
 
 

@@ -239,7 +239,12 @@ def test_wrong_calls(seg: Segmenter) -> None:
         ({"image": "number", "point": POINT, "into": "m"}, ValueError, "column 'number' holds no images but int64"),
         ({"point": POINT}, ValueError, "has a column 'mask' already"),
         ({"point": POINT, "unit": "px", "into": "m"}, ValueError, "unit must be"),
-        ({"point": "number", "into": "m"}, ValueError, "row 0: point must be a list, not 1"),
+        (
+            {"point": "number", "into": "m"},
+            TypeError,
+            "point: the column 'number' holds int64; it must hold lists of two",
+        ),
+        ({"point": [2, 2], "into": "m"}, ValueError, r"^point \[2.0, 2.0\] lies outside the image"),
     ]:
         with pytest.raises(kind, match=message):
             seg.batch(table, **arguments)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal
 
-from duckdb_sam.jobs.errors import JobError
-from duckdb_sam.jobs.keys import Unique, check_types, key_names, kind_of
+from duckdb_sam.jobs.errors import JobError, writing
+from duckdb_sam.jobs.keys import Key, Unique, check_types, key_names, kind_of
 from duckdb_sam.jobs.pace import Pace
 from duckdb_sam.jobs.progress import Meter, shown
 from duckdb_sam.jobs.record import RELATIVE, TYPES, record
@@ -18,7 +18,7 @@ from duckdb_sam.jobs.source_paths import COLUMN, Paths
 from duckdb_sam.jobs.sources import Source, image_column, open_source
 from duckdb_sam.jobs.status import Status, Summary
 from duckdb_sam.jobs.work import Columns, Work
-from duckdb_sam.options import generate_options
+from duckdb_sam.options import batch_options, short
 from duckdb_sam.prompts import BoxFormat, Unit, check_form
 
 
@@ -68,7 +68,7 @@ def run(
     ``into``: a Parquet file (``"masks.parquet"``), a folder of them (``"masks/"``), a database file (``"photos.db"``,
     with ``table``, which is ``"masks"`` if not given), or with ``con`` a table in its database (``"masks"``).
     ``key``: the column that tells rows apart, or a list of columns; of paths it is ``"path"``. Keys are unique and not
-    NULL.
+    NULL: text, bytes, whole numbers, decimals, dates or timestamps. A file whose name is not UTF-8 has its URI as path.
     ``model``: as for ``Segmenter``.
     ``image``: the column of images: bytes in any form, paths, or whatever ``Segmenter.batch`` takes; ``"image"``,
     ``"content"`` or the only column of bytes if not given.
@@ -81,7 +81,8 @@ def run(
     ``_errors``.
     ``on_error``: ``"raise"`` stops the job at the first of them instead, with a JobError.
     ``retry_errors``: try those again that failed in earlier runs.
-    ``restart``: remove what an earlier job with other options has written there, and begin anew.
+    ``restart``: remove what an earlier job with other options has written there, and begin anew. A job that has only
+    failures yet is begun anew without it.
     ``batch``, ``batch_mb``: most rows and megabytes of images in a batch; memory is bounded by them. A batch is also
     made so small that it takes about ten seconds.
     ``threads``: of the extension, for the whole process, and of the database if ``run`` opens it; None: as they are.
@@ -89,12 +90,13 @@ def run(
     ``progress``: True shows it on stderr or in a notebook; a function is called with a ``Status`` four times a second,
     from a thread of its own.
 
-    Raises JobError if the output belongs to another job or is being written to, ValueError and TypeError for wrong
-    arguments, KeyboardInterrupt with the way to go on.
+    Raises JobError if the output belongs to another job, is being written to, or cannot be written (no space left, a
+    read-only place), with what to do; ValueError and TypeError for wrong arguments, before anything is written;
+    KeyboardInterrupt with the way to go on.
     """
     _check(on_error, batch, batch_mb, mask)
     check_form(unit, box_format)
-    options = generate_options({} if isinstance(generate, bool) else generate) if generate is not False else None
+    options = batch_options(generate)
     prompts = {"point": point, "points": points, "labels": labels, "box": box, "boxes": boxes}
     with ExitStack() as held:
         place = Place(into, table, errors, con, threads)
@@ -102,22 +104,30 @@ def run(
         rows = open_source(source, place.connection, place.is_own)
         column = image_column(image, rows.schema)
         names = key_names(COLUMN if key is None and isinstance(rows, Paths) else key, rows.schema.names)
-        check_types(rows.schema, names)
         columns = Columns(rows.schema, names, column, _columns(prompts), keep, mask)
         work = held.enter_context(Work(model, columns, prompts, options, unit, box_format, threads, settings))
+        for name in [*names, *columns.kept]:
+            if name in rows.refused:
+                raise TypeError(f"the column {name!r} {rows.refused[name]}")
+        check_types(rows.schema, names)
         kinds = work.schemas()
         asked = {**prompts, "generate": options, "unit": unit, "box_format": box_format}
         if isinstance(rows, Paths):
             asked[RELATIVE] = rows.relative_to(place.folder())
         asked[TYPES] = {name: kind_of(rows.schema.field(name).type) for name in [*names, *columns.kept]}
         asked |= {"image": column, "key": names, "keep": columns.kept, "mask": mask}
+        known = rows.keys(names)
+        if known is not None:
+            Unique(names).check(known)
         sink = place.sink()
         held.callback(sink.close)
-        sink.open(*kinds, record(work.model(), {**asked, "precision": work.precision()}), restart)
-        if retry_errors:
-            sink.forget_errors()
+        with writing(sink.into):
+            sink.open(*kinds, record(work.model(), {**asked, "precision": work.precision()}), restart)
+            if retry_errors:
+                sink.forget_errors()
         prompted = options is None and boxes is None
-        return _Run(rows, sink, work, columns, Pace(batch, int(batch_mb * 1e6)), on_error).all(progress, prompted)
+        pace = Pace(batch, batch_mb * 1e6)
+        return _Run(rows, sink, work, columns, pace, on_error).all(known, progress, prompted)
 
 
 class _Run:
@@ -130,14 +140,13 @@ class _Run:
         self._on_error = on_error
         self._written = self._failed = self._skipped = 0
 
-    def all(self, progress: bool | Callable[[Status], object], prompted: bool) -> Summary:
-        """Do what is not done."""
+    def all(self, known: list[Key] | None, progress: bool | Callable[[Status], object], prompted: bool) -> Summary:
+        """Do what is not done, of the keys that are ``known``."""
         total, begin = None, time.monotonic()
         try:
-            done = self._sink.done(self._columns.keys)
-            known = self._source.keys(self._columns.keys)
+            with writing(self._sink.into):
+                done = self._sink.done(self._columns.keys)
             if known is not None:
-                Unique(self._columns.keys).check(known)
                 self._skipped, total = sum(key in done for key in known), len(known)
             del known
             with shown(progress, self._sink.into) as (report, told):
@@ -148,7 +157,8 @@ class _Run:
                             self._batch(piece, length, meter, 0 if total is not None else self._source.passed)
             if total is None:
                 self._skipped = self._source.passed
-            self._sink.finish()
+            with writing(self._sink.into):
+                self._sink.finish()
         except KeyboardInterrupt:
             raise self._interrupted(total) from None
         except RuntimeError as error:
@@ -164,7 +174,8 @@ class _Run:
         self._skipped = max(self._skipped, passed)
         rows, failures = self._work.run(piece)
         stop = self._on_error == "raise" and len(failures) > 0
-        self._sink.write(rows, failures.slice(0, 0) if stop else failures)
+        with writing(self._sink.into):
+            self._sink.write(rows, failures.slice(0, 0) if stop else failures)
         self._written += len(rows)
         if stop:
             first = failures.slice(0, 1).to_pylist()[0]
@@ -182,6 +193,9 @@ class _Run:
         )
 
 
+_MOST_MB = 1_000_000
+
+
 def _columns(prompts: Mapping[str, Any]) -> list[str]:
     return [value for value in prompts.values() if isinstance(value, str)]
 
@@ -190,8 +204,8 @@ def _check(on_error: str, batch: Any, batch_mb: Any, mask: Any) -> None:
     if on_error not in ("record", "raise"):
         raise ValueError(f"on_error must be 'record' or 'raise', not {on_error!r}")
     if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
-        raise ValueError(f"batch must be a whole number of rows, at least 1, not {batch!r}")
-    if isinstance(batch_mb, bool) or not isinstance(batch_mb, (int, float)) or not batch_mb > 0:
-        raise ValueError(f"batch_mb must be a number of megabytes above 0, not {batch_mb!r}")
+        raise ValueError(f"batch must be a whole number of rows, at least 1, not {short(batch)}")
+    if isinstance(batch_mb, bool) or not isinstance(batch_mb, (int, float)) or not 0 < batch_mb <= _MOST_MB:
+        raise ValueError(f"batch_mb must be a number of megabytes above 0, at most {_MOST_MB:,}, not {short(batch_mb)}")
     if not isinstance(mask, str) or not mask:
         raise TypeError(f"mask must be the name of the column of masks, not {mask!r}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from duckdb_sam.optional import needed
+from duckdb_sam.quoting import identifier
 
 Key = Any
 """The value of a key of one column, a tuple for several."""
@@ -40,7 +41,8 @@ def check_types(schema: Any, names: Sequence[str]) -> None:
         if not (whole or moment or kind_of(kind) in ("text", "bytes")):
             raise TypeError(
                 f"key: the column {name!r} holds {kind}; a key is text, bytes, whole numbers, decimals, dates or "
-                "timestamps (of microseconds, without a time zone): cast it to one of them"
+                "timestamps (of microseconds, without a time zone): cast it to one of them in the source, such as "
+                f"CAST({identifier(name)} AS VARCHAR)"
             )
 
 
@@ -54,13 +56,24 @@ def kind_of(kind: Any) -> str:
         return "text"
     if str(plain) in ("binary", "large_binary", "binary_view") or types.is_fixed_size_binary(plain):
         return "bytes"
-    return str(plain)
+    return "date32[day]" if types.is_date(plain) else str(plain)
 
 
 def keys_of(table: Any, names: Sequence[str]) -> list[Key]:
-    """Return the keys of an Arrow table, row by row."""
-    columns: list[list[Any]] = [table[name].to_pylist() for name in names]
+    """Return the keys of an Arrow table, row by row. Raises ValueError for dates that Python does not have."""
+    columns: list[list[Any]] = [_values(table[name], name) for name in names]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def _values(column: Any, name: str) -> list[Any]:
+    pa = needed("pyarrow", "jobs", "run")
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError, pa.ArrowException) as error:
+        raise ValueError(
+            f"key: the column {name!r} holds a {column.type} that cannot be compared, such as infinity or one before "
+            f"the year 1 or after 9999 ({error}): cast it to text in the source, CAST({identifier(name)} AS VARCHAR)"
+        ) from None
 
 
 class Unique:

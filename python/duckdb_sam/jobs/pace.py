@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
+from duckdb_sam.columns import plain
+from duckdb_sam.images import local_path
 from duckdb_sam.optional import needed
 
 SECONDS = 10.0
@@ -18,7 +19,7 @@ _GROWTH = 4
 class Pace:
     """Sizes the next batch by what the last ones took."""
 
-    def __init__(self, rows: int, length: int) -> None:
+    def __init__(self, rows: int, length: float) -> None:
         """Take the limits: rows, and bytes of images."""
         self._most, self._length = rows, length
         self._next = float(min(rows, _FIRST))
@@ -53,20 +54,30 @@ def _lengths(table: Any, image: str) -> list[float]:
     pa = needed("pyarrow", "jobs", "run")
     compute = needed("pyarrow.compute", "jobs", "run")
     column = table[image]
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if str(kind) in ("string", "large_string", "string_view"):
         return [_file_length(path) for path in column.to_pylist()]
     if pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
-        inside = compute.binary_length(compute.struct_field(column, "bytes")).to_pylist()
+        inside = _sizes(pa, compute.struct_field(column, "bytes"))
         paths = compute.struct_field(column, "path").to_pylist()
         return [_file_length(path) if size is None else size for size, path in zip(inside, paths, strict=True)]
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return [size or 0 for size in compute.binary_length(column).to_pylist()]
+    if str(kind).startswith(("binary", "large_binary", "fixed_size_binary")):
+        return [size or 0 for size in _sizes(pa, column)]
     return [column.nbytes / max(len(column), 1)] * len(column)
+
+
+def _sizes(pa: Any, column: Any) -> list[int | None]:
+    """Return how many bytes each value of a binary column has; None for NULL."""
+    compute = needed("pyarrow.compute", "jobs", "run")
+    if pa.types.is_null(column.type):
+        return [None] * len(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return compute.binary_length(plain(pa, column)).to_pylist()
 
 
 def _file_length(path: str | None) -> float:
     try:
-        return os.stat(os.path.expanduser(path)).st_size if path else 0
-    except (OSError, ValueError):  # a failure of this row, later
+        return local_path(path).stat().st_size if path else 0
+    except (OSError, ValueError, TypeError):  # a failure of this row, later
         return 0

@@ -73,6 +73,11 @@ class Parts:
                     found.update(keys_of(batch, names))
         return found
 
+    def has_rows(self) -> bool:
+        """Whether there is a row in any file."""
+        parquet = needed("pyarrow.parquet", "jobs", "run")
+        return any(parquet.read_metadata(path).num_rows for path in self.files())
+
     def append(self, table: Any, record: Record) -> None:
         """Write a table as a file of its own."""
         numbers = [int(match[1]) for path in self._parts() if (match := self._name.fullmatch(path.name))]

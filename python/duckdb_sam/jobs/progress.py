@@ -1,4 +1,4 @@
-"""How far a job is, as it goes: with Rich if it is installed, else as plain lines, or told to a function.
+"""How far a job is, as it goes: in the cell of a notebook, with Rich if it is installed, as lines, or to a function.
 
 DuckDB does not know how far a query is that calls the extension; the extension's counters do, image by image.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from duckdb_sam.engine import Engine
 from duckdb_sam.jobs.status import Status
+from duckdb_sam.notebook import Bar, is_notebook
 
 Report = Callable[[Status], object]
 
@@ -119,6 +120,9 @@ def shown(progress: bool | Report, label: str) -> Generator[tuple[Report, bool]]
         yield progress, True
     elif not progress:
         yield lambda _status: None, False
+    elif is_notebook():
+        cell = Bar(label)
+        yield lambda status: cell.move(status.done, status.total, _words(status)), True
     elif columns := _rich():
         with columns[0] as bar:
             task = bar.add_task(label, total=None, speed="", failed="")
@@ -136,7 +140,7 @@ def _rich() -> tuple[Any] | None:
     except ImportError:
         return None
     console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
+    if not console.is_terminal:
         return None
     texts = [TextColumn("{task.fields[" + name + "]}") for name in ("speed", "failed")]
     return (
@@ -169,9 +173,7 @@ def _lines(label: str) -> Generator[Report]:
             if status.done == last[1] or not (finished or time.monotonic() - last[0] >= _LINES):
                 return
         last[:] = time.monotonic(), status.done
-        of = f" of {status.total:,}" if status.total is not None else ""
-        failed = f", {status.failed:,} failed" if status.failed else ""
-        text = f"{label}: {status.done:,}{of}, {_speed(status)}{failed}"
+        text = f"{label}: {_words(status)}"
         if terminal:
             print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
         else:
@@ -184,8 +186,16 @@ def _lines(label: str) -> Generator[Report]:
             print(file=sys.stderr)
 
 
+def _words(status: Status) -> str:
+    of = f" of {status.total:,}" if status.total is not None else ""
+    failed = f"{status.failed:,} failed" if status.failed else ""
+    return ", ".join(filter(None, (f"{status.done:,}{of}", _speed(status), failed)))
+
+
 def _speed(status: Status) -> str:
     left = ""
+    if not status.rate:
+        return ""
     if status.left:
         minutes, seconds = divmod(round(status.left), 60)
         hours, minutes = divmod(minutes, 60)

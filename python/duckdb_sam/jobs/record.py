@@ -53,6 +53,16 @@ def parse(text: str | bytes | None) -> Record | None:
 
 def check(where: str, old: Record | None, new: Record) -> None:
     """Refuse to go on with what another call has begun."""
+    changed = changes(where, old, new)
+    if changed:
+        raise JobError(
+            f"{where} was begun with other options: {'; '.join(changed)}. Give the same ones to go on with it, another "
+            "into= to keep both, or restart=True to remove its results and begin anew"
+        )
+
+
+def changes(where: str, old: Record | None, new: Record) -> list[str]:
+    """Return in what two calls differ. Raises JobError if there was none."""
     if old is None:
         raise JobError(
             f"{where} is there already and was not written by a job of duckdb_sam.run: write into another place, or "
@@ -73,8 +83,4 @@ def check(where: str, old: Record | None, new: Record) -> None:
             changed.append(f"paths were {places[0]}, as seen from where the output is, now they are {places[1]}")
         else:
             changed.append(f"{name} was {before!r}, now {now!r}")
-    if changed:
-        raise JobError(
-            f"{where} was begun with other options: {'; '.join(changed)}. Give the same ones to go on with it, another "
-            "into= to keep both, or restart=True to remove its results and begin anew"
-        )
+    return changed

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
-from duckdb_sam.jobs.errors import JobError
+from duckdb_sam.jobs.errors import JobError, check_fits
 from duckdb_sam.jobs.keys import Key
 from duckdb_sam.jobs.parts import Parts
-from duckdb_sam.jobs.record import Record, check
+from duckdb_sam.jobs.record import Record, changes, check
+from duckdb_sam.optional import needed
 from duckdb_sam.weights.lock import locked
 
 
@@ -46,6 +47,8 @@ class ParquetSink:
     def open(self, rows: Any, failures: Any, record: Record, restart: bool) -> None:
         """Lock, remove what a killed run has left half-done, and look whether the files are this job's."""
         self._schemas, self._record = (rows, failures), record
+        for schema in self._schemas:
+            check_fits(schema, _write, "a Parquet file")
         if self._path.exists() and self._path.is_dir() == self._single:
             raise JobError(f"{self._path} is a {'folder' if self._single else 'file'}: write into another place")
         lock = self._path.with_name(self._path.name + ".lock")
@@ -58,9 +61,11 @@ class ParquetSink:
                     check(str(found[0]), None, record)
             for parts in (self._rows, self._failures):
                 parts.clean()
-                if restart:
-                    parts.remove()
-                elif found := parts.record():
+            if restart or self._is_futile():
+                self._failures.remove()
+                self._rows.remove()
+            for parts in (self._rows, self._failures):
+                if found := parts.record():
                     check(str(found[0]), found[1], record)
         except BaseException:
             self.close()
@@ -97,5 +102,16 @@ class ParquetSink:
         """Let others write."""
         self._held.close()
 
+    def _is_futile(self) -> bool:
+        """Whether a job with other options has no results, so that nothing is lost if these options are right."""
+        found = [each for parts in (self._rows, self._failures) if (each := parts.record())]
+        return any(changes("", old, self._record) for _, old in found) and not self._rows.has_rows()
+
     def _taken(self) -> NoReturn:
         raise JobError(f"another run writes into {self.into} at this moment: wait for it, or stop it")
+
+
+def _write(table: Any) -> None:
+    """Write a table into memory."""
+    pa, parquet = needed("pyarrow", "jobs", "run"), needed("pyarrow.parquet", "jobs", "run")
+    parquet.write_table(table, pa.BufferOutputStream())

@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 
-from duckdb_sam.jobs.errors import JobError
-from duckdb_sam.jobs.keys import Key, keys_of
-from duckdb_sam.jobs.record import Record, check, dump, parse
+from duckdb_sam.jobs.errors import JobError, check_fits
+from duckdb_sam.jobs.keys import Key, keys_of, kind_of
+from duckdb_sam.jobs.record import Record, changes, check, dump, parse
 from duckdb_sam.quoting import identifier, literal
 
 _NAME = r'("(?:[^"]|"")+"|[^".]+)'
@@ -40,10 +40,13 @@ class TableSink:
 
     def open(self, rows: Any, failures: Any, record: Record, restart: bool) -> None:
         """Create both tables, or look whether they are this job's."""
+        self._schema = rows
+        for schema in (rows, failures):
+            check_fits(schema, self._read, "a table")
         try:
             with self._transaction():
                 old = self._record(self._table)
-                if restart and old is not None:
+                if old is not None and (restart or self._is_futile(old, record)):
                     self._lock(old["id"])
                     for table in (self._table, self._errors):
                         if (self._record(table) or {}).get("id") == old["id"]:
@@ -68,12 +71,20 @@ class TableSink:
             raise
 
     def done(self, names: Sequence[str]) -> set[Key]:
-        """Return the keys in both tables."""
+        """Return the keys in both tables. Raises JobError if somebody has given them another type."""
         columns = ", ".join(map(identifier, names))
         found: set[Key] = set()
         for table in (self._table, self._errors):
             relation: Any = self._con.sql(f"SELECT {columns} FROM {identifier(*table)}")
-            found.update(keys_of(relation.to_arrow_table(), names))
+            keys = relation.to_arrow_table()
+            for name in names:
+                before, now = (kind_of(schema.field(name).type) for schema in (self._schema, keys.schema))
+                if before != now:
+                    raise JobError(
+                        f"the column {name!r} of the table {table[2]} holds {now} now, and {before} in the source: "
+                        "give it its type back, or give another into="
+                    )
+            found.update(keys_of(keys, names))
         return found
 
     def forget_errors(self) -> None:
@@ -96,6 +107,16 @@ class TableSink:
         self._unlock()
         self._con.close()
 
+    def _is_futile(self, old: Record, record: Record) -> bool:
+        """Whether a job with other options has no results, so that nothing is lost if these options are right."""
+        if not changes("", old, record):
+            return False
+        return not self._con.execute(f"SELECT 1 FROM {identifier(*self._table)} LIMIT 1").fetchall()
+
+    def _read(self, table: Any) -> None:
+        with self._registered(table) as name:
+            self._con.execute(f"FROM {name}").fetchall()
+
     def _create(self, table: tuple[str, ...], schema: Any, record: Record) -> None:
         with self._registered(schema.empty_table()) as name:
             self._con.execute(f"CREATE TABLE {identifier(*table)} AS FROM {name}")
@@ -108,7 +129,8 @@ class TableSink:
         try:
             yield name
         finally:
-            self._con.unregister(name)
+            with contextlib.suppress(duckdb.TransactionException):  # DuckDB 2, after what has failed and is told
+                self._con.unregister(name)
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:

@@ -11,7 +11,7 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.engine import quiet
-from duckdb_sam.jobs.errors import JobError
+from duckdb_sam.jobs.errors import JobError, writing
 from duckdb_sam.jobs.keys import Key
 from duckdb_sam.jobs.record import Record
 from duckdb_sam.jobs.sink_parquet import ParquetSink
@@ -75,10 +75,12 @@ class Place:
             self._text = ""
         if not self._text:
             raise TypeError(f"into must be a table, a database file, a .parquet file or a folder, not {into!r}")
+        if "\0" in self._text:
+            raise ValueError(f"into={self._text!r} holds a NUL character, which no name has")
         self._errors = None if errors is None else os.fsdecode(errors)
         self._con = _connection(con)
         self._threads = threads
-        self._opened: duckdb.DuckDBPyConnection | None = None
+        self._opened: dict[str, duckdb.DuckDBPyConnection] = {}
         suffix = Path(self._text).suffix.lower()
         separated = self._text.endswith(("/", os.sep)) or any(sign in self._text for sign in ("/", os.sep))
         if suffix == ".parquet":
@@ -101,29 +103,39 @@ class Place:
         self._table = table or TABLE
 
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """Return the user's connection, or one to the database that is written to, or one in memory."""
+        """Return what a source is asked on: the user's connection, or one to the database that is written to.
+
+        If there is no such database yet, it is one in memory, so that a source that is wrong leaves no file behind.
+        """
+        file = os.path.expanduser(self._text)
+        return self._connection(file if self.kind == "database" and os.path.exists(file) else ":memory:")
+
+    def _connection(self, database: str) -> duckdb.DuckDBPyConnection:
         if self._con is not None:
             return self._con
-        if self._opened is None:
+        if database not in self._opened:
             config: dict[str, Any] = {} if self._threads is None else {"threads": self._threads}
-            database = self._text if self.kind == "database" else ":memory:"
-            file = os.path.expanduser(database)
-            if self.kind == "database" and not os.path.exists(file):
-                config |= {"storage_compatibility_version": _READ_BY}
             try:
-                self._opened = duckdb_sam.connect(file, config=config)
-                quiet(self._opened)
+                if database != ":memory:" and not os.path.exists(database):
+                    config |= {"storage_compatibility_version": _READ_BY}
+                    os.makedirs(os.path.dirname(os.path.abspath(database)), exist_ok=True)
+                self._opened[database] = duckdb_sam.connect(database, config=config)
+                quiet(self._opened[database])  # there is a bar of our own, and not on stdout
             except duckdb_sam.LoadError as error:
                 raise JobError(
                     f"{database} is open in this process: give that connection as con=, and a table as into="
                 ) from error
             except duckdb.IOException as error:
-                if "lock" not in str(error):
+                if "lock" in str(error):
+                    raise JobError(
+                        f"{database} is open in another process, maybe in another run of a job: {error}"
+                    ) from error
+                with writing(database):
                     raise
-                raise JobError(
-                    f"{database} is open in another process, maybe in another run of a job: {error}"
-                ) from error
-        return self._opened
+            except (duckdb.Error, OSError):
+                with writing(database):
+                    raise
+        return self._opened[database]
 
     def folder(self) -> str | None:
         """Return the folder in which the output lies; None for a table of the user's connection."""
@@ -132,9 +144,10 @@ class Place:
     def sink(self) -> Sink:
         """Return what writes there."""
         if self.kind == "table":
-            return TableSink(self.connection(), self._text, self._errors)
+            return TableSink(self._connection(""), self._text, self._errors)
         if self.kind == "database":
-            return TableSink(self.connection(), self._table, self._errors, self._text)
+            database = self._connection(os.path.expanduser(self._text))
+            return TableSink(database, self._table, self._errors, self._text)
         return ParquetSink(Path(self._text).expanduser(), self.kind == "file", self._errors)
 
     def is_own(self, path: str) -> bool:
@@ -148,9 +161,9 @@ class Place:
 
     def close(self) -> None:
         """Close the connection if it is not the user's."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        for con in self._opened.values():
+            con.close()
+        self._opened.clear()
 
 
 def _connection(con: Any) -> duckdb.DuckDBPyConnection | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from duckdb_sam.jobs.keys import Key, Unique, keys_of
+from duckdb_sam.columns import plain_schema, plain_table
+from duckdb_sam.jobs.keys import Key, Unique, keys_of, kind_of
 from duckdb_sam.optional import needed
 
 _READ = 16
@@ -22,11 +24,12 @@ def parquet(files: list[str]) -> Rows:
 class Rows:
     """The rows of a dataset, which can be read again and again: keys first."""
 
+    refused: Mapping[str, str] = MappingProxyType({})
     passed = 0
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self.schema = _plain(dataset.schema)
+        self.schema = plain_schema(dataset.schema)
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return all keys."""
@@ -70,8 +73,10 @@ class Rows:
 class Stream:
     """Rows that come by only once: a reader, or anything that gives Arrow tables."""
 
+    refused: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, schema: Any, batches: Iterable[Any]) -> None:
-        self.schema, self._batches = _plain(schema), batches
+        self.schema, self._batches = plain_schema(schema), batches
         self.passed = 0
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
@@ -85,9 +90,29 @@ class Stream:
         yield from _sized(self._unknown(columns, names, done), rows)
 
     def _unknown(self, columns: Sequence[str], names: Sequence[str], done: Collection[Key]) -> Iterator[Any]:
-        for new, old in _new(self._batches, columns, names, done, Unique(names)):
+        for new, old in _new(self._alike(columns), columns, names, done, Unique(names)):
             self.passed += old
             yield new
+
+    def _alike(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Give the tables with the columns and types of the first one."""
+        pa = needed("pyarrow", "jobs", "run")
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        for batch in self._batches:
+            table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+            try:
+                table = plain_table(table.select(list(columns)))
+                if list(map(kind_of, table.schema.types)) != list(map(kind_of, schema.types)):
+                    raise KeyError  # a cast would do what nobody asked for
+                yield table.cast(schema)
+            except (KeyError, pa.ArrowException) as error:
+                raise ValueError(
+                    f"the tables of the source differ: one has {_columns(table.schema)}, the first {_columns(schema)}"
+                ) from error
+
+
+def _columns(schema: Any) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def _new(
@@ -97,8 +122,7 @@ def _new(
     pa = needed("pyarrow", "jobs", "run")
     for batch in batches:
         table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-        table = table.select(list(columns))
-        table = table.cast(_plain(table.schema))
+        table = plain_table(table.select(list(columns)))
         keys = keys_of(table, names)
         if unique is not None:
             unique.check(keys)
@@ -120,10 +144,3 @@ def _sized(tables: Iterable[Any], rows: Callable[[], int]) -> Iterator[Any]:
                 waiting.clear()
     if waiting:
         yield pa.concat_tables(waiting)
-
-
-def _plain(schema: Any) -> Any:
-    """Return a schema without views, such as Polars has, which Parquet and older releases of DuckDB do not know."""
-    pa = needed("pyarrow", "jobs", "run")
-    kinds = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
-    return pa.schema([field.with_type(kinds.get(str(field.type), field.type)) for field in schema])

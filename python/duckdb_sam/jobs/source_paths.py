@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from duckdb_sam.jobs.keys import Key, Unique
@@ -52,6 +54,7 @@ def _mode(path: str) -> int:
 class Paths:
     """Rows with one column, ``path``."""
 
+    refused: Mapping[str, str] = MappingProxyType({})
     passed = 0
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], first: Any = None) -> None:
@@ -104,8 +107,6 @@ def _text(path: Any) -> str:
     text: str = os.fsdecode(path)  # pyright: ignore[reportUnknownArgumentType]
     try:
         text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"the name of the file {text!r} is not UTF-8, so that no table can hold it: rename it"
-        ) from None
+    except UnicodeEncodeError:  # no table can hold the name of such a file, but its URI
+        return Path(text).expanduser().absolute().as_uri()
     return text

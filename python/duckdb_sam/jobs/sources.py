@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol, cast
 
@@ -24,6 +24,11 @@ class Source(Protocol):
     @property
     def schema(self) -> Any:
         """The Arrow schema of the rows."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Columns whose values cannot be read as they are, and why, with what to do."""
         ...
 
     @property
@@ -63,11 +68,13 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection], is_ow
         return _iterable(source)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(
         "source must be a DuckDB relation, a query, an Ibis expression, an Arrow table, dataset or reader, a data "
-        f"frame, Parquet files, a folder, or paths of images, not {_kind(cast(object, source))}"
+        f"frame, Parquet files, a folder, or paths of images, not {_kind(cast(object, source))}{_hint(source)}"
     )
 
 
-QUERY = re.compile(r"\s*(--.*\s+|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE)
+QUERY = re.compile(
+    r"(\s|--.*\n|/\*(?s:.*?)\*/|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE
+)
 
 
 def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Callable[[str], bool]) -> Source:
@@ -81,7 +88,7 @@ def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Cal
         return _path(source, source, is_own)
     try:
         return RelationRows(con().table(source))
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.IOException, duckdb.HTTPException):
         raise FileNotFoundError(
             f"{source!r} is no file, folder or pattern of files here, no query, and no table of the connection (con=)"
         ) from None
@@ -102,6 +109,8 @@ def _path(path: str, given: Any, is_own: Callable[[str], bool]) -> Source:
         files = [path]
     else:
         files = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each) and not is_own(each))
+    if not files and "://" in path:
+        raise FileNotFoundError(f"{given!r} is no file of this machine: give a query of it, such as \"FROM '{path}'\"")
     if not files:
         raise FileNotFoundError(f"no file matches {given!r}")
     tables = [file.lower().endswith((".parquet", ".parq", ".pq")) for file in files]
@@ -122,11 +131,22 @@ def _arrow(source: Any) -> Source | None:
         return Rows(source)
     if isinstance(source, pa.RecordBatch):
         source = pa.Table.from_batches([source])
-    elif type(source).__module__.startswith("pandas."):
-        source = pa.Table.from_pandas(source, preserve_index=False)
-    elif hasattr(source, "__arrow_c_stream__"):  # Polars
-        source = pa.table(source)
+    elif type(source).__module__.startswith("pandas.") or hasattr(source, "__arrow_c_stream__"):  # Polars
+        source = _of_frame(pa, source)
     return Rows(dataset.InMemoryDataset(source)) if isinstance(source, pa.Table) else None
+
+
+def _of_frame(pa: Any, source: Any) -> Any:
+    is_pandas = type(source).__module__.startswith("pandas.")
+    try:
+        if not is_pandas:
+            return pa.table(source)
+        named = any(name is not None for name in source.index.names)
+        return pa.Table.from_pandas(source.reset_index() if named else source, preserve_index=False)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
+        raise TypeError(
+            f"the data frame cannot be read as an Arrow table: {error}; convert the column first"
+        ) from error
 
 
 def _iterable(source: Iterable[Any]) -> Source:
@@ -162,6 +182,14 @@ def image_column(image: str | None, schema: Any) -> str:
     if len(fitting) == 1:
         return fitting[0]
     raise ValueError(f"image= is missing: name the column that holds the images or their paths, of {', '.join(names)}")
+
+
+def _hint(source: Any) -> str:
+    if isinstance(source, duckdb.DuckDBPyConnection):
+        return "; con.sql(...) gives a relation"
+    if hasattr(source, "collect"):
+        return "; .collect() it first"
+    return "; pyarrow.table(...) makes a table of it" if isinstance(source, dict) else ""
 
 
 def _kind(value: object) -> str:

@@ -39,12 +39,44 @@ class Columns:
         self.schema, self.keys, self.image, self.mask = schema, keys, image, mask
         self.kept = list(dict.fromkeys(name for name in kept if name not in keys))
         self.read = list(dict.fromkeys([*keys, image, *prompts, *self.kept]))
-        for name in (mask, f"{mask}_error"):
-            if name in self.read:
+        self._check_names()
+        for name in [*keys, *self.kept]:
+            _check_type(name, schema.field(name))
+
+    def _check_names(self) -> None:
+        """Refuse names that are one to DuckDB, which would call the second ``name_1``."""
+        given = [_folded(name) for name in self.schema.names]
+        for name in self.read:
+            if given.count(_folded(name)) > 1:
+                same = [each for each in self.schema.names if _folded(each) == _folded(name)]
+                raise ValueError(f"the source has several columns named {' and '.join(map(repr, same))}: rename them")
+        for name in self.read:
+            if _folded(name) in (_folded(self.mask), _folded(f"{self.mask}_error")):
                 raise ValueError(f"the source has a column {name!r} already: name that of the masks with mask='...'")
-        for name in (_REASON, _PATH):
-            if name in keys and name != image:
-                raise ValueError(f"the errors have a column {name!r}, so that a column of the key cannot be called so")
+        for name in self.keys:
+            if _folded(name) == _REASON:
+                raise ValueError(f"the errors have a column 'reason': rename {name!r} of the key in the source")
+
+    @property
+    def has_path(self) -> bool:
+        """Whether a column of the key is named as that of the paths in the errors, and stands for it."""
+        return _PATH in map(_folded, self.keys)
+
+
+def _folded(name: str) -> str:
+    """Return a name as DuckDB compares it: upper and lower case of ASCII are the same."""
+    return name.encode(errors="surrogateescape").lower().decode(errors="surrogateescape")
+
+
+def _check_type(name: str, field: Any) -> None:
+    """Refuse a column that Arrow cannot cut into results and errors."""
+    pa = needed("pyarrow", "jobs", "run")
+    try:
+        pa.schema([field]).empty_table().filter(pa.array([], pa.bool_()))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise TypeError(
+            f"the column {name!r} holds {field.type}, which Arrow cannot filter: cast it in the source, or leave it out"
+        ) from None
 
 
 class Work:
@@ -102,7 +134,7 @@ class Work:
         rows = result.select([*columns.keys, *columns.kept, columns.mask]).filter(good)
         bad = compute.invert(good)
         failed = result.select(columns.keys).filter(bad)
-        if _PATH not in columns.keys:
+        if not columns.has_path:
             paths = _paths(pa, compute, result[columns.image].filter(bad))
             failed = failed.append_column(_PATH, paths)
         failed = failed.append_column(_REASON, reason.filter(bad))
