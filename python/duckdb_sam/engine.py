@@ -76,7 +76,7 @@ class Engine:
         _engines.add(self)
 
     @contextlib.contextmanager
-    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
+    def cursor(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
         """Give a connection of one's own to the database."""
         with _opening:
             if self._opened is None:
@@ -117,7 +117,7 @@ class Engine:
 
         What the extension refuses is a ValueError.
         """
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             for name, table in tables.items():
                 cursor.register(name, table)
             with interruptible(cursor) if self._stoppable else contextlib.nullcontext():

@@ -10,7 +10,8 @@ import click
 
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.options import Command, model_names
-from duckdb_sam.cli.output import count, flush, note, say
+from duckdb_sam.cli.output import count
+from duckdb_sam.cli.streams import flush, note, say
 
 _DATABASES = (".db", ".duckdb", ".ddb")
 
