@@ -10,7 +10,8 @@ import click
 
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.options import Command, as_json
-from duckdb_sam.cli.output import count, document, say
+from duckdb_sam.cli.output import count, document
+from duckdb_sam.cli.streams import say
 
 _EXAMPLES = """\
 \b
