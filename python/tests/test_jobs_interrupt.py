@@ -65,3 +65,15 @@ def test_interrupted(kind: str, tmp_path: Path) -> None:
     assert summary.skipped == int(found[1])
     assert [row[0] for row in jobs.read(into)] == sorted(map(str, photos.iterdir()))
     assert not jobs.left_over(tmp_path)
+
+
+def test_interrupted_while_keys_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise RuntimeError("Query interrupted")  # what DuckDB makes of Ctrl-C
+
+    monkeypatch.setattr("duckdb_sam.jobs.source_keyed.RelationRows.keys", interrupted)
+    query = f"SELECT 1 AS id, '{PHOTOS / 'coins.jpg'}' AS image"
+    for into in jobs.KINDS.values():
+        with pytest.raises(KeyboardInterrupt):
+            duckdb_sam.run(query, into=f"{tmp_path}/{into}", key="id", point=[0.5, 0.5], progress=False)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal
 
-from duckdb_sam.jobs.errors import JobError, writing
+from duckdb_sam.jobs.errors import JobError, as_interrupts, is_interrupt, writing
 from duckdb_sam.jobs.keys import Key, Unique, check_types, key_names, kind_of
 from duckdb_sam.jobs.pace import Pace
 from duckdb_sam.jobs.progress import Meter, shown
@@ -98,7 +98,7 @@ def run(
     check_form(unit, box_format)
     options = batch_options(generate)
     prompts = {"point": point, "points": points, "labels": labels, "box": box, "boxes": boxes}
-    with ExitStack() as held:
+    with as_interrupts(), ExitStack() as held:
         place = Place(into, table, errors, con, threads)
         held.callback(place.close)
         rows = open_source(source, place.connection, place.is_own)
@@ -162,7 +162,7 @@ class _Run:
         except KeyboardInterrupt:
             raise self._interrupted(total) from None
         except RuntimeError as error:
-            if str(error) == "Query interrupted":  # DuckDB's own word for Ctrl-C, while it reads or writes
+            if is_interrupt(error):
                 raise self._interrupted(total) from None
             raise
         seconds = time.monotonic() - begin
