@@ -35,7 +35,9 @@ class Recipes:
         self.scripts = HOME / ("Scripts" if os.name == "nt" else "bin")
         self.python = self.scripts / "python"
         home = folder / "home"
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("SAM_", "AWS_"))}
+        self.environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SAM_", "AWS_"))
+        }
         self.environ |= {"HOME": str(home), "PYTHONPATH": str(home / "python")}
         (home / "python").mkdir(parents=True)
         (home / "python" / "duckdb_sam").symlink_to(Path(duckdb_sam.__file__).parent)

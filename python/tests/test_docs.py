@@ -1,4 +1,4 @@
-"""The walk and the recipes run as they stand, in the command line of DuckDB, and leave what other software reads."""
+"""The walk and the recipes for files run as they stand in the command line, and leave what other software reads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def folder(extension: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos" / "broken.jpg").write_bytes(b"no picture")
     with Image.open(PHOTOS / "coffee.jpg") as photo:
         (folder / "field.tif").write_bytes(geotiff(SCALE, UTM, picture=photo))
-    recipes = f"LOAD '{PATH}';\n{UNMASKED}\n" + code("docs/recipes.md", "sql")
+    recipes = "".join(code(f"docs/recipes/{page}.md", "sql") for page in ("files", "annotations"))
+    recipes = f"LOAD '{PATH}';\n{UNMASKED}\n{recipes}"
     for page, statements in (("walk", code("docs/walk.md", "sql")), ("recipes", recipes)):
         (folder / f"{page}.csv").write_text(run_sql(statements, extension, folder, "masks.db"))
     return folder

@@ -1,6 +1,6 @@
 """What README.md and the pages of docs/ show can be typed, and their links lead somewhere.
 
-The walk and the recipes, which leave files for other software, are in test_docs.py.
+The walk, and the recipes for files, are in test_docs.py; the other recipes in test_recipes_*.py.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import duckdb_sam
 from conftest import ROOT
 from pages import code, run_python, run_sh, run_sql
 
-PAGES = sorted(path.stem for path in (ROOT / "docs").glob("*.md") if path.stem not in ("walk", "recipes"))
+PAGES = sorted(path.stem for path in (ROOT / "docs").glob("*.md") if path.stem != "walk")
 RUN = {"sql", "python"}
-NOT_RUN = {"sh", "json"}  # commands that build, but those of docs/command-line.md; what stands in a file
+NOT_RUN = {"sh", "json", "yaml"}  # commands that build, but those of docs/command-line.md; what stands in a file
 
 LINKED = [
     "README.md",
-    "docs/*.md",
+    "docs/**/*.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
@@ -90,7 +90,7 @@ def test_commands(checkout: Path) -> None:
 
 
 def test_no_code_escapes() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         opened = re.findall(r"^ *```(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)[::2]
         assert set(opened) <= RUN | NOT_RUN, path.name
 
@@ -99,6 +99,12 @@ def test_the_readme_lists_every_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in (ROOT / "docs").glob("*.md"):
         assert f"](docs/{path.name})" in readme
+
+
+def test_the_recipes_list_every_page() -> None:
+    listed = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs" / "recipes").iterdir():
+        assert f"](recipes/{path.name})" in listed
 
 
 def test_every_setting_is_in_the_table(con: duckdb.DuckDBPyConnection) -> None:
