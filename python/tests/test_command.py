@@ -206,6 +206,46 @@ def test_demo(command: Command, tmp_path: Path) -> None:
             assert overlay.size == (600, 400)
 
 
+def test_demo_replaces_nothing(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "duckdb-sam-demo"
+    folder.mkdir()
+    for name in ("picture.png", "picture_point.png"):
+        (folder / name).write_text("mine")
+    for _ in range(2):
+        assert command("demo").status == 0
+        assert sorted(path.name for path in folder.iterdir()) == [
+            *("picture-2.png", "picture-2_objects.png", "picture-2_point.png", "picture.png", "picture_point.png"),
+        ]
+    assert (folder / "picture.png").read_text() == (folder / "picture_point.png").read_text() == "mine"
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    assert command("demo", "bad.jpg").err == "duckdb-sam: bad.jpg: the image is empty (0 bytes)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("run", "x", "--generate", "--coco", ""), "--coco"),
+        (("run", "x", "--generate", "--table", ""), "--table"),
+        (("run", "x", "--generate", "--boxes", ""), "--boxes"),
+        (("run", "x", "--generate", "--model", ""), "--model"),
+        (("models", "--folder", ""), "--folder"),
+        (("convert", ""), "MODEL"),
+    ],
+)
+def test_values_of_variables_that_are_not_set(arguments: tuple[str, ...], name: str, command: Command) -> None:
+    done = command(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert f"{name} is empty: give it a value, or leave it away" in done.err
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    call = f"mkdir gone; cd gone; rmdir ../gone; '{sys.executable}' -m duckdb_sam run x.jpg --point 0.5 0.5"
+    done = subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("duckdb-sam: ")
+    assert "Traceback" not in done.stderr
+
+
 def test_shell(tmp_path: Path) -> None:
     (tmp_path / ".duckdbrc").write_text(".mode csv\n")
     done = process("shell", "a b.db", "-c", "SELECT sam_version() AS v", folder=tmp_path, HOME=str(tmp_path))

@@ -110,6 +110,7 @@ def test_yolo_that_cannot_be(command: Command) -> None:
         (Path("y") / name).mkdir(parents=True)
     shutil.copy("coffee.jpg", "y/images")
     Path("y/labels/coffee.txt").write_text("-1 0.5 0.5 0.1 0.1\n")
+    assert "a folder is a YOLO data set, with the folders images and" in command("run", "--boxes", ".").err
     done = command("run", "--boxes", "y")
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert "coffee.txt, line 1: the class must be a whole number from 0" in done.err

@@ -144,6 +144,16 @@ def test_moved_with_its_exports(command: Command, monkeypatch: pytest.MonkeyPatc
     assert command("run", "photos", *POINT, "--coco", "i.json").status == 0
 
 
+def test_photos_that_differ_in_their_ending(command: Command) -> None:
+    shutil.copy("photos/coffee.jpg", "photos/coffee.JPEG")
+    for kind in ("--yolo", "--labelme"):
+        done = command("run", "photos", *POINT, kind, "out")
+        assert (done.status, os.path.exists("masks.parquet")) == (1, False)
+        assert "photos/coffee.JPEG and photos/coffee.jpg would have the same file in it: rename one" in done.err
+    assert command("run", "photos", *POINT, "--overlay", "out", "--cutout", "c").status == 0
+    assert len(os.listdir("out")) == len(os.listdir("c")) == 3
+
+
 def test_killed_while_it_is_written(tmp_path: Path) -> None:
     """Between the note and the file, and in the middle of a note."""
     path, account = tmp_path / "a.txt", tmp_path / "m.exports"

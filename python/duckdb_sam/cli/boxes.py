@@ -67,6 +67,8 @@ def boxes(file: str, given: Sequence[str], unit: Unit = "fraction", box_format: 
     if not os.path.exists(file):
         raise Mistake(f"--boxes: there is no file or folder {file!r}")
     suffix = os.path.splitext(file)[1].lower()
+    if os.path.isdir(file) and not all(os.path.isdir(os.path.join(file, name)) for name in ("images", "labels")):
+        raise Mistake(f"--boxes {file}: a folder is a YOLO data set, with the folders images and labels in it")
     if os.path.isdir(file) or suffix in (".yaml", ".yml"):
         from duckdb_sam.formats.yolo_in import from_yolo
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 import zlib
+from itertools import count as count_from
 from pathlib import Path
 
 import click
 
+from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.options import Command, as_json, model_names
 from duckdb_sam.cli.output import count, document
 from duckdb_sam.cli.photos import photos
@@ -28,7 +31,6 @@ def command(given: tuple[str, ...], folder: Path, model: str, json: bool) -> Non
 
     At most three photos are taken. Of each, one overlay shows the object at the centre, another all objects.
     """
-    from duckdb_sam.formats.files import replaced
     from duckdb_sam.images import picture
     from duckdb_sam.segmenter import Segmenter
 
@@ -37,25 +39,23 @@ def command(given: tuple[str, ...], folder: Path, model: str, json: bool) -> Non
         paths = photos(given).paths[:3]
     else:
         own = folder / "picture.png"
-        with replaced(own) as partial:
-            partial.write_bytes(drawn())
-        paths = [str(own)]
+        paths = [str(_put(own, drawn()))]
     done: list[dict[str, object]] = []
     with Segmenter(model) as segmenter:
         for path in paths:
             data = picture(path).data
             begin = time.monotonic()
-            one = segmenter.predict(data, [0.5, 0.5])
+            try:
+                one = segmenter.predict(data, [0.5, 0.5])
+            except ValueError as error:
+                raise Mistake(f"{path}: {error}") from error
             first = time.monotonic() - begin
             all_ = segmenter.generate(data, points_per_side=16)
             seconds = time.monotonic() - begin - first
             name = Path(path)
             files: list[str] = []
             for what, content in (("point", one.overlay(data)), ("objects", all_.overlay(data))):
-                target = folder / f"{name.stem}_{what}{name.suffix}"
-                with replaced(target) as partial:
-                    partial.write_bytes(content)
-                files.append(str(target))
+                files.append(str(_put(folder / f"{name.stem}_{what}{name.suffix}", content)))
             done.append({"path": path, "area": one.area, "objects": len(all_), "files": files})
             if not json:
                 say(
@@ -72,6 +72,21 @@ def command(given: tuple[str, ...], folder: Path, model: str, json: bool) -> Non
     say("  duckdb-sam run PHOTOS --generate --overlay out     all objects; see duckdb-sam run --help")
     say("  duckdb-sam pull mobile_sam                         a better model than nano: --model mobile_sam")
     say("  duckdb-sam shell                                   the same in SQL: sam_annotate, sam_generate, ...")
+
+
+def _put(path: Path, content: bytes) -> Path:
+    """Write a picture, beside another of that name that is there, and return where it is."""
+    from duckdb_sam.formats.files import replaced
+
+    names = (path.with_stem(f"{path.stem}-{number}") if number > 1 else path for number in count_from(1))
+    target = next(name for name in names if not os.path.lexists(name) or _holds(name, content))
+    with replaced(target) as partial:
+        partial.write_bytes(content)
+    return target
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def drawn() -> bytes:

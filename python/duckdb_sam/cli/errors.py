@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def reason(error: BaseException) -> str | None:
     duckdb = sys.modules.get("duckdb")
     known = (ValueError, ImportError, MemoryError, *([duckdb.Error] if duckdb else []))
     if isinstance(error, known) or type(error).__module__.startswith("duckdb_sam.") or _refused(error):
-        text = _unknown_model(str(error)) or spoken(str(error)) or type(error).__name__
+        said = re.sub(r"^(?:[A-Z][A-Za-z]* ){1,3}Error: (?:(?:sam|mask|image|box)_\w+: )?", "", str(error))
+        text = _unknown_model(said) or spoken(said) or type(error).__name__
         if "database file with version number" in text:
             return f"{text.splitlines()[0].rstrip('.')}: pip install --upgrade duckdb, or give another file"
         return f"{text}; is the disk full? The same command goes on" if "No space left" in text else text
@@ -45,6 +47,8 @@ def reason(error: BaseException) -> str | None:
 
 def _system(error: OSError) -> str:
     text = error.strerror or str(error)
+    if error.errno == errno.ENOENT and not os.path.exists(os.curdir):
+        return "the current folder is no longer there: change to another"
     if error.filename is not None and error.strerror:
         text = f"{error.filename}: {text}"
     if error.errno == errno.ENOSPC:
@@ -84,6 +88,7 @@ def spoken(text: str) -> str:
         text = re.sub(rf"\b{name}=\[\[?x, y\]?[^\]]*\]*", f"{option} X Y", text)
         text = re.sub(rf"\b{name}=(?=[\s,.;:)]|$)", option, text)
     text = text.replace("duckdb_sam.pull('mobile_sam') in Python, or ", "").replace(" on the command line", "")
+    text = text.replace("pull(..., folder=...)", "--folder")
     text = text.replace("say that it is to be replaced", "--replace it")
     text = re.sub(r"\bpull\('([^']*)', --force\)", r"duckdb-sam pull --force \1", text)
     text = re.sub(r"\bpull\('([^']*)'\)", r"duckdb-sam pull \1", text)

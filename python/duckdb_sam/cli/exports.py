@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from duckdb_sam.cli.drawing import Drawn, cutouts, overlays
@@ -15,6 +15,7 @@ from duckdb_sam.cli.photos import Photos, inside
 from duckdb_sam.cli.results import Results
 from duckdb_sam.formats.files import any_in
 from duckdb_sam.formats.ledger import Ledger, kept
+from duckdb_sam.formats.names import beside
 
 FOLDERS = ("overlay", "cutout", "yolo", "labelme")
 KINDS = ("overlay", "cutout", "coco", "geoparquet", "yolo", "labelme")
@@ -63,8 +64,21 @@ def check(wanted: Mapping[str, str], found: Photos, ledger: Ledger, *, begun: bo
             raise Mistake(f"--{kind} {path} is a file: give a folder")
         if kind not in FOLDERS and os.path.isdir(path):
             raise Mistake(f"--{kind} {path} is a folder: give the path of a file")
+        if kind in ("yolo", "labelme") and (twins := _twins(found)):
+            raise Mistake(f"--{kind} {path}: {twins[0]} and {twins[1]} would have the same file in it: rename one")
         if foreign := _foreign(kind, Path(path).expanduser(), found, ledger, begun):
             raise Mistake(_is_there(kind, path, foreign, ledger))
+
+
+def _twins(found: Photos) -> tuple[str, str] | None:
+    """Return two photos in one folder whose names differ only in what they end with."""
+    names: dict[str, str] = {}
+    for path in found.paths:
+        folder, name = os.path.split(path)
+        other = names.setdefault(os.path.join(folder, beside(PurePosixPath(name), "").name), path)
+        if other != path:
+            return other, path
+    return None
 
 
 def _foreign(kind: str, path: Path, found: Photos, ledger: Ledger, begun: bool) -> Path | None:

@@ -32,10 +32,16 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give errors of the parser the context that click leaves out, as of an option without its value."""
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+        for parameter in self.get_params(ctx):  # of a variable of the shell that is not set, mostly
+            if ctx.params.get(parameter.name) in ("", Path("")):
+                name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(ctx)
+                if name != "--into":  # which says what may be given
+                    raise click.UsageError(f"{name} is empty: give it a value, or leave it away", ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in the order of their first options, and what belongs to none at the end."""

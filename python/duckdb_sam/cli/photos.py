@@ -78,8 +78,11 @@ def _listed(name: str) -> Iterator[str]:
             note("Give paths, one in each line, and end them with Ctrl-D:")
         data = sys.stdin.buffer.read()
     else:
-        with open(os.path.expanduser(name[1:]), "rb") as file:
-            data = file.read()
+        try:
+            with open(os.path.expanduser(name[1:]), "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise Mistake(f"the list {name}: {error.strerror}") from error
     data = data.removeprefix(b"\xef\xbb\xbf")
     for line in data.split(b"\0") if b"\0" in data else data.splitlines():
         if line.strip():
