@@ -76,8 +76,8 @@ class Engine:
         _engines.add(self)
 
     @contextlib.contextmanager
-    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
-        """Give a connection of one's own to the database."""
+    def cursor(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
+        """Give a connection of one's own to the database, which stays open as long as it is used."""
         with _opening:
             if self._opened is None:
                 self._opened = _Opened(self._open())
@@ -117,7 +117,7 @@ class Engine:
 
         What the extension refuses is a ValueError.
         """
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             for name, table in tables.items():
                 cursor.register(name, table)
             with interruptible(cursor) if self._stoppable else contextlib.nullcontext():
