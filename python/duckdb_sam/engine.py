@@ -77,7 +77,7 @@ class Engine:
 
     @contextlib.contextmanager
     def cursor(self) -> Generator[duckdb.DuckDBPyConnection, None, None]:
-        """Give a connection of one's own to the database."""
+        """Give a connection of one's own to the database, which stays open as long as it is used."""
         with _opening:
             if self._opened is None:
                 self._opened = _Opened(self._open())

@@ -91,6 +91,10 @@ def service(recipes: Recipes) -> Iterator[str]:  # noqa: F811
         process.terminate()
 
 
+def _kind(name: str) -> str:
+    return "gauge" if name in ("sam_cache_entries", "sam_cache_bytes") else "counter"
+
+
 def test_service(service: str, con: duckdb.DuckDBPyConnection) -> None:
     def ask(image: bytes, x: float = 0.5) -> Any:
         with urllib.request.urlopen(f"{service}/mask?x={x}&y=0.6", data=image, timeout=60) as answer:
@@ -112,7 +116,8 @@ def test_service(service: str, con: duckdb.DuckDBPyConnection) -> None:
     with urllib.request.urlopen(f"{service}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     values = {line.split()[0]: float(line.split()[1]) for line in lines if not line.startswith("#")}
-    assert lines[0::2] == [f"# TYPE {name} {lines[0].split()[3]}" for name in values]
-    assert all(re.fullmatch(r"sam_[a-z_]+", name) for name in values)
+    assert lines[0::2] == [f"# TYPE {name.split('{')[0]} {_kind(name)}" for name in values]
+    assert all(re.fullmatch(r'sam_[a-z_]+(\{model="nano",precision="[a-z0-9]+"\})?', name) for name in values)
+    assert [value for name, value in values.items() if name.startswith("sam_model_encodes")] == [4]
     # Twelve requests for four images, and two that were wrong.
     assert (values["sam_encodes"], values["sam_images_decoded"], values["sam_models_loaded"]) == (4, 4, 1)

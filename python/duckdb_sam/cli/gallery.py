@@ -53,6 +53,7 @@ def command(
     The page is one file that needs nothing else. It holds thumbnails, and not the photos.
     """
     import duckdb_sam
+    from duckdb_sam.engine import quiet
     from duckdb_sam.gallery import show
     from duckdb_sam.gallery.result import check_target
 
@@ -66,7 +67,7 @@ def command(
             if not os.path.isfile(path):
                 raise Mistake(f"there is no database {db}")
             con = held.enter_context(duckdb_sam.connect(path, read_only=True))
-            con.execute("SET enable_progress_bar = false")  # it goes to stdout
+            quiet(con)
         gallery = show(what, limit, con=con, table=table, size=size, title=title)
         written = gallery.save(out)
     length = written.stat().st_size

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 import duckdb_sam
-from duckdb_sam.engine import Engine
+from duckdb_sam.engine import Engine, quiet
 from duckdb_sam.interrupt import interruptible
 from duckdb_sam.jobs.record import RELATIVE, Record, parse
 from duckdb_sam.jobs.sink_parquet import place_of_errors
@@ -135,7 +135,7 @@ def _database(path: str, table: str | None, held: ExitStack) -> Found:
         raise FileNotFoundError(f"there is no database {path}")
     con = held.enter_context(duckdb_sam.connect(path, read_only=True))
     held.enter_context(interruptible(con))
-    con.execute("SET enable_progress_bar = false")  # it goes to stdout
+    quiet(con)
     query = "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() ORDER BY 1"
     names = [name for (name,) in con.execute(query).fetchall()]
     if table is None:
