@@ -149,8 +149,12 @@ class Engine:
 
 
 def quiet(con: duckdb.DuckDBPyConnection) -> None:
-    """Turn DuckDB's progress bar off: it goes to stdout, even where that is no terminal, and stays at 0 for us."""
-    con.execute("SET enable_progress_bar = false")
+    """Turn DuckDB's progress bar off: it goes to stdout, even where that is no terminal, and stays at 0 for us.
+
+    In a notebook without ipywidgets DuckDB has none, and refuses to be asked about it.
+    """
+    with contextlib.suppress(duckdb.InvalidInputException):
+        con.execute("SET enable_progress_bar = false")
 
 
 def _reason(error: duckdb.Error) -> str:

@@ -67,8 +67,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 
 def test_progress_and_stop(kernel: Kernel, tmp_path: Path) -> None:
-    # DuckDB refuses to change its own bar in a kernel that lacks ipywidgets.
-    kernel.run("import sys, types; sys.modules.setdefault('ipywidgets', types.ModuleType('ipywidgets'))")
+    # DuckDB refuses to change its own bar in a kernel that lacks ipywidgets, as most do.
+    kernel.run("import sys; sys.modules['ipywidgets'] = None")
     assert not [content for kind, content in kernel.run(PREPARE) if kind == "error"]
     stopped = kernel.run(RUN, interrupt=f"of {IMAGES}, ")
     [error] = [content for kind, content in stopped if kind == "error"]
