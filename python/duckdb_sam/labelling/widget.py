@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import anywidget
-import traitlets
+try:
+    import anywidget
+    import traitlets
+except ImportError as error:
+    raise ImportError("label in a notebook needs anywidget: pip install 'duckdb-sam[notebook]'") from error
 
 from duckdb_sam.labelling.bundle import module, style
 from duckdb_sam.labelling.desk import Desk
