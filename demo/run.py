@@ -182,6 +182,7 @@ def main() -> None:
     options.out.write_text(whole(title, "\n".join(page)), encoding="utf-8")
     print(f"\nThe pictures: {options.out}")
     print("Your own: duckdb-sam run PHOTOS --generate, and then: duckdb-sam gallery masks.parquet --open")
+    print("To mark objects on these photographs by clicking: .venv/bin/duckdb-sam label demo/photos")
     if options.sheet:
         from sheet import write
 

@@ -85,3 +85,14 @@ def test_progress_and_stop(kernel: Kernel, tmp_path: Path) -> None:
     again = kernel.run(RUN)
     assert f"{IMAGES} were there already" in str(again[-1])
     assert "images/s" not in str(again[-1])
+
+
+def test_downloads(kernel: Kernel) -> None:
+    done = kernel.run("""
+from duckdb_sam.weights.progress import shown
+with shown("mobile_sam") as report:
+    report(1_000_000, None)
+    report(40_700_000, 40_700_000)
+""")
+    texts = [content["data"]["text/plain"] for kind, content in done if "display" in kind]
+    assert texts[-1] == "mobile_sam: 40.7 of 40.7 MB"

@@ -78,7 +78,7 @@ def _settings(ctx: click.Context, given: tuple[str, ...]) -> dict[str, float]:
             raise click.UsageError(f"--option {each}: give NAME=NUMBER, such as points_per_side=16", ctx) from None
     try:
         return generate_options(found)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise click.UsageError(f"--option: {error}", ctx) from error
 
 

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Generator
 
+from duckdb_sam.notebook import Bar, is_notebook
+
 Report = Callable[[int, "int | None"], None]
 """Takes the bytes that are here and those that there will be, if that is known."""
 
@@ -16,7 +18,13 @@ _EVERY = 0.2
 
 @contextlib.contextmanager
 def shown(label: str) -> Generator[Report]:
-    """Show the progress of ``label``: with Rich if it is installed, else as a line that is written again and again."""
+    """Show the progress of ``label``: with Rich if it is installed, else as a line that is written again and again.
+
+    In a notebook it is a bar in the cell.
+    """
+    if is_notebook():
+        yield _in_cell(Bar(label))
+        return
     try:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,9 +35,27 @@ def shown(label: str) -> Generator[Report]:
         return
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not (console.is_terminal or console.is_jupyter)) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _in_cell(bar: Bar) -> Report:
+    last = 0.0
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal last
+        if time.monotonic() - last < _EVERY and done != total:
+            return
+        last = time.monotonic()
+        bar.move(done, total, _megabytes(done, total))
+
+    return report
+
+
+def _megabytes(done: int, total: int | None) -> str:
+    of = f" of {total / 1e6:.1f}" if total else ""
+    return f"{done / 1e6:.1f}{of} MB"
 
 
 @contextlib.contextmanager
@@ -44,8 +70,7 @@ def _line(label: str) -> Generator[Report]:
         if time.monotonic() - last < _EVERY and done != total:
             return
         last = time.monotonic()
-        of = f" of {total / 1e6:.1f}" if total else ""
-        print(f"\r{label}: {done / 1e6:.1f}{of} MB", end="", file=sys.stderr, flush=True)
+        print(f"\r{label}: {_megabytes(done, total)}", end="", file=sys.stderr, flush=True)
 
     try:
         yield report
