@@ -11,6 +11,7 @@ import pytest
 
 from commands import Command
 from conftest import PHOTOS
+from duckdb_sam.formats.files import replaced
 from duckdb_sam.formats.ledger import Ledger, kept, take
 
 POINT = ("--point", 0.5, 0.6)
@@ -152,6 +153,19 @@ def test_photos_that_differ_in_their_ending(command: Command) -> None:
         assert "photos/coffee.JPEG and photos/coffee.jpg would have the same file in it: rename one" in done.err
     assert command("run", "photos", *POINT, "--overlay", "out", "--cutout", "c").status == 0
     assert len(os.listdir("out")) == len(os.listdir("c")) == 3
+
+
+@pytest.mark.parametrize("place", ["-", "/dev/null", "/dev/stdout", "/dev/fd/1", "pipe"])
+@pytest.mark.skipif(os.name == "nt", reason="other devices")
+def test_places_that_are_no_files(place: str, command: Command) -> None:
+    if place == "pipe":
+        os.mkfifo(place)
+    for kind in ("--coco", "--geoparquet", "--overlay"):
+        done = command("run", "photos", *POINT, kind, place, "--overwrite")
+        assert (done.status, os.path.exists("masks.parquet")) == (1, False)
+        assert f"{kind} {place} is no place for a " in done.err
+    with pytest.raises(ValueError, match="is a device or a pipe"), replaced("/dev/null"):
+        pass
 
 
 def test_killed_while_it_is_written(tmp_path: Path) -> None:

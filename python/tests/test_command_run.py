@@ -126,6 +126,8 @@ def test_prompts_are_those_of_python(command: Command) -> None:
         ("photos --generate --option points_per_side=1.5", "give NAME=NUMBER"),
         ("--generate", "say which PHOTOS"),
         ("photos --generate --threads 0", "--threads"),
+        ("photos --generate --coco a.json --coco=b.json", "--coco is given 2 times: give it once"),
+        ("photos --point 0.5 0.5 --model a --into x.db --model b", "--model is given 2 times"),
     ],
 )
 def test_usage(arguments: str, told: str, command: Command) -> None:

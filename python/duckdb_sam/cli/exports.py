@@ -58,6 +58,8 @@ def check(wanted: Mapping[str, str], found: Photos, ledger: Ledger, *, begun: bo
             )
     for kind, path in wanted.items():
         writable(kind, path)
+        if path == "-" or _is_special(path):
+            raise Mistake(f"--{kind} {path} is no place for a {'folder' if kind in FOLDERS else 'file'}: give a path")
         if not Path(path).absolute().name:
             raise Mistake(f"--{kind} {path} is the root of the file system: give a folder in it")
         if kind in FOLDERS and os.path.exists(path) and not os.path.isdir(path):
@@ -68,6 +70,13 @@ def check(wanted: Mapping[str, str], found: Photos, ledger: Ledger, *, begun: bo
             raise Mistake(f"--{kind} {path}: {twins[0]} and {twins[1]} would have the same file in it: rename one")
         if foreign := _foreign(kind, Path(path).expanduser(), found, ledger, begun):
             raise Mistake(_is_there(kind, path, foreign, ledger))
+
+
+def _is_special(path: str) -> bool:
+    """Whether it is a device, a pipe or a socket, which would be replaced by a file."""
+    there = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    return there or folder == "/dev" or folder.startswith("/proc/")
 
 
 def _twins(found: Photos) -> tuple[str, str] | None:

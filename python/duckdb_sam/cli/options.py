@@ -31,8 +31,10 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give errors of the parser the context that click leaves out, as of an option without its value."""
+        given = list(args)
         try:
             rest = super().parse_args(ctx, args)
+            self._check_once(ctx, given)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
@@ -42,6 +44,14 @@ class Command(click.Command):
                 if name != "--into":  # which says what may be given
                     raise click.UsageError(f"{name} is empty: give it a value, or leave it away", ctx)
         return rest
+
+    def _check_once(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse a second value of what has one: the first would be lost without a word."""
+        order: list[click.Parameter] = self.make_parser(ctx).parse_args(args)[2]
+        for parameter in set(order):
+            once = isinstance(parameter, click.Option) and not parameter.multiple and not parameter.is_flag
+            if once and order.count(parameter) > 1:
+                raise click.UsageError(f"{parameter.opts[0]} is given {order.count(parameter)} times: give it once")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in the order of their first options, and what belongs to none at the end."""

@@ -30,6 +30,8 @@ def replaced(path: AnyPath) -> Generator[Path, None, None]:
     final = Path(path).expanduser()
     if final.is_dir():
         raise IsADirectoryError(f"{final} is a folder: give the path of a file")
+    if final.exists() and not final.is_file():
+        raise ValueError(f"{final} is a device or a pipe: give the path of a file")
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(final)
     try:
