@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 import duckdb_sam
-from duckdb_sam.interrupt import interruptible
+from duckdb_sam.interrupt import brief, interruptible
 from duckdb_sam.quoting import literal
 
 _opening = threading.Lock()
@@ -80,7 +80,8 @@ class Engine:
         """Give a connection of one's own to the database, which stays open as long as it is used."""
         with _opening:
             if self._opened is None:
-                self._opened = _Opened(self._open())
+                with brief():
+                    self._opened = _Opened(self._open())
             opened = self._opened
             cursor = opened.con.cursor()
             opened.users += 1
@@ -117,15 +118,15 @@ class Engine:
 
         What the extension refuses is a ValueError.
         """
-        with self.cursor() as cursor:
+        with self.cursor() as cursor, interruptible(cursor) if self._stoppable else contextlib.nullcontext():
+            # Within the block, too: DuckDB imports what may know the tables, and takes Ctrl-C for a failed import.
             for name, table in tables.items():
                 cursor.register(name, table)
-            with interruptible(cursor) if self._stoppable else contextlib.nullcontext():
-                try:
-                    cursor.execute(statement, values)
-                except duckdb.InvalidInputException as error:
-                    raise ValueError(_reason(error)) from error
-                yield cursor
+            try:
+                cursor.execute(statement, values)
+            except duckdb.InvalidInputException as error:
+                raise ValueError(_reason(error)) from error
+            yield cursor
 
     def value(self, expression: str, *values: Any) -> Any:
         """Return the value of one SQL expression in which ``values`` stand for ``?``."""

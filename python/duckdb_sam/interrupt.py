@@ -26,6 +26,17 @@ _OVER = b"\0"
 
 
 @contextlib.contextmanager
+def brief() -> Generator[None, None, None]:
+    """Raise KeyboardInterrupt where DuckDB has made a RuntimeError of it, as in short queries that nobody stops."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextlib.contextmanager
 def interruptible(con: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
     """Let Ctrl-C stop queries on ``con`` within the time of one picture, and raise KeyboardInterrupt.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import duckdb_sam
 from browser import browser as browser  # fixtures
 from browser import page as page
 from browser import seen as seen
+
+# In the background a shell has Ctrl-C ignored, and whatever is started there inherits it: tests send it to their children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "demo" / "photos"

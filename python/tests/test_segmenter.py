@@ -343,6 +343,26 @@ assert seg.predict(IMAGE, [0.5, 0.5]) == mask
 """)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent to processes of POSIX")
+@pytest.mark.parametrize("seconds", [0.03, 0.06, 0.09])
+def test_ctrl_c_at_the_beginning_of_a_batch(seconds: float) -> None:
+    # While DuckDB is opened, and while it imports what may know the table.
+    run(f"""
+import os, signal, threading
+import pyarrow as pa
+from duckdb_sam import Segmenter
+TABLE = pa.table({{"image": [open({str(COFFEE)!r}, "rb").read() + bytes([i]) for i in range(20)]}})
+seg = Segmenter()
+threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    seg.batch(TABLE, generate=True)
+except KeyboardInterrupt:
+    pass
+else:
+    raise AssertionError("not stopped")
+""")
+
+
 def path() -> str:
     import duckdb_sam
 
