@@ -15,7 +15,7 @@ from browser import browser as browser  # fixtures
 from browser import page as page
 from browser import seen as seen
 
-# In the background a shell has Ctrl-C ignored, and whatever is started there inherits it: tests send it to their children.
+# What a shell starts in the background ignores Ctrl-C, and so do its children, to which tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
