@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 import duckdb_sam
-from duckdb_sam.interrupt import brief, interruptible
+from duckdb_sam.interrupt import as_interrupts, interruptible
 from duckdb_sam.quoting import literal
 
 _opening = threading.Lock()
@@ -80,7 +80,7 @@ class Engine:
         """Give a connection of one's own to the database, which stays open as long as it is used."""
         with _opening:
             if self._opened is None:
-                with brief():
+                with as_interrupts():
                     self._opened = _Opened(self._open())
             opened = self._opened
             cursor = opened.con.cursor()

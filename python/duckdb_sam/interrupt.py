@@ -25,14 +25,19 @@ _OVER = b"\0"
 """What wakes the watching thread for the last time; no signal has this number."""
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is DuckDB's own word for Ctrl-C, while it reads or writes."""
+    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+
+
 @contextlib.contextmanager
-def brief() -> Generator[None, None, None]:
-    """Raise KeyboardInterrupt where DuckDB has made a RuntimeError of it, as in short queries that nobody stops."""
+def as_interrupts() -> Generator[None]:
+    """Make a KeyboardInterrupt of what DuckDB makes of Ctrl-C."""
     try:
         yield
     except RuntimeError as error:
-        if str(error) == "Query interrupted":
-            raise KeyboardInterrupt from error
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
         raise
 
 

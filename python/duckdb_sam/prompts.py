@@ -18,6 +18,10 @@ BOX_SLACK = 0.05
 """How far outside the image, as a fraction of its side, the extension takes to its edge."""
 
 
+ANNOTATE = "sam_annotate(?, ?::BLOB, ?::DOUBLE[][], ?::BIGINT[], ?::DOUBLE[])"
+"""SQL that takes a model, the bytes of an image and the fields of a ``Prompt``."""
+
+
 class Prompt(NamedTuple):
     """A prompt in fractions, x first: points, their labels (1 in the object, 0 not), a box of two corners."""
 

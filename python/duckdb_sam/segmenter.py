@@ -14,7 +14,7 @@ from duckdb_sam.engine import Engine
 from duckdb_sam.images import Embedding, Image, Picture, picture
 from duckdb_sam.masks import Held, Mask, Masks, masks
 from duckdb_sam.options import OPTIONS, batch_options, generate_options, short
-from duckdb_sam.prompts import BoxFormat, Form, Unit, check_form, check_given, prompt, prompt_of
+from duckdb_sam.prompts import ANNOTATE, BoxFormat, Form, Unit, check_form, check_given, prompt, prompt_of
 
 OnError = Literal["raise", "null"]
 
@@ -25,7 +25,6 @@ _AT_HAND_BYTES = 64_000_000
 _FAILURES = 1000
 """The latest failures that ``errors`` returns."""
 
-_ANNOTATE = "sam_annotate(?, ?::BLOB, ?::DOUBLE[][], ?::BIGINT[], ?::DOUBLE[])"
 _ANNOTATE_MANY = "sam_annotate_many(?, ?::BLOB, ?::STRUCT(points DOUBLE[][], labels BIGINT[], box DOUBLE[])[])"
 _GENERATE = "sam_generate(?, ?::BLOB, MAP(?::VARCHAR[], ?::DOUBLE[]))"
 
@@ -130,7 +129,7 @@ class Segmenter:
 
         def work(given: Picture) -> Mask:
             found = prompt(point, points, labels, box, self._form(given, unit, box_format))
-            record = self._engine.value(_ANNOTATE, self.model, given.data, found.points, found.labels, found.box)
+            record = self._engine.value(ANNOTATE, self.model, given.data, found.points, found.labels, found.box)
             return Mask.from_record(record, self._where(given))
 
         return self._try(image, work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,13 @@ class Command:
         status = execute([str(each) for each in arguments])
         out, err = self._capture.readouterr()
         return Done(status, out, err)
+
+
+def two_photos(folder: Path, below: str) -> None:
+    """Make the folder photos with two photos, one of them in a folder ``below``."""
+    (folder / "photos" / below).mkdir(parents=True)
+    shutil.copy(PHOTOS / "coffee.jpg", folder / "photos")
+    shutil.copy(PHOTOS / "coins.jpg", folder / "photos" / below)
 
 
 def copies(folder: Path, count: int, name: str = "coffee.jpg") -> Path:

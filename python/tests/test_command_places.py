@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from commands import Command
-from conftest import PHOTOS
+from commands import Command, two_photos
 
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, in a folder that has two photos, one of them below another folder."""
-    (tmp_path / "photos" / "coins").mkdir(parents=True)
-    shutil.copy(PHOTOS / "coffee.jpg", tmp_path / "photos")
-    shutil.copy(PHOTOS / "coins.jpg", tmp_path / "photos" / "coins")
+    two_photos(tmp_path, "coins")
     monkeypatch.chdir(tmp_path)
     return Command(capsys)
 

@@ -19,7 +19,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import duckdb_sam
-from commands import Command, copies, process
+from commands import Command, copies, process, two_photos
 from conftest import PHOTOS
 
 POINT = ("--point", 0.5, 0.6)
@@ -28,9 +28,7 @@ POINT = ("--point", 0.5, 0.6)
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, in a folder that has two photos, one of them below another folder."""
-    (tmp_path / "photos" / "auf Säulen").mkdir(parents=True)
-    shutil.copy(PHOTOS / "coffee.jpg", tmp_path / "photos")
-    shutil.copy(PHOTOS / "coins.jpg", tmp_path / "photos" / "auf Säulen")
+    two_photos(tmp_path, "auf Säulen")
     monkeypatch.chdir(tmp_path)
     return Command(capsys)
 

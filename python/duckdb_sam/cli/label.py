@@ -12,8 +12,7 @@ from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.options import Command, model_names
 from duckdb_sam.cli.output import count
 from duckdb_sam.cli.streams import flush, note, say
-
-_DATABASES = (".db", ".duckdb", ".ddb")
+from duckdb_sam.inputs import DATABASES, is_database
 
 
 @click.command(cls=Command)
@@ -78,14 +77,12 @@ def command(source: str, table: str | None, browser: bool, port: int | None, **o
 
 def _place(source: str, table: str | None, db: str | None) -> tuple[str, str | None]:
     """Return the database that is written to, and what has the photos; None for the database's own table."""
-    from duckdb_sam.cli.shell import is_database
-
     path = os.path.expanduser(source)
     if is_database(path):
         if db is not None:
             raise Mistake(f"--db {db}: the prompts are written to {source} itself, the database of the photos")
         return path, table
-    if source.lower().endswith(_DATABASES):
+    if source.lower().endswith(DATABASES):
         what = "is no database of DuckDB" if os.path.exists(path) else "is not there"
         raise Mistake(f"{source} {what}: give a database with a table of photos, or the photos themselves")
     if table is not None:
@@ -100,6 +97,7 @@ def _opened(database: str) -> Any:
     import duckdb
 
     import duckdb_sam
+    from duckdb_sam.engine import quiet
 
     try:
         if os.path.exists(database) and not os.access(database, os.W_OK):
@@ -109,7 +107,7 @@ def _opened(database: str) -> Any:
         if "lock" in str(error):
             raise Mistake(f"{database} is in use by another program, which must close it first: {error}") from error
         raise Mistake(str(error)) from error
-    con.execute("SET enable_progress_bar = false")
+    quiet(con)
     return con
 
 

@@ -11,8 +11,8 @@ import click
 
 from duckdb_sam.cli.exports import FOLDERS, KINDS
 from duckdb_sam.formats.ledger import ENDING
+from duckdb_sam.inputs import DATABASES
 from duckdb_sam.jobs.sink_parquet import place_of_errors
-from duckdb_sam.jobs.sinks import DATABASES
 
 
 class _Output(NamedTuple):

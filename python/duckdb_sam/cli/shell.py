@@ -12,6 +12,7 @@ import click
 
 from duckdb_sam.cli.errors import Mistake
 from duckdb_sam.cli.options import Command
+from duckdb_sam.inputs import is_database
 
 
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -57,15 +58,6 @@ def _check_age(shell: str, arguments: list[str]) -> None:
                 f"{path} was written by a newer DuckDB than the command line {shell} ({' '.join(found[:1])}): "
                 "pip install --upgrade duckdb-cli"
             )
-
-
-def is_database(path: str) -> bool:
-    """Whether it is the path of a file that begins as DuckDB's databases do."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(12)[8:] == b"DUCK"
-    except (OSError, ValueError):
-        return False
 
 
 def executable() -> str:

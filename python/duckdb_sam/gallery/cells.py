@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Union, cast
 
-from duckdb_sam.engine import Engine
+from duckdb_sam.engine import Engine, shared
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.gallery.outlines import DENSE, is_mask
 from duckdb_sam.gallery.pictures import Broken, Picture, bytes_in_words, thumbnail
@@ -203,8 +203,6 @@ def _masks(name: str, value: Any) -> Masks | None:
 
 def _dense(value: Any) -> dict[str, Any] | None:
     """Return a mask of one value for each pixel as run lengths."""
-    from duckdb_sam.engine import shared
-
     if hasattr(value, "tolist") and hasattr(value, "shape"):
         shape = cast("tuple[int, ...]", value.shape)
         if len(shape) == 2 and min(shape) > 0:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-from functools import cache
 from typing import Any, NamedTuple
 
-from duckdb_sam.engine import Engine, shared
+from duckdb_sam.engine import Engine
 from duckdb_sam.images import Embedding, is_embedding, picture
 
 _QUALITY = 75
 """Of WebP, 1 to 100."""
 _INFO = "i.width, i.height, i.channels, i.format, i.sample, i.pages"
 _DRAWN = f"""
-    SELECT {_INFO}, CASE WHEN i.channels IN (2, 4) THEN NULL ELSE image_convert(t, 'jpeg') END, {{small}}
+    SELECT {_INFO}, image_convert(t, 'webp', {_QUALITY})
     FROM (SELECT image_info(b) AS i, image_thumbnail(b, ?) AS t FROM (SELECT ?::BLOB AS b))"""
 
 
@@ -58,27 +57,16 @@ def thumbnail(engine: Engine, image: Any, side: int) -> Picture | Broken:
 
 
 def _drawn(engine: Engine, data: bytes, side: int) -> Picture | Broken:
-    small = f"image_convert(t, 'webp', {_QUALITY})" if _webp() else "image_convert(t, 'png')"
-    with engine.query(_DRAWN.format(small=small), [side, data]) as result:
-        [[width, height, channels, form, sample, pages, jpeg, other]] = result.fetchall()
-    if width is None or other is None:
+    with engine.query(_DRAWN, [side, data]) as result:
+        [[width, height, channels, form, sample, pages, small]] = result.fetchall()
+    if width is None or small is None:
         reason = engine.value("image_error(?::BLOB)", data)
         return Broken("damaged" if width is not None else "no image", reason or "not an image", width is None)
-    kind = "webp" if _webp() else "png"
-    # Drawings, masks and other flat pictures are smaller as PNG, and sharper; photographs never are.
-    content, kind = (jpeg, "jpeg") if jpeg is not None and len(jpeg) < len(other) else (other, kind)
     about = f"{width} × {height} {form.upper()}"
     about += f", {sample} stretched to 8 bits" if sample != "uint8" else ""
     about += f", the first of {pages} pages" if pages and pages > 1 else ""
     about += {1: ", grey"}.get(channels, "")
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", (height, width), about)
-
-
-@cache
-def _webp() -> bool:
-    """Whether the extension writes WebP with loss, which takes a third of a JPEG."""
-    query = "(SELECT count(*) FROM sam_functions() WHERE function_name = 'image_convert' AND parameters[3] = 'quality')"
-    return bool(shared.value(query))
+    return Picture(f"data:image/webp;base64,{base64.b64encode(small).decode()}", (height, width), about)
 
 
 def bytes_in_words(count: int) -> str:

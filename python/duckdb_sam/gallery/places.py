@@ -18,16 +18,14 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.engine import Engine, quiet
+from duckdb_sam.inputs import DATABASES, PARQUET, QUERY, connection_of, is_database, is_one_select
 from duckdb_sam.interrupt import interruptible
 from duckdb_sam.jobs.record import RELATIVE, Record, parse
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
-from duckdb_sam.jobs.sinks import DATABASES, TABLE
+from duckdb_sam.jobs.sinks import TABLE
 from duckdb_sam.jobs.source_paths import SUFFIXES, in_folder
-from duckdb_sam.jobs.sources import QUERY
 from duckdb_sam.quoting import identifier, literal
-
-_PARQUET = (".parquet", ".parq", ".pq")
 
 
 class Found(NamedTuple):
@@ -52,7 +50,7 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
 
     ``con`` is the connection for queries and tables; ``table`` one in the database that is given by its path.
     """
-    connection = _connection(con)
+    connection = connection_of(con)
 
     def at_hand() -> duckdb.DuckDBPyConnection:
         found = connection if connection is not None else held.enter_context(engine.cursor())
@@ -76,24 +74,14 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
     )
 
 
-def _connection(con: Any) -> duckdb.DuckDBPyConnection | None:
-    if con is None or isinstance(con, duckdb.DuckDBPyConnection):
-        return con
-    inner = getattr(con, "con", None)  # an Ibis backend
-    if isinstance(inner, duckdb.DuckDBPyConnection):
-        return inner
-    raise TypeError(f"con must be a DuckDB connection or an Ibis backend of one, not {type(con).__qualname__}")
-
-
 def _query(text: str, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-    statements = con.extract_statements(text)
-    if len(statements) != 1 or "SELECT" not in str(statements[0].type):
+    if not is_one_select(con, text):
         raise ValueError(f"only one query can be shown, a SELECT, not {text!r}")
     return con.sql(text)
 
 
 def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], held: ExitStack) -> Found:
-    if os.path.isfile(path) and (path.lower().endswith(DATABASES) or _is_database(path)):
+    if os.path.isfile(path) and (path.lower().endswith(DATABASES) or is_database(path)):
         return _database(path, None, held)
     if os.path.isdir(path):
         images = in_folder(path)
@@ -107,7 +95,7 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
     files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not files:
         raise FileNotFoundError(f"no file matches {given!r}")
-    if all(file.lower().endswith(_PARQUET) for file in files):
+    if all(file.lower().endswith(PARQUET) for file in files):
         own = con()
         return _job(_parquet(own, files, Path(path) if len(files) == 1 else None), own)
     odd = next((file for file in files if not file.lower().endswith(SUFFIXES)), None)
@@ -122,11 +110,6 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
 def _images(paths: list[str], con: duckdb.DuckDBPyConnection) -> Found:
     """Return a row for each path."""
     return Found(con.sql("SELECT unnest($paths::VARCHAR[]) AS path", params={"paths": paths}))
-
-
-def _is_database(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(12)[8:] == b"DUCK"
 
 
 def _database(path: str, table: str | None, held: ExitStack) -> Found:

@@ -71,15 +71,10 @@ def first_rows(x: Any, limit: int, con: Any, table: str | None, engine: Engine, 
 def _relation(relation: duckdb.DuckDBPyRelation, limit: int) -> Rows:
     names, kinds = list(relation.columns), [str(kind) for kind in relation.types]
     some = relation.limit(limit)
-
-    def chosen(*, dense: bool) -> str:
-        places = enumerate(zip(names, kinds, strict=True), 1)
-        return ", ".join(f"{_value(f'#{place}', name, kind, dense)} AS c{place}" for place, (name, kind) in places)
-
     try:
-        result = some.project(chosen(dense=True))
+        result = some.project(_chosen(names, kinds, dense=True))
     except duckdb.CatalogException:  # a connection without the extension
-        result = some.project(chosen(dense=False))
+        result = some.project(_chosen(names, kinds, dense=False))
     return Rows(names, _fetched(result, limit), None)
 
 
@@ -88,6 +83,12 @@ def _fetched(result: Any, limit: int) -> Iterator[Sequence[Any]]:
     while left > 0 and (rows := result.fetchmany(min(_AT_ONCE, left))):
         left -= len(rows)
         yield from rows
+
+
+def _chosen(names: Sequence[str], kinds: Sequence[str], *, dense: bool) -> str:
+    """Return the SQL of all columns, c1, c2 and so on."""
+    places = enumerate(zip(names, kinds, strict=True), 1)
+    return ", ".join(f"{_value(f'#{place}', name, kind, dense)} AS c{place}" for place, (name, kind) in places)
 
 
 def _value(column: str, name: str, kind: str, dense: bool) -> str:
@@ -165,11 +166,8 @@ def _from_arrow(
         cursor.register("rows", table)
         relation = cursor.table("rows")
         kinds = [str(kind) for kind in relation.types]
-        chosen = ", ".join(
-            f"{_value(f'#{place}', name, kind, True)} AS c{place}"
-            for place, (name, kind) in enumerate(zip(names, kinds, strict=True), 1)
-        )
-        for number, row in enumerate(_fetched(relation.project(chosen), limit) if names else ()):
+        result = relation.project(_chosen(names, kinds, dense=True)) if names else None
+        for number, row in enumerate(() if result is None else _fetched(result, limit)):
             values = list(row)
             for place, failures in unread.items():
                 if number in failures:

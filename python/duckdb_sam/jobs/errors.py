@@ -32,22 +32,6 @@ def writing(into: str) -> Generator[None]:
         raise JobError(f"{into} cannot be written or read: {_said(error)}. {_remedy(error)}") from error
 
 
-def is_interrupt(error: BaseException) -> bool:
-    """Whether an error is DuckDB's own word for Ctrl-C, while it reads or writes."""
-    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
-
-
-@contextlib.contextmanager
-def as_interrupts() -> Generator[None]:
-    """Make a KeyboardInterrupt of what DuckDB makes of Ctrl-C."""
-    try:
-        yield
-    except RuntimeError as error:
-        if is_interrupt(error):
-            raise KeyboardInterrupt from None
-        raise
-
-
 def _said(error: Exception) -> str:
     return str(error).strip().rstrip(".!")
 

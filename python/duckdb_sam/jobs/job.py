@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal
 
-from duckdb_sam.jobs.errors import JobError, as_interrupts, is_interrupt, writing
+from duckdb_sam.interrupt import as_interrupts, is_interrupt
+from duckdb_sam.jobs.errors import JobError, writing
 from duckdb_sam.jobs.keys import Key, Unique, check_types, key_names, kind_of
 from duckdb_sam.jobs.pace import Pace
 from duckdb_sam.jobs.progress import Meter, shown

@@ -11,14 +11,12 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.engine import quiet
+from duckdb_sam.inputs import DATABASES, connection_of
 from duckdb_sam.jobs.errors import JobError, writing
 from duckdb_sam.jobs.keys import Key
 from duckdb_sam.jobs.record import Record
 from duckdb_sam.jobs.sink_parquet import ParquetSink
 from duckdb_sam.jobs.sink_table import TableSink
-
-DATABASES = (".db", ".duckdb", ".ddb")
-"""What the file of a database ends with, for ``into``."""
 
 TABLE = "masks"
 
@@ -78,7 +76,7 @@ class Place:
         if "\0" in self._text:
             raise ValueError(f"into={self._text!r} holds a NUL character, which no name has")
         self._errors = None if errors is None else os.fsdecode(errors)
-        self._con = _connection(con)
+        self._con = connection_of(con)
         self._threads = threads
         self._opened: dict[str, duckdb.DuckDBPyConnection] = {}
         suffix = Path(self._text).suffix.lower()
@@ -164,12 +162,3 @@ class Place:
         for con in self._opened.values():
             con.close()
         self._opened.clear()
-
-
-def _connection(con: Any) -> duckdb.DuckDBPyConnection | None:
-    if con is None or isinstance(con, duckdb.DuckDBPyConnection):
-        return con
-    inner = getattr(con, "con", None)  # an Ibis backend
-    if isinstance(inner, duckdb.DuckDBPyConnection):
-        return inner
-    raise TypeError(f"con must be a DuckDB connection or an Ibis backend of one, not {type(con).__qualname__}")

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 import duckdb
 
+from duckdb_sam.inputs import PARQUET, QUERY, is_one_select
 from duckdb_sam.jobs.keys import Key
 from duckdb_sam.jobs.source_arrow import Rows, Stream, parquet
 from duckdb_sam.jobs.source_keyed import IbisRows, RelationRows
@@ -72,16 +73,10 @@ def open_source(source: Any, con: Callable[[], duckdb.DuckDBPyConnection], is_ow
     )
 
 
-QUERY = re.compile(
-    r"(\s|--.*\n|/\*(?s:.*?)\*/|\()*(SELECT|FROM|WITH|VALUES|PIVOT|UNPIVOT|SUMMARIZE|TABLE)\b", re.IGNORECASE
-)
-
-
 def _text(source: str, con: Callable[[], duckdb.DuckDBPyConnection], is_own: Callable[[str], bool]) -> Source:
     """Take a text for a query, a path or pattern that leads somewhere, or the name of a table: in this order."""
     if QUERY.match(source) and not os.path.exists(source):
-        statements = con().extract_statements(source)
-        if len(statements) != 1 or "SELECT" not in str(statements[0].type):
+        if not is_one_select(con(), source):
             raise ValueError(f"source must be one query, a SELECT, not {source!r}")
         return RelationRows(con().sql(source))
     if os.path.exists(os.path.expanduser(source)) or re.search(r"[*?\[/\\]", source):
@@ -113,7 +108,7 @@ def _path(path: str, given: Any, is_own: Callable[[str], bool]) -> Source:
         raise FileNotFoundError(f"{given!r} is no file of this machine: give a query of it, such as \"FROM '{path}'\"")
     if not files:
         raise FileNotFoundError(f"no file matches {given!r}")
-    tables = [file.lower().endswith((".parquet", ".parq", ".pq")) for file in files]
+    tables = [file.lower().endswith(PARQUET) for file in files]
     if all(tables):
         return parquet(files)
     if any(tables):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from duckdb_sam.inputs import connection_of
 from duckdb_sam.labelling.errors import LabelError
 from duckdb_sam.optional import needed
 
@@ -55,14 +56,12 @@ def label(
 
     Raises LabelError where the table cannot be written, or has no key.
     """
-    import duckdb
-
     needed("anywidget", "notebook", "label")
     from duckdb_sam.labelling.desk import Desk
     from duckdb_sam.labelling.widget import Label
 
-    given = con if isinstance(con, duckdb.DuckDBPyConnection) else getattr(con, "con", None)  # of an Ibis backend
-    if not isinstance(given, duckdb.DuckDBPyConnection):
+    given = connection_of(con)
+    if given is None:
         raise TypeError("con= is missing: the connection to the database in which the prompts are kept")
     desk = Desk(table_or_query, into, con=given, model=model, classes=classes, key=key, image=image, settings=settings)
     return Label(desk, height=height)

@@ -14,9 +14,8 @@ from duckdb_sam.engine import Engine
 from duckdb_sam.labelling.errors import Refused
 from duckdb_sam.labelling.pictures import Pictures, Unreadable
 from duckdb_sam.masks import Mask
-from duckdb_sam.prompts import Form, Prompt, prompt
+from duckdb_sam.prompts import ANNOTATE, Form, Prompt, prompt
 
-_ANNOTATE = "sam_annotate(?, ?::BLOB, ?::DOUBLE[][], ?::BIGINT[], ?::DOUBLE[])"
 _EMBED = "octet_length(sam_embed(?, ?::BLOB))"
 _FRACTIONS = Form("fraction", "xyxy", lambda: None)
 
@@ -57,7 +56,7 @@ class Answers:
         try:
             data = self._pictures.data(place)
             with self._first():
-                return self._engine.value(_ANNOTATE, self.model, data, given.points, given.labels, given.box)
+                return self._engine.value(ANNOTATE, self.model, data, given.points, given.labels, given.box)
         except (Unreadable, ValueError) as error:
             raise Refused(str(error)) from error
 

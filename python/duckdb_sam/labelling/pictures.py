@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ import duckdb
 
 from duckdb_sam.images import picture
 from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.kept import Kept
 from duckdb_sam.labelling.keys import Column, keyed
 from duckdb_sam.labelling.rows import Rows
 from duckdb_sam.quoting import identifier
@@ -42,7 +42,7 @@ class Pictures:
         texts = ", ".join(f"CAST({identifier(column.name)} AS VARCHAR)" for column in self.columns)
         self.keys: list[Key] = self._con.execute(f"SELECT {texts} FROM {rows.query}").fetchall()
         self._places = {key: place for place, key in enumerate(self.keys)}
-        self._held: OrderedDict[int, bytes] = OrderedDict()
+        self._held: Kept[int] = Kept(_HELD)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -60,19 +60,15 @@ class Pictures:
 
     def data(self, place: int) -> bytes:
         """Return the bytes of a picture. Raises Unreadable."""
-        with self._lock:
-            if place in self._held:
-                self._held.move_to_end(place)
-                return self._held[place]
-            try:
-                value = self._read(place)
-            except duckdb.Error as error:
-                raise Unreadable(str(error)) from error
-        data = _bytes(value)
-        with self._lock:
-            self._held[place] = data
-            while len(self._held) > 1 and sum(map(len, self._held.values())) > _HELD:
-                self._held.popitem(last=False)
+        data = self._held.get(place)
+        if data is None:
+            with self._lock:
+                try:
+                    value = self._read(place)
+                except duckdb.Error as error:
+                    raise Unreadable(str(error)) from error
+            data = _bytes(value)
+            self._held.put(place, data)
         return data
 
     def _read(self, place: int) -> Any:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from duckdb_sam.inputs import PARQUET, QUERY, is_one_select
 from duckdb_sam.jobs.sink_table import parts_of, resolve
 from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, walked
-from duckdb_sam.jobs.sources import QUERY
 from duckdb_sam.labelling.errors import LabelError
 from duckdb_sam.quoting import identifier, literal
 
@@ -63,8 +63,7 @@ def _own(con: duckdb.DuckDBPyConnection | None, what: str) -> duckdb.DuckDBPyCon
 def _query(query: str, title: str, con: duckdb.DuckDBPyConnection) -> Rows:
     rows = Rows(con.cursor, f"({query})", title)
     with con.cursor() as cursor:
-        statements = cursor.extract_statements(query)
-        if len(statements) != 1 or "SELECT" not in str(statements[0].type):
+        if not is_one_select(cursor, query):
             raise ValueError(f"{title} must be one SELECT, not {query!r}")
         try:
             cursor.execute(f"DESCRIBE FROM {rows.query}").fetchall()
@@ -104,7 +103,7 @@ def _files(path: str) -> Rows:
         files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not files:
         raise LabelError(f"no file matches {path!r}")
-    if not all(file.lower().endswith((".parquet", ".parq", ".pq")) for file in files):
+    if not all(file.lower().endswith(PARQUET) for file in files):
         return _paths(files, path)
     listed = ", ".join(map(literal, files))
     return Rows(_memory, f"read_parquet([{listed}])", path)

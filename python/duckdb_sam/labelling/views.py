@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import NamedTuple
 
 from duckdb_sam.labelling.answers import Answers
 from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.kept import Kept
 from duckdb_sam.labelling.pictures import Pictures, Unreadable
 
 SIDES = (1024, 2048, 4096, 8192)
@@ -31,8 +31,7 @@ class Views:
 
     def __init__(self, pictures: Pictures, answers: Answers) -> None:
         self._pictures, self._answers = pictures, answers
-        self._held: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._held: Kept[tuple[int, int]] = Kept(_HELD)
         self._working = threading.Lock()
 
     def look(self, place: int) -> Look:
@@ -51,22 +50,18 @@ class Views:
         if side != THUMBNAIL:
             side = next((each for each in SIDES if each >= side), SIDES[-1])
         kept = (place, side)
-        with self._lock:
-            if kept in self._held:
-                self._held.move_to_end(kept)
-                return self._held[kept]
+        found = self._held.get(kept)
+        if found is not None:
+            return found
         with self._working:
             try:
                 data = self._pictures.data(place)
-                found: bytes | None = self._answers.value(_SMALL, data, side)
+                found = self._answers.value(_SMALL, data, side)
                 if found is None:
                     raise Refused(self._wrong(data))
             except (Unreadable, ValueError) as error:
                 raise Refused(str(error)) from error
-        with self._lock:
-            self._held[kept] = found
-            while sum(map(len, self._held.values())) > _HELD:
-                self._held.popitem(last=False)
+        self._held.put(kept, found)
         return found
 
     def _wrong(self, data: bytes) -> str:

@@ -23,7 +23,7 @@ def shown(label: str) -> Generator[Report]:
     In a notebook it is a bar in the cell.
     """
     if is_notebook():
-        yield _in_cell(Bar(label))
+        yield _sparing(Bar(label).move)
         return
     try:
         from rich.console import Console
@@ -40,7 +40,8 @@ def shown(label: str) -> Generator[Report]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _in_cell(bar: Bar) -> Report:
+def _sparing(show: Callable[[int, int | None, str], None]) -> Report:
+    """Return what calls ``show``, with megabytes in words, now and then and in the end."""
     last = 0.0
 
     def report(done: int, total: int | None) -> None:
@@ -48,7 +49,7 @@ def _in_cell(bar: Bar) -> Report:
         if time.monotonic() - last < _EVERY and done != total:
             return
         last = time.monotonic()
-        bar.move(done, total, _megabytes(done, total))
+        show(done, total, _megabytes(done, total))
 
     return report
 
@@ -63,17 +64,12 @@ def _line(label: str) -> Generator[Report]:
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    last = 0.0
 
-    def report(done: int, total: int | None) -> None:
-        nonlocal last
-        if time.monotonic() - last < _EVERY and done != total:
-            return
-        last = time.monotonic()
-        print(f"\r{label}: {_megabytes(done, total)}", end="", file=sys.stderr, flush=True)
+    def show(_done: int, _total: int | None, text: str) -> None:
+        print(f"\r{label}: {text}", end="", file=sys.stderr, flush=True)
 
     try:
-        yield report
+        yield _sparing(show)
     finally:
         print(file=sys.stderr)
 

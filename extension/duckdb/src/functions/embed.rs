@@ -1,6 +1,7 @@
 //! `sam_embed`: the embedding of an image, to keep in a table; `embedding_vector`: one as a short list of numbers.
 
 use super::arguments::{self, IMAGE, MODEL};
+use super::dense::split;
 use super::mask::{Masks, ONE};
 use super::rows::Rows;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
@@ -65,12 +66,9 @@ fn vector(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         },
     })?;
     let lengths: Vec<usize> = vectors.iter().map(|vector| vector.as_ref().map_or(0, Vec::len)).collect();
-    let all = output.lists(&lengths)?;
-    let mut rest = all.floats();
-    for vector in vectors.iter().flatten() {
-        let (place, after) = rest.split_at_mut(vector.len());
-        place.copy_from_slice(vector);
-        rest = after;
+    let mut all = output.lists(&lengths)?;
+    for (piece, vector) in split(all.reborrow().floats(), &lengths)?.into_iter().zip(&vectors) {
+        piece.copy_from_slice(vector.as_deref().unwrap_or_default());
     }
     output.set_nulls(&vectors)
 }

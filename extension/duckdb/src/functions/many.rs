@@ -165,13 +165,7 @@ fn structured(corners: &Any<'_>, row: usize) -> Result<Option<Numbers>> {
             described(corners, row)
         )));
     };
-    let number = |field: &Any<'_>| match field.number(row) {
-        None if !field.is_null(row) => {
-            Err(no_prompt(format_args!("where a number is wanted, a prompt has {}", described(field, row))))
-        }
-        number => Ok(number),
-    };
-    let numbers = fields.into_iter().map(number).collect::<Result<Numbers>>()?;
+    let numbers = fields.into_iter().map(|field| number(field, row)).collect::<Result<Numbers>>()?;
     // Where a detector found nothing, some have a struct of NULLs.
     Ok(numbers.iter().any(Option::is_some).then_some(numbers))
 }
@@ -188,13 +182,17 @@ fn list(lists: &Any<'_>, row: usize, subject: &str) -> Result<Option<Range<usize
 fn numbers(lists: &Any<'_>, row: usize) -> Result<Option<Numbers>> {
     let Some(range) = list(lists, row, "where numbers are wanted in a list, a prompt has")? else { return Ok(None) };
     let Some(elements) = lists.elements() else { return Ok(Some(Vec::new())) };
-    let number = |index| match elements.number(index) {
-        None if !elements.is_null(index) => {
-            Err(no_prompt(format_args!("where a number is wanted, a prompt has {}", described(elements, index))))
+    range.map(|index| number(elements, index)).collect::<Result<_>>().map(Some)
+}
+
+/// The number of `row`; `None` is NULL.
+fn number(values: &Any<'_>, row: usize) -> Result<Option<f64>> {
+    match values.number(row) {
+        None if !values.is_null(row) => {
+            Err(no_prompt(format_args!("where a number is wanted, a prompt has {}", described(values, row))))
         }
         number => Ok(number),
-    };
-    range.map(number).collect::<Result<_>>().map(Some)
+    }
 }
 
 /// A value, for an error message.

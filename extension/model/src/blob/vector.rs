@@ -43,11 +43,10 @@ pub fn embedding_vector(bytes: &[u8], mask: Option<&Rle>) -> Result<Option<Vec<f
     if total <= 0.0 {
         return Ok(None);
     }
-    let mut sums = vec![0.0; channels];
-    let size = channels * header.kind.size();
-    for (cell, weight) in values.chunks_exact(size.max(1)).zip(&weights).filter(|(_, weight)| **weight > 0.0) {
-        for (sum, value) in sums.iter_mut().zip(header.kind.read(cell)) {
-            *sum += weight * f64::from(value);
+    let (values, mut sums) = (header.kind.read(values), vec![0.0; channels]);
+    for (cell, weight) in values.chunks_exact(channels.max(1)).zip(&weights).filter(|(_, weight)| **weight > 0.0) {
+        for (sum, value) in sums.iter_mut().zip(cell) {
+            *sum += weight * f64::from(*value);
         }
     }
     match sums.iter().all(|sum| sum.is_finite()) {
