@@ -3,6 +3,7 @@
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
 # make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
+# make site        the documentation as a site, build/site (Python 3.11 or newer; nothing is built in Rust)
 # make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
 # make build        the wheel for this machine, into dist/
 # make wheels       wheels that package indexes accept and old systems load, into wheelhouse/: ARCHES="x86_64 aarch64"
@@ -39,6 +40,22 @@ demo: .venv/.installed
 docs: .venv/.installed
 	$(BIN)/python docs/generate.py
 	$(BIN)/python extension/community/describe.py
+
+# Zensical copies nothing from outside its folder, so the pages are laid out first. --strict: a broken link is an error.
+.PHONY: site
+site: build/site-env/.stamp
+	build/site-env/bin/python docs/assemble.py build/pages
+	cd build/pages && ../site-env/bin/zensical build --strict --clean
+	@! grep -rlE '(src=|rel="?stylesheet"? href=)"?(https?:)?//' build/pages/site --include='*.html' || { echo "these pages ask others for files"; exit 1; }
+	rm -rf build/site && mv build/pages/site build/site
+	@echo "build/site/index.html"
+
+# Apart from .venv, which may be of Python 3.10, and so that the site needs no build of the extension.
+build/site-env/.stamp: python/site.txt $(CONSTRAINTS)
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install -c $(CONSTRAINTS) -r $<
+	@touch $@
 
 test: test-rust test-python
 
