@@ -2,7 +2,7 @@
 
 use crate::bf16::Bf16;
 use crate::buffer::Plain;
-use crate::simd::Simd;
+use crate::simd::{Simd, tiles};
 
 /// A number that can be an element of a matrix: f32 or [`Bf16`]. Sealed.
 pub trait Scalar: Plain + Default + sealed::Vectors {
@@ -12,6 +12,18 @@ pub trait Scalar: Plain + Default + sealed::Vectors {
     fn from_f32(x: f32) -> Self;
     /// Exact.
     fn to_f32(self) -> f32;
+
+    /// Whether products of this type are computed on tiles.
+    #[doc(hidden)]
+    fn tiled<S: Simd>() -> bool {
+        S::TILED && Self::STEP == 2
+    }
+
+    /// Rows of the left operand of a product that are taken at a time.
+    #[doc(hidden)]
+    fn height<S: Simd>() -> usize {
+        if Self::tiled::<S>() { tiles::ROWS } else { S::MR }
+    }
 }
 
 mod sealed {
@@ -123,9 +135,13 @@ macro_rules! forward {
 forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma);
 forward!(Bf16, P, load_bf16, load_bf16_n, store_bf16, store_bf16_n, load_pairs, splat_pair, splat_half, dot);
 
-/// Compiles a kernel for both element types, here and once: implements a sealed trait whose only method runs it.
+/// Compiles a kernel for both element types, here and once: implements a sealed trait whose only method runs it. A kernel
+/// of products is run `tiled` for bf16.
 macro_rules! compile_for_scalars {
     ($element:ident::$method:ident($kernel:ty)) => {
+        $crate::scalar::compile_for_scalars!($element::$method($kernel), run);
+    };
+    ($element:ident::$method:ident($kernel:ty), $run:ident) => {
         impl $element for f32 {
             fn $method(isa: $crate::Isa, kernel: $kernel) {
                 isa.run(kernel);
@@ -134,7 +150,7 @@ macro_rules! compile_for_scalars {
 
         impl $element for $crate::Bf16 {
             fn $method(isa: $crate::Isa, kernel: $kernel) {
-                isa.run(kernel);
+                isa.$run(kernel);
             }
         }
     };

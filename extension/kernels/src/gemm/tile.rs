@@ -6,8 +6,8 @@ use crate::simd::Simd;
 /// Columns of a packed panel, on every instruction set.
 pub(crate) const PANEL: usize = 32;
 
-/// Most rows of a register tile on any instruction set.
-pub(crate) const MAX_MR: usize = 12;
+/// Most rows of a register tile, or of a matrix tile, on any instruction set.
+pub(crate) const MAX_MR: usize = 16;
 
 /// Accumulators of a tile.
 pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]; MR];

@@ -5,7 +5,10 @@
 //! an implementing type is a proof that the processor has the features: only `isa.rs` makes one.
 
 use crate::bf16::Bf16;
+use tiles::Tiles;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -14,6 +17,7 @@ pub(crate) mod avx512;
 mod gelu_table;
 pub(crate) mod polynomial;
 pub(crate) mod portable;
+pub(crate) mod tiles;
 
 /// Vectors of `LANES` f32 and the operations the kernels need. `LANES` divides 16.
 ///
@@ -27,10 +31,14 @@ pub trait Simd: Copy {
     const MR: usize;
     /// The least exponent that `scale2` takes.
     const LEAST_EXPONENT: f32;
+    /// Whether products of bf16 are computed on [`Simd::Tiles`].
+    const TILED: bool = false;
     /// Vector of f32.
     type F: Copy;
     /// Vector of `LANES` pairs of bf16, in the form `dot` wants.
     type P: Copy;
+    /// Tiles of this instruction set; only where `TILED`, and then `LANES` is 16.
+    type Tiles: Tiles;
 
     /// Asks for the cache line at `p`, which need not be valid.
     #[inline(always)]
