@@ -28,6 +28,7 @@ mod masks;
 mod memory;
 mod norm;
 mod pixels;
+mod rate;
 mod scalar;
 mod simd;
 mod upsample;

@@ -59,7 +59,8 @@ pub static CONFIGURE: TableFunction = TableFunction {
             `SET GLOBAL` for the database. What `SET` gives has precedence until `RESET`, and holds from the next \
             query that is planned on. `duckdb_settings()` lists it, as NULL where it is not given. \
             `lock_configuration` locks both ways there. `variable` is the environment variable that is read when the \
-            extension is loaded.",
+            extension is loaded. `note` says of `encoder_precision` what it is on this processor, and why; it is NULL \
+            elsewhere.",
         example: "CALL sam_configure(cache_mb := 1000)",
     },
     positional: &[],
@@ -70,6 +71,7 @@ pub static CONFIGURE: TableFunction = TableFunction {
         (c"variable", Type::Varchar),
         (c"meaning", Type::Varchar),
         (c"scope", Type::Varchar),
+        (c"note", Type::Varchar),
     ],
     run: configure,
 };
@@ -176,6 +178,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             Value::Varchar(setting.variable.into()),
             Value::Varchar(setting.meaning.into()),
             Value::Varchar(setting.scope.to_string()),
+            setting.note(&settings).map_or(Value::Null, Value::Varchar),
         ]
     });
     Ok(row.collect())

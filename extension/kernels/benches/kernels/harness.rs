@@ -45,17 +45,23 @@ pub fn fastest(mut f: impl FnMut()) -> f64 {
 pub struct Peak {
     /// Multiply-adds of f32, two operations each.
     pub f32: f64,
-    /// The same for pairs of bf16; that of f32 where there is no such instruction.
+    /// The same for pairs of bf16, or tiles; that of f32 where there is no such instruction.
     pub bf16: f64,
 }
 
 impl Peak {
     /// Takes about a second.
-    pub fn measure() -> Peak {
+    pub fn measure(isa: sam_kernels::Isa) -> Peak {
         const ROUNDS: usize = 100_000;
         let rate = |flops: f64, f: &dyn Fn()| ROUNDS as f64 * flops / fastest(f) / 1e9;
         #[cfg(target_arch = "x86_64")]
         {
+            if isa.name() == "amx" {
+                // SAFETY: the form exists only where the processor has AVX512F and AMX, and the system permits it.
+                let f32 = rate(24.0 * 32.0, &|| unsafe { x86::fma512(ROUNDS) });
+                // SAFETY: as above.
+                return Peak { f32, bf16: rate(4.0 * 16384.0, &|| unsafe { x86::tiles(ROUNDS) }) };
+            }
             if is_x86_feature_detected!("avx512bf16") {
                 // SAFETY: the features were just detected (AVX512_BF16 implies AVX512F), here and below.
                 let f32 = rate(24.0 * 32.0, &|| unsafe { x86::fma512(ROUNDS) });
@@ -129,6 +135,33 @@ mod x86 {
             sum = _mm512_add_ps(sum, *x);
         }
         black_box(_mm512_reduce_add_ps(sum));
+    }
+
+    /// Products of tiles of zeros into four others, `rounds` times.
+    ///
+    /// # Safety
+    /// The processor has AMX with bf16, and this process may use it.
+    pub fn tiles(rounds: usize) {
+        // palette 1; at 16 the bytes, at 48 the rows of each of eight tiles
+        let mut shapes = [0u8; 64];
+        shapes[0] = 1;
+        for tile in 0..8 {
+            shapes[16 + 2 * tile] = 64;
+            shapes[48 + tile] = 16;
+        }
+        // SAFETY: by contract; tiles are configured before they are used, and released.
+        unsafe {
+            std::arch::asm!("ldtilecfg [{}]", in(reg) shapes.as_ptr());
+            for _ in 0..rounds {
+                std::arch::asm!(
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tdpbf16ps tmm1, tmm4, tmm7",
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                );
+            }
+            std::arch::asm!("tilerelease");
+        }
     }
 
     /// Multiply-adds of registers, `rounds` times so many as keep the units busy.
