@@ -98,8 +98,8 @@ pub static ERRORS: TableFunction = TableFunction {
     help: Help {
         category: Category::Extension,
         description: "Lists the latest 1,000 rows of this database that failed and became NULL because of \
-            `sam_configure(on_error := 'null')`. `image_hash` is the first half of the BLAKE3 hash of the image's \
-            bytes. `sam_stats()` counts all such rows as `errors`.",
+            `sam_configure(on_error := 'null')`. `image_sha256` is what `sha256(image)` gives, by which the \
+            rows of a table are found again. `sam_stats()` counts all such rows as `errors`.",
         example: "SELECT message, count(*) FROM sam_errors() GROUP BY message",
     },
     positional: &[],
@@ -110,7 +110,7 @@ pub static ERRORS: TableFunction = TableFunction {
         (c"model", Type::Varchar),
         (c"message", Type::Varchar),
         (c"image_bytes", Type::Bigint),
-        (c"image_hash", Type::Varchar),
+        (c"image_sha256", Type::Varchar),
     ],
     run: errors,
 };
@@ -198,7 +198,7 @@ fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             entry.model.map_or(Value::Null, Value::Varchar),
             Value::Varchar(in_sql(&entry.failure)),
             bytes.map_or(Value::Null, Value::bigint),
-            digest.map_or(Value::Null, |digest| Value::Varchar(digest.to_string())),
+            digest.map_or(Value::Null, Value::Varchar),
         ]
     };
     Ok(arguments.database.client(Process::get()?).errors().latest().into_iter().map(row).collect())

@@ -68,9 +68,22 @@ pub struct Emulated {
     registers: Box<[[[u32; ROWS]; ROWS]; 8]>,
 }
 
-/// Zero for a subnormal.
+/// Zero, with its sign, for a subnormal.
+#[inline(always)]
 fn flushed(x: f32) -> f32 {
-    if x.is_subnormal() { 0.0f32.copysign(x) } else { x }
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7f80_0000 == 0 { bits & 0x8000_0000 } else { bits })
+}
+
+/// The values for even k, and those for odd k, of a row.
+#[inline(always)]
+fn split(row: &[u32; ROWS]) -> ([f32; ROWS], [f32; ROWS]) {
+    let (mut even, mut odd) = ([0.0; ROWS], [0.0; ROWS]);
+    for c in 0..ROWS {
+        even[c] = flushed(f32::from_bits(row[c] << 16));
+        odd[c] = flushed(f32::from_bits(row[c] & 0xffff_0000));
+    }
+    (even, odd)
 }
 
 impl Emulated {
@@ -103,20 +116,25 @@ impl Emulated {
         self.registers[tile] = Default::default();
     }
 
+    /// Inlined, so that it is compiled for the instruction set of the kernel that calls it.
+    #[inline(always)]
     pub(super) fn multiply(&mut self, sum: usize, a: usize, b: usize) {
-        let halves = |pair: u32| [pair << 16, pair & 0xffff_0000].map(|bits| flushed(f32::from_bits(bits)));
-        let [a, b] = [a, b].map(|tile| self.registers[tile].map(|row| row.map(halves)));
-        for (sums, a) in self.registers[sum].iter_mut().zip(&a) {
-            let mut products = [[0.0f32; 2]; ROWS];
-            for (a, b) in a.iter().zip(&b) {
-                for (product, b) in products.iter_mut().zip(b) {
-                    for half in 0..2 {
-                        product[half] = flushed(a[half].mul_add(b[half], product[half]));
-                    }
+        let (a, b) = (self.registers[a], self.registers[b]);
+        let mut right = [([0.0; ROWS], [0.0; ROWS]); ROWS];
+        for (to, row) in right.iter_mut().zip(&b) {
+            *to = split(row);
+        }
+        for (sums, row) in self.registers[sum].iter_mut().zip(&a) {
+            let (left_even, left_odd) = split(row);
+            let (mut even, mut odd) = ([0.0f32; ROWS], [0.0f32; ROWS]);
+            for p in 0..ROWS {
+                for c in 0..ROWS {
+                    even[c] = flushed(left_even[p].mul_add(right[p].0[c], even[c]));
+                    odd[c] = flushed(left_odd[p].mul_add(right[p].1[c], odd[c]));
                 }
             }
-            for (sum, [even, odd]) in sums.iter_mut().zip(products) {
-                *sum = flushed(flushed(f32::from_bits(*sum)) + flushed(even + odd)).to_bits();
+            for c in 0..ROWS {
+                sums[c] = flushed(flushed(f32::from_bits(sums[c])) + flushed(even[c] + odd[c])).to_bits();
             }
         }
     }
@@ -138,6 +156,7 @@ impl Tiles for Emulated {
     fn zero<const TILE: usize>(&mut self) {
         self.clear(TILE);
     }
+    #[inline(always)]
     fn dot<const SUM: usize, const A: usize, const B: usize>(&mut self) {
         self.multiply(SUM, A, B);
     }

@@ -1,7 +1,6 @@
 //! What images and queries are known by in the cache.
 
 use sam_model::Prompt;
-use std::fmt;
 
 /// The first 128 bits of BLAKE3.
 ///
@@ -49,12 +48,6 @@ impl Digest {
 
     fn shorten(hash: &blake3::Hash) -> Self {
         Self(hash.as_bytes().first_chunk().copied().unwrap_or_default())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
