@@ -164,6 +164,18 @@ fn blocks_larger_than_a_cache_match_f64<E: Elem>(tolerance: f64) {
 }
 for_both_types!(blocks_larger_than_a_cache_match_f64, f32: 1e-4, bf16: 1e-4);
 
+/// A processor's tiles give the bits of emulated ones; only where it has some.
+#[test]
+fn tiles_give_the_bits_that_are_emulated() {
+    let Ok(emulated) = Isa::named("amx-emulated") else { return };
+    each_product::<Bf16>(9, |product, epilogue, isa, what| {
+        if isa.name() == "amx" {
+            let [got, want] = [isa, emulated].map(|isa| product.run(isa, epilogue, product.rows));
+            same_bits(&got, &want, what);
+        }
+    });
+}
+
 #[test]
 fn weights_given_transposed_are_the_same_weights() {
     let mut r = Random(8);
