@@ -1,5 +1,7 @@
 //! The instruction set, picked once at run time: the only place that knows which forms of the kernels exist.
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::simd::neon::Neon;
 use crate::simd::{Kernel, Simd, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2::Avx2, avx512::Avx512};
@@ -30,11 +32,15 @@ enum Form {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    NeonBf16,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
     Portable,
 }
 
 /// Names of all forms, best first.
-const NAMES: [&str; 4] = ["avx512bf16", "avx512", "avx2", "portable"];
+const NAMES: [&str; 6] = ["avx512bf16", "avx512", "avx2", "neonbf16", "neon", "portable"];
 
 /// A form was asked for that is unknown or that this processor lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +76,17 @@ impl Isa {
                 forms.push(Isa(Form::Avx2));
             }
         }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        {
+            use std::arch::is_aarch64_feature_detected;
+            let neon = is_aarch64_feature_detected!("neon");
+            if neon && is_aarch64_feature_detected!("bf16") {
+                forms.push(Isa(Form::NeonBf16));
+            }
+            if neon {
+                forms.push(Isa(Form::Neon));
+            }
+        }
         forms.push(Isa(Form::Portable));
         forms
     }
@@ -95,7 +112,7 @@ impl Isa {
         Err(IsaError(format!("instruction set '{name}' {reason}; {ISA_VARIABLE} can be one of: {}", names.join(", "))))
     }
 
-    /// `avx512bf16`, `avx512`, `avx2` or `portable`.
+    /// `avx512bf16`, `avx512`, `avx2`, `neonbf16`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -104,13 +121,17 @@ impl Isa {
             Form::Avx512 => NAMES[1],
             #[cfg(target_arch = "x86_64")]
             Form::Avx2 => NAMES[2],
-            Form::Portable => NAMES[3],
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::NeonBf16 => NAMES[3],
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::Neon => NAMES[4],
+            Form::Portable => NAMES[5],
         }
     }
 
     /// Whether bf16 products are one instruction; where not, f32 is the faster precision.
     pub fn has_native_bf16(self) -> bool {
-        self.name() == NAMES[0]
+        self.name().ends_with("bf16")
     }
 
     /// Rows of the register tile of matrix products: `Simd::MR` of the form.
@@ -120,6 +141,8 @@ impl Isa {
             Form::Avx512Bf16 | Form::Avx512 => Avx512::<true>::MR,
             #[cfg(target_arch = "x86_64")]
             Form::Avx2 => Avx2::MR,
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::NeonBf16 | Form::Neon => Neon::<true>::MR,
             Form::Portable => Portable::MR,
         }
     }
@@ -137,6 +160,12 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Form::Avx2 => unsafe { run_avx2(kernel) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Form::NeonBf16 => unsafe { run_neonbf16(kernel) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Form::Neon => unsafe { run_neon(kernel) },
             Form::Portable => kernel.run(Portable),
         }
     }
@@ -176,6 +205,26 @@ fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
     kernel.run(Avx2::new())
+}
+
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[target_feature(enable = "neon,bf16")]
+fn run_neonbf16<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run(Neon::<true>::new())
+}
+
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[target_feature(enable = "neon")]
+fn run_neon<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run(Neon::<false>::new())
 }
 
 #[cfg(test)]
