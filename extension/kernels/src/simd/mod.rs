@@ -116,6 +116,13 @@ pub trait Simd: Copy {
     fn exp2(self, x: Self::F) -> Self::F;
     /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `polynomial.rs`.
     fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F;
+    /// [`Simd::gelu`] of each vector, in place.
+    #[inline(always)]
+    fn gelu_all<const FAST: bool>(self, x: &mut [Self::F]) {
+        for x in x {
+            *x = self.gelu::<FAST>(*x);
+        }
+    }
 
     /// `2 * LANES` consecutive bf16.
     ///

@@ -106,14 +106,68 @@ impl<const BF16: bool> Neon<BF16> {
         acc
     }
 
-    /// `acc` plus the products of the two rows of four values of `a` with those of `b`: 2 x 2 sums.
+    /// Adds to two sums of 2 x 2 the products of two rows, four values each, with two blocks of weights. One piece of
+    /// assembly, so that the loads stay where registers are free.
+    ///
+    /// # Safety
+    /// `BF16` is true, and `offset` bytes from `rows` on four bf16 can be read.
     #[inline(always)]
-    fn dot_block(self, mut acc: float32x4_t, a: uint16x8_t, b: uint32x4_t) -> float32x4_t {
-        instruction!(
-            "bfmmla {acc:v}.4s, {a:v}.8h, {b:v}.8h",
-            acc = inout(vreg) acc, a = in(vreg) a, b = in(vreg) b
-        );
-        acc
+    unsafe fn dot_blocks(
+        self,
+        sums: [float32x4_t; 2],
+        rows: [*const Bf16; 2],
+        offset: usize,
+        b: [uint32x4_t; 2],
+    ) -> [float32x4_t; 2] {
+        let [mut left, mut right] = sums;
+        // SAFETY: by the contract.
+        unsafe {
+            asm!(
+                "ldr {a:d}, [{first}, {offset}]",
+                "ldr {t:d}, [{second}, {offset}]",
+                "zip1 {a:v}.2d, {a:v}.2d, {t:v}.2d",
+                "bfmmla {left:v}.4s, {a:v}.8h, {b0:v}.8h",
+                "bfmmla {right:v}.4s, {a:v}.8h, {b1:v}.8h",
+                first = in(reg) rows[0], second = in(reg) rows[1], offset = in(reg) offset,
+                a = out(vreg) _, t = out(vreg) _,
+                left = inout(vreg) left, right = inout(vreg) right, b0 = in(vreg) b[0], b1 = in(vreg) b[1],
+                options(pure, readonly, nostack, preserves_flags)
+            )
+        }
+        [left, right]
+    }
+
+    /// As [`Neon::dot_blocks`], for four blocks.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn dot_blocks_twice(
+        self,
+        sums: [[float32x4_t; 2]; 2],
+        rows: [*const Bf16; 2],
+        offset: usize,
+        b: [[uint32x4_t; 2]; 2],
+    ) -> [[float32x4_t; 2]; 2] {
+        let [[mut s0, mut s1], [mut s2, mut s3]] = sums;
+        // SAFETY: by the contract.
+        unsafe {
+            asm!(
+                "ldr {a:d}, [{first}, {offset}]",
+                "ldr {t:d}, [{second}, {offset}]",
+                "zip1 {a:v}.2d, {a:v}.2d, {t:v}.2d",
+                "bfmmla {s0:v}.4s, {a:v}.8h, {b0:v}.8h",
+                "bfmmla {s1:v}.4s, {a:v}.8h, {b1:v}.8h",
+                "bfmmla {s2:v}.4s, {a:v}.8h, {b2:v}.8h",
+                "bfmmla {s3:v}.4s, {a:v}.8h, {b3:v}.8h",
+                first = in(reg) rows[0], second = in(reg) rows[1], offset = in(reg) offset,
+                a = out(vreg) _, t = out(vreg) _,
+                s0 = inout(vreg) s0, s1 = inout(vreg) s1, s2 = inout(vreg) s2, s3 = inout(vreg) s3,
+                b0 = in(vreg) b[0][0], b1 = in(vreg) b[0][1], b2 = in(vreg) b[1][0], b3 = in(vreg) b[1][1],
+                options(pure, readonly, nostack, preserves_flags)
+            )
+        }
+        [[s0, s1], [s2, s3]]
     }
 }
 
@@ -299,6 +353,10 @@ impl<const BF16: bool> Simd for Neon<BF16> {
     fn gelu<const FAST: bool>(self, x: float32x4_t) -> float32x4_t {
         polynomial::gelu::<Self, FAST>(self, x)
     }
+    #[inline(always)]
+    fn gelu_all<const FAST: bool>(self, x: &mut [float32x4_t]) {
+        v!(gelu_all::<FAST>(Neon(()), x))
+    }
 
     #[inline(always)]
     unsafe fn load_pairs(self, p: *const Bf16) -> Pairs {
@@ -397,11 +455,18 @@ impl<const BF16: bool> Simd for Neon<BF16> {
             for v in 0..NV {
                 (b[0][v], b[1][v]) = (vzip1q_u32(b[0][v], b[1][v]), vzip2q_u32(b[0][v], b[1][v]));
             }
+            let offset = k * size_of::<Bf16>();
             for r in (0..MR).step_by(2) {
-                let a = vcombine_u16(vld1_u16(rows[r].add(k).cast()), vld1_u16(rows[r + 1].add(k).cast()));
-                for half in 0..2 {
+                let rows = [rows[r], rows[r + 1]];
+                if NV == 2 {
+                    let sums = [[acc[r][0], acc[r + 1][0]], [acc[r][1], acc[r + 1][1]]];
+                    let b = [[b[0][0], b[1][0]], [b[0][1], b[1][1]]];
+                    [[acc[r][0], acc[r + 1][0]], [acc[r][1], acc[r + 1][1]]] =
+                        self.dot_blocks_twice(sums, rows, offset, b);
+                } else {
                     for v in 0..NV {
-                        acc[r + half][v] = self.dot_block(acc[r + half][v], a, b[half][v]);
+                        [acc[r][v], acc[r + 1][v]] =
+                            self.dot_blocks([acc[r][v], acc[r + 1][v]], rows, offset, [b[0][v], b[1][v]]);
                     }
                 }
             }
@@ -422,5 +487,18 @@ impl<const BF16: bool> Simd for Neon<BF16> {
                 })
             }
         }
+    }
+}
+
+/// GELU of a tile. A function of its own: in registers beside the sums there would be no room for the coefficients, which
+/// would be loaded for each vector.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[target_feature(enable = "neon")]
+#[inline(never)]
+fn gelu_all<const FAST: bool>(s: Neon<false>, x: &mut [float32x4_t]) {
+    for x in x {
+        *x = polynomial::gelu::<_, FAST>(s, *x);
     }
 }
