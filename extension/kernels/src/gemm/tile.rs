@@ -60,17 +60,17 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Scalar, const MR: usize, const NV: u
         }
         if whole < len {
             E::turn(s, acc);
-            while k < len {
-                // SAFETY: as above; the last step may be one value.
-                unsafe {
-                    if k + E::STEP <= len {
-                        step::<S, E, MR, NV, true>(s, acc, rows, k, w);
-                    } else {
-                        step::<S, E, MR, NV, false>(s, acc, rows, k, w);
-                    }
+            // SAFETY: as above; in the last step one value is left.
+            unsafe {
+                while S::STEPS > 1 && k + E::STEP <= len {
+                    step::<S, E, MR, NV, true>(s, acc, rows, k, w);
+                    w = w.add(PANEL * E::STEP);
+                    k += E::STEP;
+                }
+                if E::STEP > 1 && k < len {
+                    step::<S, E, MR, NV, false>(s, acc, rows, k, w);
                     w = w.add(PANEL * E::STEP);
                 }
-                k += E::STEP;
             }
             E::turn(s, acc);
         }
