@@ -57,7 +57,9 @@ test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
 	$(BIN)/python python/tests/matrix.py $(MATRIX)
 
 # docs/robustness.md says what it needs: an emulator, a linker, and Rust's standard library for ARM64.
-test-arm: build/duckdb-cli-arm64/.stamp
+test-arm:
+	@$(PYTHON) test/arm/run.py
+	$(MAKE) build/duckdb-cli-arm64/.stamp
 	$(PYTHON) test/arm/run.py build/duckdb-cli-arm64/duckdb_cli/duckdb
 
 fuzz: SECONDS ?= 600

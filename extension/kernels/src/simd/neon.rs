@@ -90,7 +90,14 @@ impl<const BF16: bool> Neon<BF16> {
     fn narrow(self, x: float32x4_t) -> uint16x4_t {
         if BF16 {
             let narrow: uint16x4_t;
-            instruction!("bfcvtn {narrow:v}.4h, {x:v}.4s", x = in(vreg) x, narrow = lateout(vreg) narrow);
+            // SAFETY: `self` proves bf16; works on registers, and may say in the status that it was inexact.
+            unsafe {
+                asm!(
+                    "bfcvtn {narrow:v}.4h, {x:v}.4s",
+                    x = in(vreg) x, narrow = lateout(vreg) narrow,
+                    options(pure, nomem, nostack)
+                );
+            }
             return narrow;
         }
         v!({
