@@ -1,6 +1,7 @@
 # make demo         build, install into .venv, segment the photographs of demo/ and write demo/gallery.html
 # make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
+# make test-arm     kernels, networks and SQL on ARM64, under emulation; installs nothing, and says what is missing
 # make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
 # make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
@@ -33,7 +34,7 @@ ifneq ($(OS),Windows_NT)
 export CC
 endif
 
-.PHONY: demo docs test test-rust test-python browser test-matrix fuzz soak torture lint format build clean
+.PHONY: demo docs test test-rust test-python browser test-matrix test-arm fuzz soak torture lint format build clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -57,6 +58,12 @@ browser: .venv/.installed
 
 test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
 	$(BIN)/python python/tests/matrix.py $(MATRIX)
+
+# docs/robustness.md says what it needs: an emulator, a linker, and Rust's standard library for ARM64.
+test-arm:
+	@$(PYTHON) test/arm/run.py
+	$(MAKE) build/duckdb-cli-arm64/.stamp
+	$(PYTHON) test/arm/run.py build/duckdb-cli-arm64/duckdb_cli/duckdb
 
 fuzz: SECONDS ?= 600
 fuzz:
@@ -159,6 +166,12 @@ build/unwinder/%/libgcc_s.so.1: extension/duckdb/unwinder.c .venv/.portable
 build/duckdb-%/.stamp: | .venv/.tools
 	rm -rf $(@D)
 	$(UV) --only-binary :all: --python .venv --target $(@D) duckdb==$*
+	@touch $@
+
+build/duckdb-cli-arm64/.stamp: | .venv/.tools
+	rm -rf $(@D)
+	$(PIP) install --only-binary :all: --no-deps --target $(@D) \
+	  --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 -c $(CONSTRAINTS) duckdb-cli
 	@touch $@
 
 # What the recipes of docs/recipes/ need beside DuckDB: dbt, FastAPI, a server of S3, DuckDB's own extensions.

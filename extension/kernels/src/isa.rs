@@ -2,6 +2,8 @@
 
 use crate::rate;
 use crate::scalar::Scalar;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::simd::neon::Neon;
 use crate::simd::{Kernel, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{
@@ -38,13 +40,17 @@ enum Form {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    NeonBf16,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
     Portable,
     #[cfg(target_arch = "x86_64")]
     EmulatedAmx,
 }
 
 /// Names of all forms, best first, but for the last, which is for tests.
-const NAMES: [&str; 6] = ["amx", "avx512bf16", "avx512", "avx2", "portable", "amx-emulated"];
+const NAMES: [&str; 8] = ["amx", "avx512bf16", "avx512", "avx2", "neonbf16", "neon", "portable", "amx-emulated"];
 
 /// A form was asked for that is unknown or that this processor lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +89,17 @@ impl Isa {
                 forms.push(Isa(Form::Avx2));
             }
         }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        {
+            use std::arch::is_aarch64_feature_detected;
+            let neon = is_aarch64_feature_detected!("neon");
+            if neon && is_aarch64_feature_detected!("bf16") {
+                forms.push(Isa(Form::NeonBf16));
+            }
+            if neon {
+                forms.push(Isa(Form::Neon));
+            }
+        }
         forms.push(Isa(Form::Portable));
         forms
     }
@@ -90,6 +107,7 @@ impl Isa {
     /// [`Isa::available`], and behind them forms that compute what others do, but slowly, on processors that lack
     /// something: `amx-emulated` has AMX's tiles in memory. For tests.
     pub fn testable() -> Vec<Isa> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
         let mut forms = Self::available();
         #[cfg(target_arch = "x86_64")]
         if forms.contains(&Isa(Form::Avx512)) {
@@ -129,7 +147,7 @@ impl Isa {
         Err(IsaError(format!("instruction set '{name}' {reason}; {ISA_VARIABLE} can be one of: {}", names.join(", "))))
     }
 
-    /// `amx`, `avx512bf16`, `avx512`, `avx2` or `portable`; `amx-emulated` in tests.
+    /// `amx`, `avx512bf16`, `avx512`, `avx2`, `neonbf16`, `neon` or `portable`; `amx-emulated` in tests.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -140,15 +158,19 @@ impl Isa {
             Form::Avx512 => NAMES[2],
             #[cfg(target_arch = "x86_64")]
             Form::Avx2 => NAMES[3],
-            Form::Portable => NAMES[4],
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::NeonBf16 => NAMES[4],
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::Neon => NAMES[5],
+            Form::Portable => NAMES[6],
             #[cfg(target_arch = "x86_64")]
-            Form::EmulatedAmx => NAMES[5],
+            Form::EmulatedAmx => NAMES[7],
         }
     }
 
     /// Whether there are instructions for bf16 products.
     pub fn has_native_bf16(self) -> bool {
-        NAMES[..2].contains(&self.name())
+        self.name() == "amx" || self.name().ends_with("bf16")
     }
 
     /// The rate of bf16 products over that of f32 ones on this processor: 2 on Zen 4, a half on Xeons that are not given
@@ -172,6 +194,8 @@ impl Isa {
             Form::Avx512Bf16 | Form::Avx512 => E::height::<Avx512<Plain>>(),
             #[cfg(target_arch = "x86_64")]
             Form::Avx2 => E::height::<Avx2>(),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::NeonBf16 | Form::Neon => E::height::<Neon<true>>(),
             Form::Portable => E::height::<Portable>(),
         }
     }
@@ -189,6 +213,12 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Form::Avx2 => unsafe { run_avx2(kernel) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Form::NeonBf16 => unsafe { run_neonbf16(kernel) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Form::Neon => unsafe { run_neon(kernel) },
             Form::Portable => kernel.run(Portable),
         }
     }
@@ -244,6 +274,26 @@ fn run_avx512<L: Level, K: Kernel>(kernel: K) -> K::Out {
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
     kernel.run(Avx2::new())
+}
+
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[target_feature(enable = "neon,bf16")]
+fn run_neonbf16<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run(Neon::<true>::new())
+}
+
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[target_feature(enable = "neon")]
+fn run_neon<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run(Neon::<false>::new())
 }
 
 #[cfg(test)]

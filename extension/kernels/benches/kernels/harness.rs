@@ -79,14 +79,27 @@ impl Peak {
                 return Peak { f32, bf16: f32 };
             }
         }
-        let f32 = rate(32.0 * 2.0, &|| {
-            let mut acc = [1f32; 32];
-            for _ in 0..ROUNDS {
-                acc.iter_mut().for_each(|a| *a = *a * 0.999 + 0.001);
+        #[cfg(target_arch = "aarch64")]
+        {
+            // SAFETY: every such processor has NEON; the bf16 instructions were just detected, below.
+            let f32 = rate(24.0 * 8.0, &|| unsafe { arm::fma128(ROUNDS) });
+            if std::arch::is_aarch64_feature_detected!("bf16") {
+                // SAFETY: as above.
+                return Peak { f32, bf16: rate(24.0 * 32.0, &|| unsafe { arm::dot128(ROUNDS) }) };
             }
-            std::hint::black_box(acc);
-        });
-        Peak { f32, bf16: f32 }
+            Peak { f32, bf16: f32 }
+        }
+        #[cfg(not(target_arch = "aarch64"))]
+        {
+            let f32 = rate(32.0 * 2.0, &|| {
+                let mut acc = [1f32; 32];
+                for _ in 0..ROUNDS {
+                    acc.iter_mut().for_each(|a| *a = *a * 0.999 + 0.001);
+                }
+                std::hint::black_box(acc);
+            });
+            Peak { f32, bf16: f32 }
+        }
     }
 }
 
@@ -141,7 +154,7 @@ mod x86 {
     ///
     /// # Safety
     /// The processor has AMX with bf16, and this process may use it.
-    pub fn tiles(rounds: usize) {
+    pub unsafe fn tiles(rounds: usize) {
         // palette 1; at 16 the bytes, at 48 the rows of each of eight tiles
         let mut shapes = [0u8; 64];
         shapes[0] = 1;
@@ -182,6 +195,55 @@ mod x86 {
             sum = _mm256_add_ps(sum, *x);
         }
         black_box(_mm_cvtss_f32(_mm256_castps256_ps128(sum)));
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::{aarch64::*, asm};
+    use std::hint::black_box;
+
+    /// Multiply-adds of registers, `rounds` times so many as keep the units busy.
+    ///
+    /// # Safety
+    /// The processor has the features that are enabled here.
+    #[target_feature(enable = "neon")]
+    pub fn fma128(rounds: usize) {
+        let (a, b) = (vdupq_n_f32(black_box(0.999)), vdupq_n_f32(black_box(0.001)));
+        let mut acc = [vdupq_n_f32(1.0); 24];
+        for _ in 0..rounds {
+            for x in &mut acc {
+                *x = vfmaq_f32(*x, a, b);
+            }
+        }
+        for x in acc {
+            black_box(vaddvq_f32(x));
+        }
+    }
+
+    /// Products of 2 x 4 by 4 x 2 values of registers, `rounds` times so many as keep the units busy.
+    ///
+    /// # Safety
+    /// The processor has the features that are enabled here.
+    #[target_feature(enable = "neon,bf16")]
+    pub fn dot128(rounds: usize) {
+        let (a, b) = (vdupq_n_u16(black_box(0x3f80)), vdupq_n_u16(black_box(0x3a80)));
+        let mut acc = [vdupq_n_f32(1.0); 24];
+        for _ in 0..rounds {
+            for x in &mut acc {
+                // SAFETY: works on registers only; bf16 is enabled here.
+                unsafe {
+                    asm!(
+                        "bfmmla {x:v}.4s, {a:v}.8h, {b:v}.8h",
+                        x = inout(vreg) *x, a = in(vreg) a, b = in(vreg) b,
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                }
+            }
+        }
+        for x in acc {
+            black_box(vaddvq_f32(x));
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Every output is the bias plus the products in ascending order of k, one after the other (pairs of k for bf16), so
 //! its bits do not depend on the range of rows it is computed in. Error against exact arithmetic on the same (rounded)
-//! operands: at most `(K + 1) * 2^-24 * (|bias| + sum |a w|)` before the epilogue (`1.5 (K + 1)` without FMA).
+//! operands: at most `(K + 1) * 2^-24 * (|bias| + sum |a w|)` before the epilogue (`1.5 (K + 1)` without FMA, `K + 2` for
+//! bf16 on ARM, whose instructions round to odd).
 
 mod epilogue;
 mod pack;

@@ -1,7 +1,8 @@
 //! AVX-512 (F, BW, DQ, VL), 16 lanes, with or without the native bf16 dot product, with or without tiles.
 
 use super::amx::Registers;
-use super::tiles::{Emulated, NoTiles, Tiles};
+use super::emulated::Emulated;
+use super::tiles::{NoTiles, Tiles};
 use super::{Simd, gelu_table as table};
 use crate::bf16::Bf16;
 use std::arch::x86_64::*;

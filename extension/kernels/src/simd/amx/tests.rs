@@ -2,7 +2,8 @@
 //! instruction is and does what it says, so that encodings, operands and addresses are tested on any processor.
 
 use super::*;
-use crate::simd::tiles::{BYTES, Emulated, ROWS};
+use crate::simd::emulated::Emulated;
+use crate::simd::tiles::{BYTES, ROWS};
 use std::sync::Mutex;
 
 /// The registers of the one thread that runs the test, where the processor has none.
