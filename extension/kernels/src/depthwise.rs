@@ -224,8 +224,11 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
         unsafe {
             let mut acc = [some::<S, f32, WHOLE>(s, self.conv.bias.as_ptr().add(c), n); P];
             for ky in 0..3 {
-                let row = match self.input[ky] {
-                    Some(row) => row.as_ptr().add(c),
+                // of the first pixel's left neighbour: for x = 0 outside, and not read
+                let left = match self.input[ky] {
+                    Some(row) => {
+                        row.as_ptr().wrapping_add(x * STRIDE * channels).wrapping_sub(channels).wrapping_add(c)
+                    }
                     None if FULL => unreachable!(),
                     None => continue,
                 };
@@ -235,7 +238,7 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
                     }
                     let w = some::<S, f32, WHOLE>(s, self.conv.weight.as_ptr().add((ky * 3 + kx) * channels + c), n);
                     for (p, acc) in acc.iter_mut().enumerate() {
-                        let at = row.add(((x + p) * STRIDE + kx - 1) * channels);
+                        let at = left.wrapping_add((p * STRIDE + kx) * channels);
                         *acc = s.fma(some::<S, I, WHOLE>(s, at, n), w, *acc);
                     }
                 }

@@ -1,8 +1,16 @@
 //! The instruction set, picked once at run time: the only place that knows which forms of the kernels exist.
 
-use crate::simd::{Kernel, Simd, portable::Portable};
+use crate::rate;
+use crate::scalar::Scalar;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::simd::neon::Neon;
+use crate::simd::{Kernel, portable::Portable};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{avx2::Avx2, avx512::Avx512};
+use crate::simd::{
+    amx::{Refused, permission},
+    avx2::Avx2,
+    avx512::{Amx, Avx512, Dot, EmulatedAmx, Level, Plain},
+};
 use std::{fmt, sync::OnceLock};
 
 /// Environment variable that forces a form by [`Isa::name`]; an unknown or unavailable one is an error.
@@ -25,16 +33,24 @@ pub struct Isa(Form);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     #[cfg(target_arch = "x86_64")]
+    Amx,
+    #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    NeonBf16,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
     Portable,
+    #[cfg(target_arch = "x86_64")]
+    EmulatedAmx,
 }
 
-/// Names of all forms, best first.
-const NAMES: [&str; 4] = ["avx512bf16", "avx512", "avx2", "portable"];
+/// Names of all forms, best first, but for the last, which is for tests.
+const NAMES: [&str; 8] = ["amx", "avx512bf16", "avx512", "avx2", "neonbf16", "neon", "portable", "amx-emulated"];
 
 /// A form was asked for that is unknown or that this processor lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +77,9 @@ impl Isa {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl");
             if avx512 && is_x86_feature_detected!("avx512bf16") {
+                if permission().is_ok() {
+                    forms.push(Isa(Form::Amx));
+                }
                 forms.push(Isa(Form::Avx512Bf16));
             }
             if avx512 {
@@ -70,8 +89,42 @@ impl Isa {
                 forms.push(Isa(Form::Avx2));
             }
         }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        {
+            use std::arch::is_aarch64_feature_detected;
+            let neon = is_aarch64_feature_detected!("neon");
+            if neon && is_aarch64_feature_detected!("bf16") {
+                forms.push(Isa(Form::NeonBf16));
+            }
+            if neon {
+                forms.push(Isa(Form::Neon));
+            }
+        }
         forms.push(Isa(Form::Portable));
         forms
+    }
+
+    /// [`Isa::available`], and behind them forms that compute what others do, but slowly, on processors that lack
+    /// something: `amx-emulated` has AMX's tiles in memory. For tests.
+    pub fn testable() -> Vec<Isa> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
+        let mut forms = Self::available();
+        #[cfg(target_arch = "x86_64")]
+        if forms.contains(&Isa(Form::Avx512)) {
+            forms.push(Isa(Form::EmulatedAmx));
+        }
+        forms
+    }
+
+    /// What this processor has but the system keeps from this process, with the reason; nothing where nothing is.
+    pub fn refused() -> Option<String> {
+        #[cfg(target_arch = "x86_64")]
+        if let Err(Refused::System(number)) = permission() {
+            let error =
+                number.map_or(String::new(), |number| format!(" ({})", std::io::Error::from_raw_os_error(number)));
+            return Some(format!("amx: the system does not let this process use it{error}"));
+        }
+        None
     }
 
     /// The best form, or the one `SAM_ISA` names; looked up once per process.
@@ -86,58 +139,101 @@ impl Isa {
 
     /// The form of that name.
     pub fn named(name: &str) -> Result<Isa, IsaError> {
-        let available = Isa::available();
-        if let Some(isa) = available.iter().find(|isa| isa.name() == name) {
+        if let Some(isa) = Isa::testable().iter().find(|isa| isa.name() == name) {
             return Ok(*isa);
         }
         let reason = if NAMES.contains(&name) { "is not available on this processor" } else { "is unknown" };
-        let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
+        let names: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
         Err(IsaError(format!("instruction set '{name}' {reason}; {ISA_VARIABLE} can be one of: {}", names.join(", "))))
     }
 
-    /// `avx512bf16`, `avx512`, `avx2` or `portable`.
+    /// `amx`, `avx512bf16`, `avx512`, `avx2`, `neonbf16`, `neon` or `portable`; `amx-emulated` in tests.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Form::Avx512Bf16 => NAMES[0],
+            Form::Amx => NAMES[0],
             #[cfg(target_arch = "x86_64")]
-            Form::Avx512 => NAMES[1],
+            Form::Avx512Bf16 => NAMES[1],
             #[cfg(target_arch = "x86_64")]
-            Form::Avx2 => NAMES[2],
-            Form::Portable => NAMES[3],
+            Form::Avx512 => NAMES[2],
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => NAMES[3],
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::NeonBf16 => NAMES[4],
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::Neon => NAMES[5],
+            Form::Portable => NAMES[6],
+            #[cfg(target_arch = "x86_64")]
+            Form::EmulatedAmx => NAMES[7],
         }
     }
 
-    /// Whether bf16 products are one instruction; where not, f32 is the faster precision.
+    /// Whether there are instructions for bf16 products.
     pub fn has_native_bf16(self) -> bool {
-        self.name() == NAMES[0]
+        self.name() == "amx" || self.name().ends_with("bf16")
     }
 
-    /// Rows of the register tile of matrix products: `Simd::MR` of the form.
-    pub(crate) fn tile_rows(self) -> usize {
+    /// The rate of bf16 products over that of f32 ones on this processor: 2 on Zen 4, a half on Xeons that are not given
+    /// their tiles. Measured when it is first asked for, which takes a few milliseconds, and kept: what is decided
+    /// by it stays decided in this process. 0 where there are no instructions for bf16, which is never the faster then.
+    pub fn bf16_rate(self) -> f32 {
+        static RATES: [OnceLock<f32>; NAMES.len()] = [const { OnceLock::new() }; NAMES.len()];
+        if !self.has_native_bf16() {
+            return 0.0;
+        }
+        let place = NAMES.iter().position(|name| *name == self.name()).expect("a form has a name");
+        *RATES[place].get_or_init(|| rate::measure(self))
+    }
+
+    /// Rows of A that are multiplied at a time: `Scalar::height` of the form.
+    pub(crate) fn tile_rows<E: Scalar>(self) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Form::Avx512Bf16 | Form::Avx512 => Avx512::<true>::MR,
+            Form::Amx | Form::EmulatedAmx => E::height::<Avx512<Amx>>(),
             #[cfg(target_arch = "x86_64")]
-            Form::Avx2 => Avx2::MR,
-            Form::Portable => Portable::MR,
+            Form::Avx512Bf16 | Form::Avx512 => E::height::<Avx512<Plain>>(),
+            #[cfg(target_arch = "x86_64")]
+            Form::Avx2 => E::height::<Avx2>(),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Form::NeonBf16 | Form::Neon => E::height::<Neon<true>>(),
+            Form::Portable => E::height::<Portable>(),
         }
     }
 
-    /// Runs `kernel` compiled for this instruction set.
+    /// Runs `kernel` compiled for this instruction set, without tiles.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of the form exists only where its features were detected.
-            Form::Avx512Bf16 => unsafe { run_avx512bf16(kernel) },
+            Form::Amx | Form::Avx512Bf16 => unsafe { run_avx512bf16::<Dot, K>(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Form::Avx512 => unsafe { run_avx512(kernel) },
+            Form::Avx512 | Form::EmulatedAmx => unsafe { run_avx512::<Plain, K>(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Form::Avx2 => unsafe { run_avx2(kernel) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Form::NeonBf16 => unsafe { run_neonbf16(kernel) },
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: as above.
+            Form::Neon => unsafe { run_neon(kernel) },
             Form::Portable => kernel.run(Portable),
+        }
+    }
+
+    /// Runs a kernel of bf16 products, on tiles where there are some.
+    #[inline]
+    pub(crate) fn run_tiled<K: Kernel>(self, kernel: K) -> K::Out {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of the form exists only where its features were detected and the system permitted it.
+            Form::Amx => unsafe { run_avx512bf16::<Amx, K>(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Form::EmulatedAmx => unsafe { run_avx512::<EmulatedAmx, K>(kernel) },
+            _ => self.run(kernel),
         }
     }
 }
@@ -151,21 +247,23 @@ impl fmt::Debug for Isa {
 /// `kernel` compiled for these features.
 ///
 /// # Safety
-/// The processor has the features that are enabled here.
+/// The processor has the features that are enabled here, and what `L` says.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-fn run_avx512bf16<K: Kernel>(kernel: K) -> K::Out {
-    kernel.run(Avx512::<true>::new())
+fn run_avx512bf16<L: Level, K: Kernel>(kernel: K) -> K::Out {
+    // SAFETY: by contract.
+    kernel.run(unsafe { Avx512::<L>::new() })
 }
 
 /// `kernel` compiled for these features.
 ///
 /// # Safety
-/// The processor has the features that are enabled here.
+/// The processor has the features that are enabled here, and what `L` says.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
-    kernel.run(Avx512::<false>::new())
+fn run_avx512<L: Level, K: Kernel>(kernel: K) -> K::Out {
+    // SAFETY: by contract.
+    kernel.run(unsafe { Avx512::<L>::new() })
 }
 
 /// `kernel` compiled for these features.
@@ -176,6 +274,26 @@ fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
     kernel.run(Avx2::new())
+}
+
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[target_feature(enable = "neon,bf16")]
+fn run_neonbf16<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run(Neon::<true>::new())
+}
+
+/// `kernel` compiled for these features.
+///
+/// # Safety
+/// The processor has the features that are enabled here.
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+#[target_feature(enable = "neon")]
+fn run_neon<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run(Neon::<false>::new())
 }
 
 #[cfg(test)]

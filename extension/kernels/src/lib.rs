@@ -5,8 +5,8 @@
 //! - **Division of work**: no threads here. Kernels take a range of rows, windows or queries and write only theirs; the
 //!   order of every sum is fixed by the shapes alone, so any division gives the same bits.
 //! - **Instruction sets**: [`Isa`] picks one form at run time (`SAM_ISA` forces one). Each kernel is written once, over
-//!   a small trait of vector operations, and compiled for AVX-512 with and without native bf16, for AVX2 and in plain
-//!   Rust. Forms agree up to the order of sums.
+//!   a small trait of vector operations, and compiled for AVX-512 and NEON, each with and without native bf16, for AVX2
+//!   and in plain Rust. Forms agree up to the order of sums.
 //! - **Weights** ([`Packed`], [`Depthwise`], [`LayerNorm`], [`Bias`], [`RelativePositions`]) own their storage, packed at
 //!   load, the same for every form. Working memory comes from a [`Scratch`] per worker.
 //! - A transposed 2x2 convolution of stride 2 is two products per image row (one per output row), each with
@@ -28,6 +28,7 @@ mod masks;
 mod memory;
 mod norm;
 mod pixels;
+mod rate;
 mod scalar;
 mod simd;
 mod upsample;

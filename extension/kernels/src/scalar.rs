@@ -2,7 +2,7 @@
 
 use crate::bf16::Bf16;
 use crate::buffer::Plain;
-use crate::simd::Simd;
+use crate::simd::{Simd, tiles};
 
 /// A number that can be an element of a matrix: f32 or [`Bf16`]. Sealed.
 pub trait Scalar: Plain + Default + sealed::Vectors {
@@ -12,6 +12,18 @@ pub trait Scalar: Plain + Default + sealed::Vectors {
     fn from_f32(x: f32) -> Self;
     /// Exact.
     fn to_f32(self) -> f32;
+
+    /// Whether products of this type are computed on tiles.
+    #[doc(hidden)]
+    fn tiled<S: Simd>() -> bool {
+        S::TILED && Self::STEP == 2
+    }
+
+    /// Rows of the left operand of a product that are taken at a time.
+    #[doc(hidden)]
+    fn height<S: Simd>() -> usize {
+        if Self::tiled::<S>() { tiles::ROWS } else { S::MR }
+    }
 }
 
 mod sealed {
@@ -48,6 +60,20 @@ mod sealed {
         /// `p` is valid for reading one element.
         unsafe fn splat_last<S: Simd>(s: S, p: *const Self) -> Self::Operand<S>;
         fn mac<S: Simd>(s: S, a: Self::Operand<S>, b: Self::Operand<S>, acc: S::F) -> S::F;
+        /// [`Simd::products`] or [`Simd::dots`].
+        ///
+        /// # Safety
+        /// As there.
+        unsafe fn steps<S: Simd, const MR: usize, const NV: usize>(
+            s: S,
+            acc: &mut [[S::F; NV]; MR],
+            rows: &[*const Self; MR],
+            k: usize,
+            w: *const Self,
+            apart: usize,
+        );
+        /// Puts a tile of sums into the order that `steps` wants, or back.
+        fn turn<S: Simd, const MR: usize, const NV: usize>(s: S, acc: &mut [[S::F; NV]; MR]);
     }
 }
 pub use sealed::Vectors;
@@ -74,7 +100,7 @@ impl Scalar for Bf16 {
 
 /// Forwards to methods of the vector type.
 macro_rules! forward {
-    ($item:ty, $operand:ident, $load:ident, $load_n:ident, $store:ident, $store_n:ident, $b:ident, $a:ident, $last:ident, $mac:ident) => {
+    ($item:ty, $operand:ident, $load:ident, $load_n:ident, $store:ident, $store_n:ident, $b:ident, $a:ident, $last:ident, $mac:ident, $steps:ident, $turns:literal) => {
         impl Vectors for $item {
             type Operand<S: Simd> = S::$operand;
             #[inline(always)]
@@ -116,16 +142,51 @@ macro_rules! forward {
             fn mac<S: Simd>(s: S, a: S::$operand, b: S::$operand, acc: S::F) -> S::F {
                 s.$mac(a, b, acc)
             }
+            #[inline(always)]
+            unsafe fn steps<S: Simd, const MR: usize, const NV: usize>(
+                s: S,
+                acc: &mut [[S::F; NV]; MR],
+                rows: &[*const Self; MR],
+                k: usize,
+                w: *const Self,
+                apart: usize,
+            ) {
+                // SAFETY: as above.
+                unsafe { s.$steps(acc, rows, k, w, apart) }
+            }
+            #[inline(always)]
+            fn turn<S: Simd, const MR: usize, const NV: usize>(s: S, acc: &mut [[S::F; NV]; MR]) {
+                if $turns {
+                    s.turn(acc);
+                }
+            }
         }
     };
 }
 
-forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma);
-forward!(Bf16, P, load_bf16, load_bf16_n, store_bf16, store_bf16_n, load_pairs, splat_pair, splat_half, dot);
+forward!(f32, F, load, load_n, store, store_n, load, splat_from, splat_from, fma, products, false);
+forward!(
+    Bf16,
+    P,
+    load_bf16,
+    load_bf16_n,
+    store_bf16,
+    store_bf16_n,
+    load_pairs,
+    splat_pair,
+    splat_half,
+    dot,
+    dots,
+    true
+);
 
-/// Compiles a kernel for both element types, here and once: implements a sealed trait whose only method runs it.
+/// Compiles a kernel for both element types, here and once: implements a sealed trait whose only method runs it. A kernel
+/// of products is run `tiled` for bf16.
 macro_rules! compile_for_scalars {
     ($element:ident::$method:ident($kernel:ty)) => {
+        $crate::scalar::compile_for_scalars!($element::$method($kernel), run);
+    };
+    ($element:ident::$method:ident($kernel:ty), $run:ident) => {
         impl $element for f32 {
             fn $method(isa: $crate::Isa, kernel: $kernel) {
                 isa.run(kernel);
@@ -134,7 +195,7 @@ macro_rules! compile_for_scalars {
 
         impl $element for $crate::Bf16 {
             fn $method(isa: $crate::Isa, kernel: $kernel) {
-                isa.run(kernel);
+                isa.$run(kernel);
             }
         }
     };

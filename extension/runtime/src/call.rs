@@ -1,6 +1,5 @@
 //! One call of a client: its settings as they were when it began, what becomes of rows that fail, cancellation.
 
-use crate::cache::Digest;
 use crate::client::{Client, Running};
 use crate::errors::Entry;
 use crate::failure::Result;
@@ -8,6 +7,7 @@ use crate::models::Loaded;
 use crate::pool::map_in_parallel;
 use crate::session::Session;
 use crate::settings::{ClientSettings, OnError};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -83,7 +83,7 @@ impl<'a> Call<'a> {
                     function: self.function,
                     model: model.map(str::to_owned),
                     failure,
-                    image: image.map(|bytes| (bytes.len(), Digest::of_bytes(bytes))),
+                    image: image.map(|bytes| (bytes.len(), format!("{:x}", Sha256::digest(bytes)))),
                 });
                 Ok(None)
             }

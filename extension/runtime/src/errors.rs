@@ -1,6 +1,5 @@
 //! The rows that [`crate::OnError::Skip`] has left without a result.
 
-use crate::cache::Digest;
 use crate::failure::Failure;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -23,8 +22,8 @@ pub struct Entry {
     pub model: Option<String>,
     /// What was wrong.
     pub failure: Failure,
-    /// The length and the digest of the image.
-    pub image: Option<(usize, Digest)>,
+    /// The length of the image and its SHA-256, in lower-case hex: what databases can compute as well.
+    pub image: Option<(usize, String)>,
 }
 
 /// The latest errors and the number of all.

@@ -59,7 +59,8 @@ pub static CONFIGURE: TableFunction = TableFunction {
             `SET GLOBAL` for the database. What `SET` gives has precedence until `RESET`, and holds from the next \
             query that is planned on. `duckdb_settings()` lists it, as NULL where it is not given. \
             `lock_configuration` locks both ways there. `variable` is the environment variable that is read when the \
-            extension is loaded.",
+            extension is loaded. `note` says of `encoder_precision` what it is on this processor, and why; it is NULL \
+            elsewhere.",
         example: "CALL sam_configure(cache_mb := 1000)",
     },
     positional: &[],
@@ -70,6 +71,7 @@ pub static CONFIGURE: TableFunction = TableFunction {
         (c"variable", Type::Varchar),
         (c"meaning", Type::Varchar),
         (c"scope", Type::Varchar),
+        (c"note", Type::Varchar),
     ],
     run: configure,
 };
@@ -96,8 +98,8 @@ pub static ERRORS: TableFunction = TableFunction {
     help: Help {
         category: Category::Extension,
         description: "Lists the latest 1,000 rows of this database that failed and became NULL because of \
-            `sam_configure(on_error := 'null')`. `image_hash` is the first half of the BLAKE3 hash of the image's \
-            bytes. `sam_stats()` counts all such rows as `errors`.",
+            `sam_configure(on_error := 'null')`. `image_sha256` is what `sha256(image)` gives, by which the \
+            rows of a table are found again. `sam_stats()` counts all such rows as `errors`.",
         example: "SELECT message, count(*) FROM sam_errors() GROUP BY message",
     },
     positional: &[],
@@ -108,7 +110,7 @@ pub static ERRORS: TableFunction = TableFunction {
         (c"model", Type::Varchar),
         (c"message", Type::Varchar),
         (c"image_bytes", Type::Bigint),
-        (c"image_hash", Type::Varchar),
+        (c"image_sha256", Type::Varchar),
     ],
     run: errors,
 };
@@ -176,6 +178,7 @@ fn configure(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             Value::Varchar(setting.variable.into()),
             Value::Varchar(setting.meaning.into()),
             Value::Varchar(setting.scope.to_string()),
+            setting.note(&settings).map_or(Value::Null, Value::Varchar),
         ]
     });
     Ok(row.collect())
@@ -195,7 +198,7 @@ fn errors(arguments: &Arguments) -> Result<Vec<Vec<Value>>> {
             entry.model.map_or(Value::Null, Value::Varchar),
             Value::Varchar(in_sql(&entry.failure)),
             bytes.map_or(Value::Null, Value::bigint),
-            digest.map_or(Value::Null, |digest| Value::Varchar(digest.to_string())),
+            digest.map_or(Value::Null, Value::Varchar),
         ]
     };
     Ok(arguments.database.client(Process::get()?).errors().latest().into_iter().map(row).collect())

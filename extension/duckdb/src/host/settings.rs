@@ -89,7 +89,16 @@ impl Setting {
             Scope::Database(_, access) => (access.show)(database),
         }
     }
+
+    /// What a value means on this machine, if that is not said by itself.
+    pub fn note(&self, process: &Settings) -> Option<String> {
+        let resolved = || process.precision.resolved().map_or_else(|error| error.to_string(), |(_, why)| why);
+        (self.name == ENCODER_PRECISION).then(resolved)
+    }
 }
+
+/// `precision` alone is a keyword of SQL.
+const ENCODER_PRECISION: &CStr = c"encoder_precision";
 
 /// All settings, in the order they are listed.
 pub static SETTINGS: [Setting; 11] = [
@@ -106,11 +115,10 @@ pub static SETTINGS: [Setting; 11] = [
         }),
     },
     Setting {
-        // `precision` alone is a keyword of SQL.
-        name: c"encoder_precision",
+        name: ENCODER_PRECISION,
         variable: "SAM_PRECISION",
-        meaning: "number format of the image encoder: auto, f32 or bf16; auto is bf16 where the processor has it \
-            natively (auto)",
+        meaning: "number format of the image encoder: auto, f32 or bf16; auto is what this processor computes faster \
+            (auto)",
         scope: Scope::Process(Access {
             set: |settings, name, text| {
                 settings.precision =

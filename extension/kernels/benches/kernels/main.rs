@@ -232,7 +232,7 @@ fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with("--")).unwrap_or_default();
     let r = Report { filter };
     let isa = Isa::get().unwrap_or_else(|e| panic!("{e}"));
-    let peak = Peak::measure();
+    let peak = Peak::measure(isa);
     println!("{isa:?}, one core; peak f32 {:.1}, bf16 {:.1} GFLOP/s", peak.f32, peak.bf16);
     gemms::<f32>(&r, isa, peak.f32, "f32");
     gemms::<Bf16>(&r, isa, peak.bf16, "bf16");

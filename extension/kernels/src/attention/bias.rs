@@ -2,6 +2,7 @@
 
 use super::core::BiasRows;
 use super::relative::{RelativePositions, close_row};
+use super::tiled::TileWork;
 use crate::buffer::AlignedVec;
 use crate::gemm::tile::{MAX_MR, PANEL};
 use crate::scalar::Scalar;
@@ -134,8 +135,8 @@ impl<E: Scalar> Bias<E> {
     /// are the first keys that these queries meet.
     ///
     /// # Safety
-    /// It fits ([`Bias::fits`]) the window, whose heads include `head`, and `d`. There are 1..=`S::MR` positions, all in the
-    /// window, as are the rows `keys`, whose `keys.len() * window` keys are at most `to.columns`. The first `S::MR` of
+    /// It fits ([`Bias::fits`]) the window, whose heads include `head`, and `d`. There are 1..=`MR` positions, all in the
+    /// window, as are the rows `keys`, whose `keys.len() * window` keys are at most `to.columns`. The first `MR` of
     /// `queries` are valid for reading `d` values; those beyond the positions repeat one. The buffers of `to` are valid for
     /// what [`Expansion`] says; where not `fresh`, `to.products` holds what an earlier call left there.
     #[inline(always)]
@@ -143,6 +144,7 @@ impl<E: Scalar> Bias<E> {
     pub(super) unsafe fn of<S: Simd>(
         &self,
         s: S,
+        work: &mut Option<TileWork<S::Tiles>>,
         head: usize,
         window: usize,
         queries: &[*const E; MAX_MR],
@@ -161,7 +163,7 @@ impl<E: Scalar> Bias<E> {
                 Bias::Distance(b) if window < SMALL || window.is_multiple_of(SMALL) => {
                     let mut last = to.rows.cast_const();
                     let mut positions = positions;
-                    for row in biases.rows.iter_mut().take(S::MR) {
+                    for row in biases.rows.iter_mut().take(E::height::<S>()) {
                         last = positions.next().map_or(last, |at| b.at(head, at, keys.start));
                         *row = last;
                     }
@@ -184,7 +186,7 @@ impl<E: Scalar> Bias<E> {
                 }
                 Bias::Relative(relative) => {
                     if fresh {
-                        relative.products(s, queries, rows, to.products);
+                        relative.products(s, work, queries, rows, to.products);
                     }
                     for (r, at) in positions.enumerate() {
                         let row = to.rows.add(r * to.columns);
@@ -194,7 +196,7 @@ impl<E: Scalar> Bias<E> {
                     }
                 }
             }
-            for (r, row) in biases.rows.iter_mut().enumerate().take(S::MR) {
+            for (r, row) in biases.rows.iter_mut().enumerate().take(E::height::<S>()) {
                 *row = to.rows.add(r.min(rows - 1) * to.columns);
             }
         }

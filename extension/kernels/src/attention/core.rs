@@ -4,6 +4,7 @@
 //! `[d / 32][keys][32]` (steps of two along d, or along the keys, for bf16). Scores and probabilities of the step live in
 //! two small buffers of `width` columns per query.
 
+use super::tiled::TileWork;
 use crate::gemm::tile::{Acc, MAX_MR, PANEL, accumulate, zeros};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
@@ -48,8 +49,8 @@ pub(super) struct BiasRows {
     pub skip: usize,
 }
 
-/// A step: scores, softmax, weighted sum of values. Comments say what pointers are valid for, in elements; MR is that of
-/// the instruction set that runs it.
+/// A step: scores, softmax, weighted sum of values. Comments say what pointers are valid for, in elements; MR is
+/// `Scalar::height` of the instruction set that runs it.
 pub(super) struct Step<'a, E> {
     /// The first MR: `d` to read. Those beyond `rows` repeat one.
     pub queries: &'a [*const E; MAX_MR],
@@ -84,12 +85,16 @@ pub(super) struct Step<'a, E> {
 }
 
 impl<E: Scalar> Step<'_, E> {
-    /// Runs the step with the state of its queries.
+    /// Runs the step with the state of its queries; `work` where [`TileWork::start`] gave some.
     ///
     /// # Safety
     /// The fields are what their comments say, those of [`BiasRows`] included.
     #[inline(always)]
-    pub unsafe fn run<S: Simd>(&self, s: S, state: &mut State) {
+    pub unsafe fn run<S: Simd>(&self, s: S, work: &mut Option<TileWork<S::Tiles>>, state: &mut State) {
+        if let Some(work) = work {
+            // SAFETY: by contract; there is such work only where products of `E` are computed on tiles.
+            return unsafe { self.on_tiles(s, work, state) };
+        }
         // SAFETY: the height picked is at least `rows` and at most `S::MR`, to which tiles of other heights are not compiled.
         unsafe {
             match self.rows {
@@ -190,7 +195,7 @@ impl<E: Scalar> Step<'_, E> {
     unsafe fn softmax<S: Simd>(&self, s: S, state: &mut State, r: usize) -> S::F {
         // SAFETY: the row has `width` columns, at least `keys` rounded up to a vector.
         unsafe {
-            let (row, to) = (self.scores.add(r * self.width), self.probabilities.add(r * self.width));
+            let row = self.scores.add(r * self.width);
             // four maxima, so that none waits for the one before
             let mut tops = [s.load(row); 4];
             let mut c = 0;
@@ -204,6 +209,19 @@ impl<E: Scalar> Step<'_, E> {
                 tops[0] = s.max(tops[0], s.load(row.add(c)));
             }
             let top = s.max(s.max(tops[0], tops[1]), s.max(tops[2], tops[3]));
+            self.exponentials(s, state, r, top)
+        }
+    }
+
+    /// As [`Step::softmax`], given the largest scores of each lane.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn exponentials<S: Simd>(&self, s: S, state: &mut State, r: usize, top: S::F) -> S::F {
+        // SAFETY: the row has `width` columns, at least `keys` rounded up to a vector.
+        unsafe {
+            let (row, to) = (self.scores.add(r * self.width), self.probabilities.add(r * self.width));
             let (mut max, mut sum, mut shrink) = (s.top(top), s.splat(0.0), s.splat(0.0));
             if !self.first {
                 max = max.max(state.max[r]);
@@ -263,7 +281,7 @@ impl<E: Scalar> Step<'_, E> {
     /// # Safety
     /// As [`Step::run`]; `partial` is written.
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, s: S, state: &State) {
+    pub(super) unsafe fn finish<S: Simd>(&self, s: S, state: &State) {
         for r in 0..self.rows {
             // SAFETY: a row of `partial` has whole panels, an output d elements, and a sum room for a vector.
             unsafe {

@@ -4,6 +4,7 @@ use super::core::{BiasRows, State, Step, keys_len, values_len};
 use super::heads::Heads;
 use super::pack::{Tokens, pack_keys, pack_values};
 use super::relative::{RelativePositions, close_row};
+use super::tiled::TileWork;
 use crate::Isa;
 use crate::buffer::Scratch;
 use crate::gemm::tile::{MAX_MR, PANEL};
@@ -110,7 +111,7 @@ pub trait AttendElem: Scalar {
     fn attend_all(isa: Isa, run: AttendRun<'_, '_, Self>);
 }
 
-compile_for_scalars!(AttendElem::attend_all(AttendRun<'_, '_, Self>));
+compile_for_scalars!(AttendElem::attend_all(AttendRun<'_, '_, Self>), run_tiled);
 
 impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
     type Out = ();
@@ -120,19 +121,20 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
         let AttendRun { layout, q, packed, heads, queries, scale, relative, out, out_stride, scratch } = self;
         let KeyValues { keys: all, d, tile } = *layout;
         let columns = tile.next_multiple_of(PANEL);
-        let block = S::MR * columns;
+        let block = E::height::<S>() * columns;
         let partial_stride = d.next_multiple_of(PANEL);
         let product_columns = relative.map_or(0, RelativePositions::product_columns);
         let (grid_width, bias_len) = (relative.map_or(1, |r| r.size().1), block + 16);
-        let counts = [block, block + bias_len, GROUP * S::MR * (partial_stride + product_columns)];
+        let counts = [block, block + bias_len, GROUP * E::height::<S>() * (partial_stride + product_columns)];
         let (probabilities, floats, state) = scratch.take::<E, f32, f32>(counts);
         let (scores, bias_rows) = floats.split_at_mut(block);
-        let (partial, products) = state.split_at_mut(GROUP * S::MR * partial_stride);
+        let (partial, products) = state.split_at_mut(GROUP * E::height::<S>() * partial_stride);
+        let mut work = TileWork::start::<S, E>();
 
         for head in heads {
             let packed = &packed[head * layout.packed_len::<E>()..][..layout.packed_len::<E>()];
-            for group in queries.clone().step_by(GROUP * S::MR) {
-                let group_end = queries.end.min(group + GROUP * S::MR);
+            for group in queries.clone().step_by(GROUP * E::height::<S>()) {
+                let group_end = queries.end.min(group + GROUP * E::height::<S>());
                 let mut states = [const { State::START }; GROUP];
                 for first_key in (0..all).step_by(tile) {
                     let keys = tile.min(all - first_key);
@@ -141,12 +143,12 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
                         bias_rows[..keys].fill(0.0);
                         bias_rows[keys..columns].fill(f32::NEG_INFINITY);
                     }
-                    for (t, first) in (group..group_end).step_by(S::MR).enumerate() {
-                        let rows = S::MR.min(group_end - first);
+                    for (t, first) in (group..group_end).step_by(E::height::<S>()).enumerate() {
+                        let rows = E::height::<S>().min(group_end - first);
                         let mut from = [std::ptr::null(); MAX_MR];
                         let mut outs = [std::ptr::null_mut(); MAX_MR];
                         let mut biases = BiasRows { rows: [bias_rows.as_ptr(); MAX_MR], run: usize::MAX, skip: 0 };
-                        for r in 0..S::MR {
+                        for r in 0..E::height::<S>() {
                             let i = first + r.min(rows - 1);
                             from[r] = q.at(i, head);
                             // SAFETY: `attend` checked that the output has the row and its heads.
@@ -156,9 +158,9 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
                             // SAFETY: there are products for GROUP * MR queries, and MR rows of biases with 16 values behind
                             // them; keys are whole rows of the grid, in which the query is.
                             unsafe {
-                                let products = products.as_mut_ptr().add(t * S::MR * product_columns);
+                                let products = products.as_mut_ptr().add(t * E::height::<S>() * product_columns);
                                 if first_key == 0 {
-                                    relative.products(s, &from, rows, products);
+                                    relative.products(s, &mut work, &from, rows, products);
                                 }
                                 for r in 0..rows {
                                     let (i, row) = (first + r, bias_rows.as_mut_ptr().add(r * columns));
@@ -167,7 +169,7 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
                                     relative.expand(s, products.add(r * product_columns), at, span, row);
                                     close_row(row, keys, columns);
                                 }
-                                for (r, b) in biases.rows.iter_mut().enumerate().take(S::MR) {
+                                for (r, b) in biases.rows.iter_mut().enumerate().take(E::height::<S>()) {
                                     *b = bias_rows.as_ptr().add(r.min(rows - 1) * columns);
                                 }
                             }
@@ -188,16 +190,17 @@ impl<E: Scalar> Kernel for AttendRun<'_, '_, E> {
                             first: first_key == 0,
                             last: first_key + keys == all,
                             // SAFETY: room for GROUP * MR queries.
-                            partial: unsafe { partial.as_mut_ptr().add(t * S::MR * partial_stride) },
+                            partial: unsafe { partial.as_mut_ptr().add(t * E::height::<S>() * partial_stride) },
                             partial_stride,
                             out: &outs,
                         };
                         // SAFETY: `attend` checked queries, packed keys and outputs; scores, probabilities and biases have MR
                         // rows of `columns`, which is at least the keys in whole panels.
-                        unsafe { step.run(s, &mut states[t]) };
+                        unsafe { step.run(s, &mut work, &mut states[t]) };
                     }
                 }
             }
         }
+        TileWork::finish(work);
     }
 }

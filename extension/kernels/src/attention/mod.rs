@@ -12,6 +12,7 @@ mod global;
 mod heads;
 mod pack;
 mod relative;
+mod tiled;
 mod window;
 
 pub use absorbed::{add, softmax_rows, softmax_tokens, weighted_sums};

@@ -1,9 +1,13 @@
 //! ViT's decomposed relative positions: bias(query, key) = q . Rh[qy - ky] + q . Rw[qx - kx], q unscaled.
 
+use super::tiled::TileWork;
 use crate::gemm::Packed;
 use crate::gemm::tile::{Acc, MAX_MR, PANEL, accumulate, zeros};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
+
+/// Scores are in units of ln 2.
+const UNIT: f32 = std::f32::consts::LOG2_E;
 
 /// Both tables of a block, packed for the product with the queries.
 #[derive(Clone)]
@@ -44,12 +48,29 @@ impl<E: Scalar> RelativePositions<E> {
     /// Products of `rows` queries with the tables into `to`, `product_columns` apart.
     ///
     /// # Safety
-    /// `rows` is 1..=`S::MR`. The first `S::MR` entries of `queries` are valid for reading `d` values, those beyond `rows`
-    /// because they repeat one. `to` is valid for writing `rows * product_columns` values.
+    /// `rows` is 1..=MR (`Scalar::height`). The first MR entries of `queries` are valid for reading `d` values, those beyond
+    /// `rows` because they repeat one. `to` is valid for reading and writing MR rows of `product_columns` values.
     #[inline(always)]
-    pub(super) unsafe fn products<S: Simd>(&self, s: S, queries: &[*const E; MAX_MR], rows: usize, to: *mut f32) {
+    pub(super) unsafe fn products<S: Simd>(
+        &self,
+        s: S,
+        work: &mut Option<TileWork<S::Tiles>>,
+        queries: &[*const E; MAX_MR],
+        rows: usize,
+        to: *mut f32,
+    ) {
         // SAFETY: the height picked is at least `rows` and at most `S::MR`, to which tiles of other heights are not compiled.
+        // There is work on tiles only where products of `E` are computed so.
         unsafe {
+            if let Some(work) = work {
+                let (table, columns) = (&self.table, self.product_columns());
+                let (packed, panels) = (table.panels.as_ptr(), columns / PANEL);
+                work.product(s, queries, self.d(), packed, table.panel_len, panels, to, columns, false);
+                for i in (0..rows * columns).step_by(S::LANES) {
+                    s.store(to.add(i), s.mul(s.load(to.add(i)), s.splat(UNIT)));
+                }
+                return;
+            }
             match rows {
                 7..=12 => self.tile::<S, 12>(s, queries, rows, to),
                 5..=6 => self.tile::<S, 6>(s, queries, rows, to),
@@ -69,7 +90,7 @@ impl<E: Scalar> RelativePositions<E> {
             return; // never called; keeps the compiler from generating it
         }
         let columns = self.product_columns();
-        let unit = s.splat(std::f32::consts::LOG2_E); // scores are in units of ln 2
+        let unit = s.splat(UNIT);
         // SAFETY: MR <= S::MR queries have d values. Columns are padded to whole panels, in the table and in `to`, so that
         // two vectors from `col` on exist in both.
         unsafe {

@@ -10,6 +10,7 @@ use super::bias::{Bias, Expansion, Position};
 use super::core::{State, Step, keys_len, values_len};
 use super::heads::Heads;
 use super::pack::{PAD, Tokens, pack_keys, pack_values};
+use super::tiled::TileWork;
 use crate::Isa;
 use crate::buffer::{Scratch, Shared};
 use crate::gemm::tile::{MAX_MR, PANEL};
@@ -134,7 +135,7 @@ pub trait WindowElem: Scalar {
     fn attend_windows(isa: Isa, run: WindowRun<'_, '_, Self>);
 }
 
-compile_for_scalars!(WindowElem::attend_windows(WindowRun<'_, '_, Self>));
+compile_for_scalars!(WindowElem::attend_windows(WindowRun<'_, '_, Self>), run_tiled);
 
 /// What is computed at a time.
 #[derive(Clone, Copy, PartialEq)]
@@ -202,8 +203,8 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
         let tile_len = keys_len + values_len::<E>(tile, d);
         let packed_len = window.div_ceil(sizes.tile_rows()) * tile_len;
         let columns = tile.next_multiple_of(PANEL);
-        let step = S::MR * columns;
-        let queries = if sizes.is_large() { BLOCK } else { S::MR };
+        let step = E::height::<S>() * columns;
+        let queries = if sizes.is_large() { BLOCK } else { E::height::<S>() };
         let (partial, products) = (queries * d.next_multiple_of(PANEL), queries * self.bias.product_columns());
         let mut held = std::mem::take(self.scratch);
         let (packed, floats, _) = held.take::<E, f32, f32>([packed_len + step, 2 * step + 16 + products + partial, 0]);
@@ -226,7 +227,8 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
         let (mut current, mut following) = (Window::new(&sizes), Window::new(&sizes));
         current.set(&sizes, at.window);
         let mut fresh = true;
-        let mut states = vec![State::START; queries / S::MR];
+        let mut work = TileWork::start::<S, E>();
+        let mut states = vec![State::START; queries / E::height::<S>()];
         for i in units.clone() {
             let next = if i + 1 < units.end { self.unit(i + 1) } else { at };
             let moves = next.window != at.window;
@@ -241,7 +243,7 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
                 if fresh {
                     self.pack(s, &current, at.head, &buffers);
                 }
-                self.block(s, &current, at, &buffers, &mut states);
+                self.block(s, &mut work, &current, at, &buffers, &mut states);
             }
             if moves {
                 std::mem::swap(&mut current, &mut following);
@@ -249,6 +251,7 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
             fresh = moves || next.head != at.head;
             at = next;
         }
+        TileWork::finish(work);
         *self.scratch = held;
     }
 }
@@ -328,7 +331,15 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
     /// # Safety
     /// As [`WindowRun::pack`], which has packed the head; `unit` belongs to this piece, and is of the window `w`.
     #[inline(always)]
-    unsafe fn block<S: Simd>(&self, s: S, w: &Window, unit: Unit, to: &Buffers<E>, states: &mut [State]) {
+    unsafe fn block<S: Simd>(
+        &self,
+        s: S,
+        work: &mut Option<TileWork<S::Tiles>>,
+        w: &Window,
+        unit: Unit,
+        to: &Buffers<E>,
+        states: &mut [State],
+    ) {
         let sizes = &self.piece.sizes;
         let Windows { window, d, .. } = *sizes;
         let q = self.tokens(0, unit.head);
@@ -340,11 +351,11 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
         };
         for (tile, top) in (0..window).step_by(sizes.tile_rows()).enumerate() {
             let bottom = window.min(top + sizes.tile_rows());
-            for (t, some) in all.chunks(S::MR).enumerate() {
+            for (t, some) in all.chunks(E::height::<S>()).enumerate() {
                 let rows = some.len();
                 let mut queries = [std::ptr::null(); MAX_MR];
                 let mut outs = [std::ptr::null_mut(); MAX_MR];
-                for r in 0..S::MR {
+                for r in 0..E::height::<S>() {
                     let token = some[r.min(rows - 1)].0 as usize;
                     queries[r] = q.start.wrapping_add(token * q.stride);
                     outs[r] = self.piece.out.at(token * self.piece.out_stride + unit.head * d, d);
@@ -355,11 +366,20 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
                 // of a block. Queries and outputs are of tokens in the image; units do not overlap, so that nobody else
                 // writes these outputs.
                 unsafe {
-                    let products = to.bias.products.add(t * S::MR * self.bias.product_columns());
+                    let products = to.bias.products.add(t * E::height::<S>() * self.bias.product_columns());
                     let expansion = Expansion { products, ..to.bias };
                     let positions = some.iter().map(|(_, position)| *position);
-                    let bias =
-                        self.bias.of(s, unit.head, window, &queries, positions, top..bottom, top == 0, &expansion);
+                    let bias = self.bias.of(
+                        s,
+                        work,
+                        unit.head,
+                        window,
+                        &queries,
+                        positions,
+                        top..bottom,
+                        top == 0,
+                        &expansion,
+                    );
                     let kt = to.packed.add(tile * to.tile_len);
                     let step = Step {
                         queries: &queries,
@@ -375,11 +395,11 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
                         width: to.bias.columns,
                         first: top == 0,
                         last: bottom == window,
-                        partial: to.partial.add(t * S::MR * d.next_multiple_of(PANEL)),
+                        partial: to.partial.add(t * E::height::<S>() * d.next_multiple_of(PANEL)),
                         partial_stride: d.next_multiple_of(PANEL),
                         out: &outs,
                     };
-                    step.run(s, &mut states[t]);
+                    step.run(s, work, &mut states[t]);
                 }
             }
         }

@@ -214,15 +214,7 @@ fn apply<S: Simd, const MR: usize, const NV: usize>(s: S, acc: &mut Acc<S, MR, N
                 *x = s.max(*x, s.splat(0.0));
             }
         }
-        (Act::Gelu, true) => {
-            for x in acc.as_flattened_mut() {
-                *x = s.gelu::<true>(*x);
-            }
-        }
-        (Act::Gelu, false) => {
-            for x in acc.as_flattened_mut() {
-                *x = s.gelu::<false>(*x);
-            }
-        }
+        (Act::Gelu, true) => s.gelu_all::<true>(acc.as_flattened_mut()),
+        (Act::Gelu, false) => s.gelu_all::<false>(acc.as_flattened_mut()),
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Every output is the bias plus the products in ascending order of k, one after the other (pairs of k for bf16), so
 //! its bits do not depend on the range of rows it is computed in. Error against exact arithmetic on the same (rounded)
-//! operands: at most `(K + 1) * 2^-24 * (|bias| + sum |a w|)` before the epilogue (`1.5 (K + 1)` without FMA).
+//! operands: at most `(K + 1) * 2^-24 * (|bias| + sum |a w|)` before the epilogue (`1.5 (K + 1)` without FMA, `K + 2` for
+//! bf16 on ARM, whose instructions round to odd).
 
 mod epilogue;
 mod pack;
 mod source;
 pub(crate) mod tile;
+pub(crate) mod tiled;
 
 pub use epilogue::{Act, Epilogue, Out, Residual};
 pub use pack::Packed;
@@ -54,7 +56,7 @@ pub fn gemm<E: GemmElem, A: Source<E>>(
     assert_eq!((a.segments(), a.segment()), (w.segments, w.segment), "K of the operands: segments, length");
     assert!(rows.start <= rows.end && rows.end <= a.rows(), "rows {rows:?} of {}", a.rows());
     let finish = Finish::new(epilogue, &mut out, rows.len(), w.n);
-    let (mr, segments) = (isa.tile_rows(), w.segments);
+    let (mr, segments) = (isa.tile_rows::<E>(), w.segments);
     let tiles = (BLOCK_BYTES / (mr * w.k() * size_of::<E>())).clamp(1, GROUPS / segments);
     let mut pointers = [[std::ptr::null(); MAX_MR]; GROUPS];
     let mut start = rows.start;
@@ -94,16 +96,19 @@ pub trait GemmElem: Scalar {
     fn multiply(isa: Isa, block: Block<'_, Self>);
 }
 
-compile_for_scalars!(GemmElem::multiply(Block<'_, Self>));
+compile_for_scalars!(GemmElem::multiply(Block<'_, Self>), run_tiled);
 
 impl<E: Scalar> Kernel for Block<'_, E> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if E::tiled::<S>() {
+            return tiled::multiply(s, &self);
+        }
         let tiles = self.rows.div_ceil(S::MR);
         let columns = self.w.n.div_ceil(2 * S::LANES);
-        if size_of_val(&*self.w.panels) <= RESIDENT_BYTES {
+        if self.resident() {
             for i in 0..tiles * columns {
                 self.tile(s, i / columns, i % columns);
             }
@@ -116,6 +121,11 @@ impl<E: Scalar> Kernel for Block<'_, E> {
 }
 
 impl<E: Scalar> Block<'_, E> {
+    /// Whether all weights stay in the cache, so that a tile of rows meets all panels in turn.
+    fn resident(&self) -> bool {
+        size_of_val(&*self.w.panels) <= RESIDENT_BYTES
+    }
+
     #[inline(always)]
     fn tile<S: Simd>(&self, s: S, t: usize, column: usize) {
         let (w, first, col) = (self.w, t * S::MR, column * 2 * S::LANES);

@@ -6,8 +6,8 @@ use crate::simd::Simd;
 /// Columns of a packed panel, on every instruction set.
 pub(crate) const PANEL: usize = 32;
 
-/// Most rows of a register tile on any instruction set.
-pub(crate) const MAX_MR: usize = 12;
+/// Most rows of a register tile, or of a matrix tile, on any instruction set.
+pub(crate) const MAX_MR: usize = 16;
 
 /// Accumulators of a tile.
 pub(crate) type Acc<S, const MR: usize, const NV: usize> = [[<S as Simd>::F; NV]; MR];
@@ -30,8 +30,9 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Scalar, const MR: usize, const NV: u
     mut w: *const E,
     ahead: usize,
 ) {
-    let width = S::LANES * E::STEP;
-    let whole = len / E::STEP * E::STEP;
+    let block = S::STEPS * E::STEP;
+    let whole = len / block * block;
+    E::turn(s, acc);
     for rows in segments {
         let rows: &[*const E; MR] = rows.first_chunk().expect("MR is at most MAX_MR");
         let mut k = 0;
@@ -45,33 +46,61 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Scalar, const MR: usize, const NV: u
                 whole
             };
             while k < stop {
-                // SAFETY: k + STEP <= len, and `w` is at the step's columns.
+                // SAFETY: k + block <= len, and `w` is at the step's columns.
                 unsafe {
-                    let mut b = [E::load_b(s, w); NV];
-                    for v in 1..NV {
-                        b[v] = E::load_b(s, w.add(v * width));
+                    if S::STEPS == 1 {
+                        step::<S, E, MR, NV, true>(s, acc, rows, k, w);
+                    } else {
+                        E::steps(s, acc, rows, k, w, PANEL * E::STEP);
                     }
-                    for r in 0..MR {
-                        let a = E::splat_a(s, rows[r].add(k));
-                        for v in 0..NV {
-                            acc[r][v] = E::mac(s, a, b[v], acc[r][v]);
-                        }
-                    }
-                    w = w.add(PANEL * E::STEP);
+                    w = w.add(PANEL * block);
                 }
-                k += E::STEP;
+                k += block;
             }
         }
         if whole < len {
-            // SAFETY: as above; one value is left.
+            E::turn(s, acc);
+            // SAFETY: as above; in the last step one value is left.
             unsafe {
-                for v in 0..NV {
-                    let b = E::load_b(s, w.add(v * width));
-                    for r in 0..MR {
-                        acc[r][v] = E::mac(s, E::splat_last(s, rows[r].add(whole)), b, acc[r][v]);
-                    }
+                while S::STEPS > 1 && k + E::STEP <= len {
+                    step::<S, E, MR, NV, true>(s, acc, rows, k, w);
+                    w = w.add(PANEL * E::STEP);
+                    k += E::STEP;
                 }
-                w = w.add(PANEL * E::STEP);
+                if E::STEP > 1 && k < len {
+                    step::<S, E, MR, NV, false>(s, acc, rows, k, w);
+                    w = w.add(PANEL * E::STEP);
+                }
+            }
+            E::turn(s, acc);
+        }
+    }
+    E::turn(s, acc);
+}
+
+/// One step: `STEP` values of each row from `k` on, or one and zero if not `WHOLE`.
+///
+/// # Safety
+/// Each of `rows` is valid for reading these values, `w` for reading `NV * LANES * STEP` elements.
+#[inline(always)]
+unsafe fn step<S: Simd, E: Scalar, const MR: usize, const NV: usize, const WHOLE: bool>(
+    s: S,
+    acc: &mut Acc<S, MR, NV>,
+    rows: &[*const E; MR],
+    k: usize,
+    w: *const E,
+) {
+    let width = S::LANES * E::STEP;
+    // SAFETY: by the contract.
+    unsafe {
+        let mut b = [E::load_b(s, w); NV];
+        for v in 1..NV {
+            b[v] = E::load_b(s, w.add(v * width));
+        }
+        for r in 0..MR {
+            let a = if WHOLE { E::splat_a(s, rows[r].add(k)) } else { E::splat_last(s, rows[r].add(k)) };
+            for v in 0..NV {
+                acc[r][v] = E::mac(s, a, b[v], acc[r][v]);
             }
         }
     }

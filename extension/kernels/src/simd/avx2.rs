@@ -67,6 +67,7 @@ impl Simd for Avx2 {
     const LEAST_EXPONENT: f32 = -127.0;
     type F = __m256;
     type P = Pairs;
+    type Tiles = super::tiles::NoTiles;
 
     #[inline(always)]
     fn prefetch<T>(self, p: *const T) {

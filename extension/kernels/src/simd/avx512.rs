@@ -1,32 +1,75 @@
-//! AVX-512 (F, BW, DQ, VL), 16 lanes, with (`BF16 = true`) or without the native bf16 dot product.
+//! AVX-512 (F, BW, DQ, VL), 16 lanes, with or without the native bf16 dot product, with or without tiles.
 
+use super::amx::Registers;
+use super::emulated::Emulated;
+use super::tiles::{NoTiles, Tiles};
 use super::{Simd, gelu_table as table};
 use crate::bf16::Bf16;
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
-/// Proof that the processor has AVX-512 F/BW/DQ/VL, FMA and, for `BF16`, AVX512_BF16.
-#[derive(Clone, Copy)]
-pub struct Avx512<const BF16: bool>(());
+/// Proof that the processor has AVX-512 F/BW/DQ/VL, FMA, and what `L` has beyond that.
+pub struct Avx512<L>(PhantomData<L>);
 
-impl Avx512<true> {
-    /// The proof; safe to call where the compiler knows of the features.
-    ///
-    /// # Safety
-    /// The processor has the features that are enabled here.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-    pub(crate) fn new() -> Self {
-        Self(())
+impl<L> Clone for Avx512<L> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-impl Avx512<false> {
-    /// The proof; safe to call where the compiler knows of the features.
+impl<L> Copy for Avx512<L> {}
+
+/// What there is beyond the common AVX-512.
+pub trait Level {
+    /// AVX512_BF16.
+    const BF16: bool;
+    /// Tiles, [`NoTiles`] where there are none.
+    type Tiles: Tiles;
+    const TILED: bool;
+}
+
+/// Nothing more.
+pub enum Plain {}
+/// AVX512_BF16.
+pub enum Dot {}
+/// AVX512_BF16 and AMX.
+pub enum Amx {}
+/// Nothing more, and tiles in memory, to test what is computed on them.
+pub enum EmulatedAmx {}
+
+impl Level for Plain {
+    const BF16: bool = false;
+    type Tiles = NoTiles;
+    const TILED: bool = false;
+}
+
+impl Level for Dot {
+    const BF16: bool = true;
+    type Tiles = NoTiles;
+    const TILED: bool = false;
+}
+
+impl Level for Amx {
+    const BF16: bool = true;
+    type Tiles = Registers;
+    const TILED: bool = true;
+}
+
+impl Level for EmulatedAmx {
+    const BF16: bool = false;
+    type Tiles = Emulated;
+    const TILED: bool = true;
+}
+
+impl<L: Level> Avx512<L> {
+    /// The proof.
     ///
     /// # Safety
-    /// The processor has the features that are enabled here.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(crate) fn new() -> Self {
-        Self(())
+    /// The processor has what the type says.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        Self(PhantomData)
     }
 }
 
@@ -51,10 +94,10 @@ fn mask(n: usize) -> __mmask16 {
     ((1u32 << n) - 1) as __mmask16
 }
 
-impl<const BF16: bool> Avx512<BF16> {
+impl<L: Level> Avx512<L> {
     #[inline(always)]
     fn pairs(self, raw: __m512i) -> Pairs {
-        if BF16 {
+        if L::BF16 {
             return v!(Pairs { even: _mm512_castsi512_ps(raw), odd: _mm512_setzero_ps() });
         }
         v!(Pairs {
@@ -65,8 +108,8 @@ impl<const BF16: bool> Avx512<BF16> {
 
     #[inline(always)]
     fn narrow(self, x: __m512) -> __m256i {
-        if BF16 {
-            // SAFETY: `self` proves AVX512_BF16 when BF16 is true; the two types have the same bits.
+        if L::BF16 {
+            // SAFETY: `self` proves AVX512_BF16 when L::BF16 is true; the two types have the same bits.
             return unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x)) };
         }
         v!({
@@ -85,12 +128,14 @@ impl<const BF16: bool> Avx512<BF16> {
     }
 }
 
-impl<const BF16: bool> Simd for Avx512<BF16> {
+impl<L: Level> Simd for Avx512<L> {
     const LANES: usize = 16;
     const MR: usize = 12;
     const LEAST_EXPONENT: f32 = -160.0;
+    const TILED: bool = L::TILED;
     type F = __m512;
     type P = Pairs;
+    type Tiles = L::Tiles;
 
     #[inline(always)]
     fn prefetch<T>(self, p: *const T) {
@@ -265,8 +310,8 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
     }
     #[inline(always)]
     fn dot(self, a: Pairs, b: Pairs, acc: __m512) -> __m512 {
-        if BF16 {
-            // SAFETY: `self` proves AVX512_BF16 when BF16 is true; the operand types have the same bits.
+        if L::BF16 {
+            // SAFETY: `self` proves AVX512_BF16 when L::BF16 is true; the operand types have the same bits.
             return unsafe {
                 _mm512_dpbf16_ps(
                     acc,

@@ -5,15 +5,23 @@
 //! an implementing type is a proof that the processor has the features: only `isa.rs` makes one.
 
 use crate::bf16::Bf16;
+use tiles::Tiles;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod emulated;
+#[cfg(target_arch = "x86_64")]
 mod gelu_table;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+pub(crate) mod neon;
 pub(crate) mod polynomial;
 pub(crate) mod portable;
+pub(crate) mod tiles;
 
 /// Vectors of `LANES` f32 and the operations the kernels need. `LANES` divides 16.
 ///
@@ -27,10 +35,16 @@ pub trait Simd: Copy {
     const MR: usize;
     /// The least exponent that `scale2` takes.
     const LEAST_EXPONENT: f32;
+    /// Whether products of bf16 are computed on [`Simd::Tiles`].
+    const TILED: bool = false;
+    /// Steps of k that [`Simd::products`] and [`Simd::dots`] take at a time; 1 where there is none of these.
+    const STEPS: usize = 1;
     /// Vector of f32.
     type F: Copy;
     /// Vector of `LANES` pairs of bf16, in the form `dot` wants.
     type P: Copy;
+    /// Tiles of this instruction set; only where `TILED`, and then `LANES` is 16.
+    type Tiles: Tiles;
 
     /// Asks for the cache line at `p`, which need not be valid.
     #[inline(always)]
@@ -112,6 +126,13 @@ pub trait Simd: Copy {
     fn exp2(self, x: Self::F) -> Self::F;
     /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `polynomial.rs`.
     fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F;
+    /// [`Simd::gelu`] of each vector, in place.
+    #[inline(always)]
+    fn gelu_all<const FAST: bool>(self, x: &mut [Self::F]) {
+        for x in x {
+            *x = self.gelu::<FAST>(*x);
+        }
+    }
 
     /// `2 * LANES` consecutive bf16.
     ///
@@ -130,6 +151,47 @@ pub trait Simd: Copy {
     unsafe fn splat_half(self, p: *const Bf16) -> Self::P;
     /// `acc + a0 * b0 + a1 * b1` per lane, products exact in f32.
     fn dot(self, a: Self::P, b: Self::P, acc: Self::F) -> Self::F;
+
+    /// `STEPS` steps of a register tile, for instruction sets that load several values of A at once: adds to `acc[r][v]`
+    /// the products of `rows[r][k..k + STEPS]` with vector `v` of as many packed steps, `apart` elements apart.
+    ///
+    /// # Safety
+    /// STEPS is not 1. Each of `rows` is valid for reading `k + STEPS` f32, and `w`, for each step, for reading
+    /// `NV * LANES`, `apart` after those of the step before.
+    #[inline(always)]
+    unsafe fn products<const MR: usize, const NV: usize>(
+        self,
+        acc: &mut [[Self::F; NV]; MR],
+        rows: &[*const f32; MR],
+        k: usize,
+        w: *const f32,
+        apart: usize,
+    ) {
+        let _ = (acc, rows, k, w, apart);
+        unreachable!("STEPS is 1")
+    }
+    /// As [`Simd::products`], for pairs of bf16: `k` and `apart` count values, a step is two of them. The sums of the tile
+    /// are in the order that [`Simd::turn`] gives them.
+    ///
+    /// # Safety
+    /// As [`Simd::products`], for twice as many values.
+    #[inline(always)]
+    unsafe fn dots<const MR: usize, const NV: usize>(
+        self,
+        acc: &mut [[Self::F; NV]; MR],
+        rows: &[*const Bf16; MR],
+        k: usize,
+        w: *const Bf16,
+        apart: usize,
+    ) {
+        let _ = (acc, rows, k, w, apart);
+        unreachable!("STEPS is 1")
+    }
+    /// Puts the sums of a tile into the order that [`Simd::dots`] wants, and, done again, back into that of rows.
+    #[inline(always)]
+    fn turn<const MR: usize, const NV: usize>(self, acc: &mut [[Self::F; NV]; MR]) {
+        let _ = acc;
+    }
 }
 
 /// A computation that runs under an instruction set chosen at run time; see `Isa::run`.

@@ -78,15 +78,18 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     s.scale2(y, n)
 }
 
-/// 2^x for x <= 0, for [`Simd::exp2`]: 2^x = 2^n 2^r with n = round(x) and |r| <= 1/2.
+/// Minimax approximation of 2^r for |r| <= 1/2, highest degree first, p(0) = 1.
 #[allow(clippy::approx_constant)] // a minimax coefficient near ln 2, not ln 2
+pub(super) const EXP2: [f32; 6] = [0.001_326_466, 0.009_671_566, 0.055_507_347, 0.240_222_41, 0.693_147, 1.0];
+
+/// 2^x for x <= 0, for [`Simd::exp2`]: 2^x = 2^n 2^r with n = round(x) and |r| <= 1/2.
 #[inline(always)]
 pub(super) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.max(s.splat(S::LEAST_EXPONENT), x);
     let n = s.round(x);
     let r = s.sub(x, n);
-    let mut y = s.splat(0.001_326_466);
-    for c in [0.009_671_566, 0.055_507_347, 0.240_222_41, 0.693_147, 1.0] {
+    let mut y = s.splat(EXP2[0]);
+    for &c in &EXP2[1..] {
         y = s.fma(y, r, s.splat(c));
     }
     s.scale2(y, n)

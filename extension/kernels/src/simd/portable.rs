@@ -34,6 +34,7 @@ impl Simd for Portable {
     const LEAST_EXPONENT: f32 = -127.0;
     type F = V;
     type P = Pairs;
+    type Tiles = super::tiles::NoTiles;
 
     #[inline(always)]
     fn splat(self, x: f32) -> V {

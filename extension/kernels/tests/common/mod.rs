@@ -56,9 +56,9 @@ impl Random {
     }
 }
 
-/// Each form this processor has.
+/// Each form this processor has or can emulate.
 pub fn forms() -> Vec<Isa> {
-    Isa::available()
+    Isa::testable()
 }
 
 pub fn wide<E: Elem>(x: &[E]) -> Vec<f64> {

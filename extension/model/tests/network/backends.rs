@@ -77,7 +77,7 @@ fn embeddings_pass_between_backends() {
 #[test]
 fn options_are_followed_or_refused() {
     let image = picture("chelsea_451x300");
-    for isa in Isa::available() {
+    for isa in Isa::testable() {
         let options = Options { isa: Some(isa), ..Precision::F32.into() };
         let model = Model::nano(options).unwrap();
         assert!(!logits(&model, &image, Threads::ONE).is_empty());
@@ -94,19 +94,26 @@ fn options_are_followed_or_refused() {
     assert!(error.to_string().contains("the reference computes in f32"), "{error}");
 }
 
+/// The precisions as this processor computes them, and on tiles, if it can emulate those.
+fn precisions() -> Vec<Options> {
+    let tiled = Isa::named("amx-emulated").ok();
+    let tiled = tiled.map(|isa| Options { isa: Some(isa), ..Precision::Bf16.into() });
+    [Precision::F32.into(), Precision::Bf16.into()].into_iter().chain(tiled).collect()
+}
+
 /// Any number of threads gives the same bits, for both encoder families and precisions.
 #[test]
 fn threads_do_not_change_a_bit() {
     let path = seeded::checkpoint("vit_micro_512");
     let image = picture("coffee_600x400");
-    for precision in [Precision::F32, Precision::Bf16] {
-        for model in [Model::nano(precision).unwrap(), Model::open(&path, precision).unwrap()] {
-            assert_eq!(model.precision(), precision);
+    for options in precisions() {
+        for model in [Model::nano(options).unwrap(), Model::open(&path, options).unwrap()] {
+            assert_eq!(model.precision(), options.precision);
             let alone = logits(&model, &image, Threads::ONE);
             for threads in [2, 3, 7] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let together = pool.install(|| logits(&model, &image, Threads::new(threads)));
-                assert!(alone == together, "{} {precision}: {threads} threads", model.info().name);
+                assert!(alone == together, "{} {options:?}: {threads} threads", model.info().name);
             }
         }
     }
@@ -122,18 +129,19 @@ fn foreground(prediction: &Prediction) -> Vec<bool> {
 /// The masks of bf16 on photographs cover those of f32: IoU of 0.99 or more on average, and nowhere far below.
 #[test]
 fn bf16_masks_are_those_of_f32() {
-    check_bf16(Model::nano);
+    for options in &precisions()[1..] {
+        check_bf16(&Model::nano(Precision::F32).unwrap(), &Model::nano(*options).unwrap());
+    }
 }
 
-fn check_bf16(model: impl Fn(Precision) -> sam_model::Result<Model>) {
-    let (exact, rounded) = (model(Precision::F32).unwrap(), model(Precision::Bf16).unwrap());
+fn check_bf16(exact: &Model, rounded: &Model) {
     let rectangle = Prompt::new(vec![], None, Some([0.2, 0.25, 0.7, 0.8])).unwrap();
     let mut scores = Vec::new();
     for name in ["astronaut_512x512", "coffee_600x400", "chelsea_451x300", "rocket_1024x683"] {
         let image = picture(name);
-        let embeddings = [&exact, &rounded].map(|model| model.embed(&image, Threads::ONE).unwrap());
+        let embeddings = [exact, rounded].map(|model| model.embed(&image, Threads::ONE).unwrap());
         for prompt in [&rectangle, &prompts()[1]] {
-            let [a, b] = [(&exact, &embeddings[0]), (&rounded, &embeddings[1])]
+            let [a, b] = [(exact, &embeddings[0]), (rounded, &embeddings[1])]
                 .map(|(model, embedding)| foreground(&model.predict(embedding, prompt, Threads::ONE).unwrap()));
             let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count();
             let any = a.iter().zip(&b).filter(|(a, b)| **a || **b).count();
