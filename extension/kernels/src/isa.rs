@@ -1,7 +1,5 @@
 //! The instruction set, picked once at run time: the only place that knows which forms of the kernels exist.
 
-use crate::rate;
-use crate::scalar::Scalar;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 use crate::simd::neon::Neon;
 use crate::simd::{Kernel, portable::Portable};
@@ -171,33 +169,6 @@ impl Isa {
     /// Whether there are instructions for bf16 products.
     pub fn has_native_bf16(self) -> bool {
         self.name() == "amx" || self.name().ends_with("bf16")
-    }
-
-    /// The rate of bf16 products over that of f32 ones on this processor: 2 on Zen 4, a half on Xeons that are not given
-    /// their tiles. Measured when it is first asked for, which takes a few milliseconds, and kept: what is decided
-    /// by it stays decided in this process. 0 where there are no instructions for bf16, which is never the faster then.
-    pub fn bf16_rate(self) -> f32 {
-        static RATES: [OnceLock<f32>; NAMES.len()] = [const { OnceLock::new() }; NAMES.len()];
-        if !self.has_native_bf16() {
-            return 0.0;
-        }
-        let place = NAMES.iter().position(|name| *name == self.name()).expect("a form has a name");
-        *RATES[place].get_or_init(|| rate::measure(self))
-    }
-
-    /// Rows of A that are multiplied at a time: `Scalar::height` of the form.
-    pub(crate) fn tile_rows<E: Scalar>(self) -> usize {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Form::Amx | Form::EmulatedAmx => E::height::<Avx512<Amx>>(),
-            #[cfg(target_arch = "x86_64")]
-            Form::Avx512Bf16 | Form::Avx512 => E::height::<Avx512<Plain>>(),
-            #[cfg(target_arch = "x86_64")]
-            Form::Avx2 => E::height::<Avx2>(),
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Form::NeonBf16 | Form::Neon => E::height::<Neon<true>>(),
-            Form::Portable => E::height::<Portable>(),
-        }
     }
 
     /// Runs `kernel` compiled for this instruction set, without tiles.

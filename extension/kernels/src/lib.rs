@@ -5,8 +5,8 @@
 //! - **Division of work**: no threads here. Kernels take a range of rows, windows or queries and write only theirs; the
 //!   order of every sum is fixed by the shapes alone, so any division gives the same bits.
 //! - **Instruction sets**: [`Isa`] picks one form at run time (`SAM_ISA` forces one). Each kernel is written once, over
-//!   a small trait of vector operations, and compiled for AVX-512 and NEON, each with and without native bf16, for AVX2
-//!   and in plain Rust. Forms agree up to the order of sums.
+//!   a small trait of vector operations, and compiled for AVX-512 and NEON, each with and without native bf16, for AMX,
+//!   for AVX2 and in plain Rust. Forms agree up to the order of sums.
 //! - **Weights** ([`Packed`], [`Depthwise`], [`LayerNorm`], [`Bias`], [`RelativePositions`]) own their storage, packed at
 //!   load, the same for every form. Working memory comes from a [`Scratch`] per worker.
 //! - A transposed 2x2 convolution of stride 2 is two products per image row (one per output row), each with
@@ -49,5 +49,6 @@ pub use masks::mask_logits;
 pub use memory::{NoMemory, filled};
 pub use norm::LayerNorm;
 pub use pixels::Normalise;
+pub use rate::bf16_rate;
 pub use scalar::Scalar;
 pub use upsample::Upsample;

@@ -1,8 +1,10 @@
 //! f32 and bf16 as the kernels read and write them: the bottom of all kernels, which know nothing of each other here.
 
+use crate::Isa;
 use crate::bf16::Bf16;
 use crate::buffer::Plain;
-use crate::simd::{Simd, tiles};
+use crate::simd::{Kernel, Simd, tiles};
+use std::marker::PhantomData;
 
 /// A number that can be an element of a matrix: f32 or [`Bf16`]. Sealed.
 pub trait Scalar: Plain + Default + sealed::Vectors {
@@ -24,6 +26,22 @@ pub trait Scalar: Plain + Default + sealed::Vectors {
     fn height<S: Simd>() -> usize {
         if Self::tiled::<S>() { tiles::ROWS } else { S::MR }
     }
+}
+
+/// Rows of the left operand of a product that are taken at a time on `isa`: [`Scalar::height`] of its form.
+pub(crate) fn tile_rows<E: Scalar>(isa: Isa) -> usize {
+    struct Height<E>(PhantomData<E>);
+
+    impl<E: Scalar> Kernel for Height<E> {
+        type Out = usize;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, _: S) -> usize {
+            E::height::<S>()
+        }
+    }
+
+    isa.run_tiled(Height::<E>(PhantomData))
 }
 
 mod sealed {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sam_kernels::Isa;
+use sam_kernels::{Isa, bf16_rate};
 
 use crate::error::{ModelError, Result};
 
@@ -27,7 +27,7 @@ const WORTHWHILE: f32 = 1.25;
 impl Precision {
     pub(crate) fn is_bf16(self, isa: Isa) -> bool {
         match self {
-            Self::Auto => isa.bf16_rate() >= WORTHWHILE,
+            Self::Auto => bf16_rate(isa) >= WORTHWHILE,
             Self::F32 => false,
             Self::Bf16 => true,
         }
@@ -50,7 +50,7 @@ impl Precision {
         let isa = Isa::get().map_err(|error| ModelError::Processor(error.to_string()))?;
         let resolved = if self.is_bf16(isa) { Self::Bf16 } else { Self::F32 };
         let mut why = match self {
-            Self::Auto => reason(resolved, isa.name(), isa.bf16_rate()),
+            Self::Auto => reason(resolved, isa.name(), bf16_rate(isa)),
             _ => format!("computed by {}", isa.name()),
         };
         if let Some(refused) = Isa::refused() {
@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn auto_is_what_is_faster() {
         for isa in Isa::testable() {
-            let rate = isa.bf16_rate();
+            let rate = bf16_rate(isa);
             assert_eq!(rate > 0.0, isa.has_native_bf16(), "{isa:?}");
             assert_eq!(Precision::Auto.is_bf16(isa), rate >= WORTHWHILE, "{isa:?}: {rate}");
-            assert_eq!(rate.to_bits(), isa.bf16_rate().to_bits(), "{isa:?}");
+            assert_eq!(rate.to_bits(), bf16_rate(isa).to_bits(), "{isa:?}");
             assert!(Precision::Bf16.is_bf16(isa) && !Precision::F32.is_bf16(isa));
         }
         assert!(!Precision::Auto.is_bf16(Isa::named("portable").unwrap()));

@@ -4,7 +4,6 @@
 //! `[d / 32][keys][32]` (steps of two along d, or along the keys, for bf16). Scores and probabilities of the step live in
 //! two small buffers of `width` columns per query.
 
-use super::tiled::TileWork;
 use crate::gemm::tile::{Acc, MAX_MR, PANEL, accumulate, zeros};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
@@ -85,16 +84,12 @@ pub(super) struct Step<'a, E> {
 }
 
 impl<E: Scalar> Step<'_, E> {
-    /// Runs the step with the state of its queries; `work` where [`TileWork::start`] gave some.
+    /// Runs the step on vectors with the state of its queries.
     ///
     /// # Safety
     /// The fields are what their comments say, those of [`BiasRows`] included.
     #[inline(always)]
-    pub unsafe fn run<S: Simd>(&self, s: S, work: &mut Option<TileWork<S::Tiles>>, state: &mut State) {
-        if let Some(work) = work {
-            // SAFETY: by contract; there is such work only where products of `E` are computed on tiles.
-            return unsafe { self.on_tiles(s, work, state) };
-        }
+    pub(super) unsafe fn on_vectors<S: Simd>(&self, s: S, state: &mut State) {
         // SAFETY: the height picked is at least `rows` and at most `S::MR`, to which tiles of other heights are not compiled.
         unsafe {
             match self.rows {
@@ -109,7 +104,7 @@ impl<E: Scalar> Step<'_, E> {
     /// The step by tiles of `MR` >= `rows` rows.
     ///
     /// # Safety
-    /// As [`Step::run`].
+    /// As [`Step::on_vectors`].
     #[inline(always)]
     unsafe fn rows<S: Simd, const MR: usize>(&self, s: S, state: &mut State) {
         if MR > S::MR {
@@ -162,7 +157,7 @@ impl<E: Scalar> Step<'_, E> {
     /// Scores of `NV` vectors of keys from `col` on, whose biases are those from `biases` on.
     ///
     /// # Safety
-    /// As [`Step::run`]; `kt` are the packed keys from `col` on, which is a multiple of `2 * LANES` below `keys`; `biases`
+    /// As [`Step::on_vectors`]; `kt` are the packed keys from `col` on, which is a multiple of `2 * LANES` below `keys`; `biases`
     /// are where [`BiasRows`] has a vector each.
     #[inline(always)]
     unsafe fn score<S: Simd, const MR: usize, const NV: usize>(
@@ -190,7 +185,7 @@ impl<E: Scalar> Step<'_, E> {
     /// Turns the scores of a query into unnormalised probabilities; returns the factor for what was summed before.
     ///
     /// # Safety
-    /// As [`Step::run`]; `r < rows`, and the row's scores are written.
+    /// As [`Step::on_vectors`]; `r < rows`, and the row's scores are written.
     #[inline(always)]
     unsafe fn softmax<S: Simd>(&self, s: S, state: &mut State, r: usize) -> S::F {
         // SAFETY: the row has `width` columns, at least `keys` rounded up to a vector.
@@ -244,7 +239,7 @@ impl<E: Scalar> Step<'_, E> {
     /// use compute rubbish: without conditions the accumulators stay in registers.
     ///
     /// # Safety
-    /// As [`Step::run`]; `values` are the packed values of the dimensions from `col` on, which is a multiple of
+    /// As [`Step::on_vectors`]; `values` are the packed values of the dimensions from `col` on, which is a multiple of
     /// `2 * LANES` below `d`; the first `MR` of `probabilities` are valid for reading `keys` elements.
     #[inline(always)]
     unsafe fn weigh<S: Simd, const MR: usize, const NV: usize>(
@@ -279,7 +274,7 @@ impl<E: Scalar> Step<'_, E> {
     /// Divides by the sums and stores the results.
     ///
     /// # Safety
-    /// As [`Step::run`]; `partial` is written.
+    /// As [`Step::on_vectors`]; `partial` is written.
     #[inline(always)]
     pub(super) unsafe fn finish<S: Simd>(&self, s: S, state: &State) {
         for r in 0..self.rows {

@@ -88,6 +88,21 @@ impl<T: Tiles> TileWork<T> {
 }
 
 impl<E: Scalar> Step<'_, E> {
+    /// Runs the step with the state of its queries; `work` where [`TileWork::start`] gave some.
+    ///
+    /// # Safety
+    /// The fields are what their comments say, those of `BiasRows` included.
+    #[inline(always)]
+    pub(super) unsafe fn run<S: Simd>(&self, s: S, work: &mut Option<TileWork<S::Tiles>>, state: &mut State) {
+        // SAFETY: by contract; there is such work only where products of `E` are computed on tiles.
+        unsafe {
+            match work {
+                Some(work) => self.on_tiles(s, work, state),
+                None => self.on_vectors(s, state),
+            }
+        }
+    }
+
     /// The step on tiles.
     ///
     /// # Safety

@@ -5,6 +5,7 @@
 //! operands: at most `(K + 1) * 2^-24 * (|bias| + sum |a w|)` before the epilogue (`1.5 (K + 1)` without FMA, `K + 2` for
 //! bf16 on ARM, whose instructions round to odd).
 
+mod block;
 mod epilogue;
 mod pack;
 mod source;
@@ -16,18 +17,16 @@ pub use pack::Packed;
 pub use source::{Conv3x3, Mat, MatMut, Patches, Rows, Source};
 
 use crate::Isa;
-use crate::scalar::{Scalar, compile_for_scalars};
+use crate::scalar::{Scalar, compile_for_scalars, tile_rows};
 use crate::simd::{Kernel, Simd};
+pub use block::Block;
+use block::GROUPS;
 use epilogue::Finish;
 use std::ops::Range;
 use tile::{Acc, MAX_MR, PANEL};
 
 /// Bytes of A that are multiplied by one panel after the other: with a panel they stay in the second-level cache.
 const BLOCK_BYTES: usize = 384 << 10;
-/// Weights up to this size stay in the second-level cache as a whole; then one row tile meets all panels in turn.
-const RESIDENT_BYTES: usize = 320 << 10;
-/// Groups of row pointers kept per block: tiles times segments.
-const GROUPS: usize = 160;
 
 /// Computes rows `rows` of `a` times `w`, applies `epilogue` and stores into `out`, whose first row is `rows.start`'s.
 ///
@@ -56,7 +55,7 @@ pub fn gemm<E: GemmElem, A: Source<E>>(
     assert_eq!((a.segments(), a.segment()), (w.segments, w.segment), "K of the operands: segments, length");
     assert!(rows.start <= rows.end && rows.end <= a.rows(), "rows {rows:?} of {}", a.rows());
     let finish = Finish::new(epilogue, &mut out, rows.len(), w.n);
-    let (mr, segments) = (isa.tile_rows::<E>(), w.segments);
+    let (mr, segments) = (tile_rows::<E>(isa), w.segments);
     let tiles = (BLOCK_BYTES / (mr * w.k() * size_of::<E>())).clamp(1, GROUPS / segments);
     let mut pointers = [[std::ptr::null(); MAX_MR]; GROUPS];
     let mut start = rows.start;
@@ -77,18 +76,6 @@ pub fn gemm<E: GemmElem, A: Source<E>>(
 /// The stride, in elements, to give rows of `k` elements that are to be multiplied.
 pub fn good_stride<E: Scalar>(k: usize) -> usize {
     if (k * size_of::<E>()).is_multiple_of(4096) { k + 64 / size_of::<E>() } else { k }
-}
-
-/// Some rows of a product, their addresses resolved.
-pub struct Block<'a, E> {
-    /// For each tile of rows the pointers of each segment; valid by the contract of [`Source`].
-    pointers: &'a [[*const E; MAX_MR]; GROUPS],
-    /// Row of the output that the first row is.
-    first: usize,
-    rows: usize,
-    w: &'a Packed<E>,
-    finish: &'a Finish,
-    ahead: usize,
 }
 
 /// An element type that matrices can have. Its method is not generic, so that the kernel is compiled here, once.
@@ -121,11 +108,6 @@ impl<E: Scalar> Kernel for Block<'_, E> {
 }
 
 impl<E: Scalar> Block<'_, E> {
-    /// Whether all weights stay in the cache, so that a tile of rows meets all panels in turn.
-    fn resident(&self) -> bool {
-        size_of_val(&*self.w.panels) <= RESIDENT_BYTES
-    }
-
     #[inline(always)]
     fn tile<S: Simd>(&self, s: S, t: usize, column: usize) {
         let (w, first, col) = (self.w, t * S::MR, column * 2 * S::LANES);

@@ -4,8 +4,8 @@
 //! computed between the products of the next one, a few rows after each of its steps, so that vector units and tiles
 //! work at the same time.
 
+use super::block::{Block, GROUPS};
 use super::tile::{Acc, MAX_MR, PANEL};
-use super::{Block, GROUPS};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 use crate::simd::tiles::{BYTES, DEPTH, ROWS, Tiles};
