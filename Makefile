@@ -55,10 +55,10 @@ site: build/site-env/.stamp
 	@echo "build/site/index.html"
 
 # Apart from .venv, which may be of Python 3.10, and so that the site needs no build of the extension.
-build/site-env/.stamp: python/site.txt $(CONSTRAINTS)
+build/site-env/.stamp: python/site.txt $(CONSTRAINTS) | .venv/.tools
 	rm -rf $(@D)
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install -c $(CONSTRAINTS) -r $<
+	$(PYTHON) -m venv --without-pip $(@D)
+	$(UV) --python $(@D) -c $(CONSTRAINTS) -r $<
 	@touch $@
 
 test: test-rust test-python
