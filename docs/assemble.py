@@ -28,7 +28,7 @@ PAGES = [
     "docs/notebooks/*.ipynb",
     "training/*.md",
 ]
-FILES = ["docs/*.jpg", "training/figures/*.jpg"]
+FILES = ["docs/*.jpg", "docs/pictures/*.webp", "training/figures/*.jpg"]
 
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)\s#]+)(#[^)\s]*)?(?=\))", re.DOTALL)
 
