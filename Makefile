@@ -47,11 +47,15 @@ docs: .venv/.installed
 
 # Zensical copies nothing from outside its folder, so the pages are laid out first. --strict: a broken link is an error.
 .PHONY: site
-site: build/site-env/.stamp
+site: build/site/.stamp
+
+build/site/.stamp: build/site-env/.stamp $(shell find docs training/figures -type f -not -path '*/__pycache__/*') $(wildcard *.md bench/*.md demo/photos/*.md training/*.md)
 	build/site-env/bin/python docs/assemble.py build/pages
 	cd build/pages && ../site-env/bin/zensical build --strict --clean
+	build/site-env/bin/python docs/offline.py build/pages/site
 	@! grep -rlE '(src=|rel="?stylesheet"? href=)"?(https?:)?//' build/pages/site --include='*.html' || { echo "these pages ask others for files"; exit 1; }
 	rm -rf build/site && mv build/pages/site build/site
+	@touch $@
 	@echo "build/site/index.html"
 
 # Apart from .venv, which may be of Python 3.10, and so that the site needs no build of the extension.
@@ -67,7 +71,10 @@ test: test-rust test-python
 test-rust:
 	cargo test --release --locked --workspace
 
-test-python: .venv/.installed build/recipes/.stamp browser
+# The site is tested where it can be built: assemble.py reads TOML, which Python 3.10 does not.
+SITE := $(shell $(PYTHON) -c 'import tomllib' 2>/dev/null && echo site)
+
+test-python: .venv/.installed build/recipes/.stamp browser $(SITE)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 browser: .venv/.installed

@@ -4,6 +4,7 @@ between pages are those of the repository. Called by `make site`; needs Python 3
 - README.md is the page index.md of its folder.
 - Links to files that are no page lead to the repository on the web.
 - A notebook becomes a page, with a link to the notebook itself.
+- A page with columns has the whole width.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ PAGES = [
     "training/*.md",
 ]
 FILES = ["docs/*.jpg", "docs/pictures/*.webp", "training/figures/*.jpg"]
+
+# What stands side by side needs the room of the lists of pages and headings.
+WIDE = {"docs/why.md"}
+HIDE = "---\nhide: [navigation, toc]\n---\n\n"
 
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)\s#]+)(#[^)\s]*)?(?=\))", re.DOTALL)
 
@@ -102,7 +107,7 @@ def write(folder: Path) -> None:
             text = text.replace(f"{REPOSITORY}/blob/main/{source}", posixpath.basename(source))
             copy(source, folder)
         else:
-            text = linked(text, source, pages)
+            text = linked(HIDE + text if source in WIDE else text, source, pages)
         target = folder / "pages" / page(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")

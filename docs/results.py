@@ -1,7 +1,7 @@
 """Runs the example of every function on the photographs of demo/, for the reference docs/functions.md.
 
 What the examples return is kept in docs/results.json, and what is to be looked at in docs/pictures. `make docs` runs
-them again, and keeps what is there as long as the new results agree with it: so the files are the same on any processor.
+them again, and keeps what is there as long as the new results agree: so the files are the same on any processor.
 """
 
 from __future__ import annotations
