@@ -29,7 +29,7 @@ PAGES = [
     "docs/notebooks/*.ipynb",
     "training/*.md",
 ]
-FILES = ["docs/*.jpg", "docs/pictures/*.webp", "training/figures/*.jpg"]
+FILES = ["docs/*.jpg", "docs/pictures/*.webp", "docs/site.css", "training/figures/*.jpg"]
 
 # What stands side by side needs the room of the lists of pages and headings.
 WIDE = {"docs/why.md"}
