@@ -20,7 +20,7 @@ def result(name: str, kept: dict[str, Any], table: str | None) -> str:
 
 def heading(kept: dict[str, Any], table: str | None) -> str:
     """Return the line above a result: of which query, and how much of it."""
-    what = f"Result of `{kept['query']}` after it" if "query" in kept else "Result"
+    what = f"Then `{kept['query']}` returns" if "query" in kept else "Result"
     where = f", on the table `{table}`" if table else ""
     left = kept["count"] - len(kept["rows"])
     much = f", the first {len(kept['rows'])} of {kept['count']:,} rows" if left else ""
@@ -64,7 +64,7 @@ def printed(value: Any, inside: bool = False) -> str:
             return f"{first}… {length:,} characters"
         case {"$blob": length}:
             image = f"{value['format'].upper()}, {value['width']} x {value['height']}, " if "format" in value else ""
-            return f"BLOB, {image}{length:,} bytes"
+            return f"BLOB ({image}{length:,} bytes)"
         case {"$mask": size}:
             return f"{{'size': {size}, 'counts': '…'}}"
         case {"$list": length, "first": first}:
