@@ -41,7 +41,7 @@ endif
 demo: .venv/.installed
 	$(BIN)/python demo/run.py
 
-docs: .venv/.installed
+docs: .venv/.installed browser
 	$(BIN)/python docs/generate.py
 	$(BIN)/python extension/community/describe.py
 

@@ -1,7 +1,7 @@
 """Writes what is derived from the extension's own list of functions, sam_functions(): the function reference
 docs/functions.md, the same as data in python/duckdb_sam/functions.json, and of that the Ibis expressions in
 python/duckdb_sam/ibis/expressions.py. What the examples of the reference return is in
-docs/results.json and docs/pictures.
+docs/results.json and docs/pictures; what the notebooks show on the site is in docs/notebooks.
 
     make docs
 """
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs"))  # for the tests, which load this file by its path
 
 import expressions  # noqa: E402
+import outputs  # noqa: E402
 import results  # noqa: E402
 import shown  # noqa: E402
 
@@ -223,5 +224,6 @@ def files() -> dict[Path, str]:
 
 if __name__ == "__main__":
     results.update()
+    outputs.update()
     for path, text in files().items():
         path.write_text(text, encoding="utf-8")
