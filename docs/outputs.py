@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 from html import unescape
@@ -35,13 +36,15 @@ WIDGET = {"picture": "../label.jpg", "alt": "The photograph, its prompts and its
 def run(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Run a notebook in the root of the repository; return the outputs of its cells by their ids, as Jupyter has them.
 
-    Without the bars that show how far a query is, which come and go with the time that it takes.
+    Masks are computed in f32, as in results.py. Bars that show how far a query is are left out: they come and go with
+    the time that it takes.
     """
     import nbformat
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}})
+    client.execute(env={**os.environ, "SAM_PRECISION": "f32"})
     cells = {cell["id"]: [each for each in cell.get("outputs", []) if not is_bar(each)] for cell in notebook.cells}
     return {cell: outputs for cell, outputs in cells.items() if outputs}
 
