@@ -5,7 +5,7 @@
 # make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
 # make site        the documentation as a site, build/site (Python 3.11 or newer; nothing is built in Rust)
-# make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
+# make docs         writes docs/functions.md with results, the outputs of notebooks and the Ibis expressions
 # make build        the wheel for this machine, into dist/
 # make wheels       wheels that package indexes accept and old systems load, into wheelhouse/: ARCHES="x86_64 aarch64"
 # make fuzz         damaged pictures, masks, polygons, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
