@@ -5,7 +5,7 @@
 # make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
 # make site        the documentation as a site, build/site (Python 3.11 or newer; nothing is built in Rust)
-# make docs         writes docs/functions.md and the Ibis expressions, from what the extension says
+# make docs         writes docs/functions.md with results, the outputs of notebooks and the Ibis expressions
 # make build        the wheel for this machine, into dist/
 # make wheels       wheels that package indexes accept and old systems load, into wheelhouse/: ARCHES="x86_64 aarch64"
 # make fuzz         damaged pictures, masks, polygons, embeddings, checkpoints: SECONDS=600 each (make test: a moment)
@@ -41,24 +41,28 @@ endif
 demo: .venv/.installed
 	$(BIN)/python demo/run.py
 
-docs: .venv/.installed
+docs: .venv/.installed browser
 	$(BIN)/python docs/generate.py
 	$(BIN)/python extension/community/describe.py
 
 # Zensical copies nothing from outside its folder, so the pages are laid out first. --strict: a broken link is an error.
 .PHONY: site
-site: build/site-env/.stamp
+site: build/site/.stamp
+
+build/site/.stamp: build/site-env/.stamp $(shell find docs training/figures -type f -not -path '*/__pycache__/*') $(wildcard *.md bench/*.md demo/photos/*.md training/*.md)
 	build/site-env/bin/python docs/assemble.py build/pages
 	cd build/pages && ../site-env/bin/zensical build --strict --clean
+	build/site-env/bin/python docs/offline.py build/pages/site
 	@! grep -rlE '(src=|rel="?stylesheet"? href=)"?(https?:)?//' build/pages/site --include='*.html' || { echo "these pages ask others for files"; exit 1; }
 	rm -rf build/site && mv build/pages/site build/site
+	@touch $@
 	@echo "build/site/index.html"
 
 # Apart from .venv, which may be of Python 3.10, and so that the site needs no build of the extension.
-build/site-env/.stamp: python/site.txt $(CONSTRAINTS)
+build/site-env/.stamp: python/site.txt $(CONSTRAINTS) | .venv/.tools
 	rm -rf $(@D)
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip --quiet --disable-pip-version-check install -c $(CONSTRAINTS) -r $<
+	$(PYTHON) -m venv --without-pip $(@D)
+	$(UV) --python $(@D) -c $(CONSTRAINTS) -r $<
 	@touch $@
 
 test: test-rust test-python
@@ -67,7 +71,10 @@ test: test-rust test-python
 test-rust:
 	cargo test --release --locked --workspace
 
-test-python: .venv/.installed build/recipes/.stamp browser
+# The site is tested where it can be built: assemble.py reads TOML, which Python 3.10 does not.
+SITE := $(shell $(PYTHON) -c 'import tomllib' 2>/dev/null && echo site)
+
+test-python: .venv/.installed build/recipes/.stamp browser $(SITE)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 browser: .venv/.installed

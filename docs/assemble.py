@@ -3,7 +3,8 @@ between pages are those of the repository. Called by `make site`; needs Python 3
 
 - README.md is the page index.md of its folder.
 - Links to files that are no page lead to the repository on the web.
-- A notebook becomes a page, with a link to the notebook itself.
+- A notebook becomes a page, with its outputs of docs/outputs.py and a link to the notebook itself.
+- A page with columns has the whole width.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = "https://github.com/duckdb-sam/duckdb-sam"
+OUTPUTS = ROOT / "docs" / "notebooks" / "outputs.json"
 CONFIG = ROOT / "docs" / "zensical.toml"
 PAGES = [
     "*.md",
@@ -28,7 +30,17 @@ PAGES = [
     "docs/notebooks/*.ipynb",
     "training/*.md",
 ]
-FILES = ["docs/*.jpg", "training/figures/*.jpg"]
+FILES = [
+    "docs/*.jpg",
+    "docs/pictures/*.webp",
+    "docs/notebooks/pictures/*.webp",
+    "docs/site.css",
+    "training/figures/*.jpg",
+]
+
+# What stands side by side needs the room of the lists of pages and headings.
+WIDE = {"docs/why.md"}
+HIDE = "---\nhide: [navigation, toc]\n---\n\n"
 
 LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)\s#]+)(#[^)\s]*)?(?=\))", re.DOTALL)
 
@@ -81,14 +93,22 @@ def linked(text: str, source: str, pages: set[str]) -> str:
     return LINK.sub(replace, text)
 
 
-def from_notebook(text: str, name: str) -> str:
-    """Return the cells of a notebook as Markdown, with a link to the notebook after the heading."""
+def from_notebook(text: str, name: str, outputs: dict[str, list[dict[str, str]]]) -> str:
+    """Return the cells of a notebook with their outputs as Markdown, with a link to the notebook after the heading."""
     cells = []
     for cell in json.loads(text)["cells"]:
         source = "".join(cell["source"])
         cells.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        cells += map(output, outputs.get(cell["id"], []))
     heading, _, rest = "\n\n".join(cells).partition("\n")
     return f"{heading}\n\n*This page is a notebook: [{name}]({name}).*\n{rest}\n"
+
+
+def output(kept: dict[str, str]) -> str:
+    """Return an output of a cell, as docs/outputs.py keeps it, as Markdown."""
+    if "picture" in kept:
+        return f"![{kept['alt'].replace('[', '(').replace(']', ')')}]({kept['picture']})"
+    return f"```text\n{kept['text']}\n```"
 
 
 def write(folder: Path) -> None:
@@ -98,11 +118,12 @@ def write(folder: Path) -> None:
     for source in sorted(pages):
         text = (ROOT / source).read_text(encoding="utf-8")
         if source.endswith(".ipynb"):
-            text = linked(from_notebook(text, posixpath.basename(source)), source, pages - {source})
+            outputs = json.loads(OUTPUTS.read_text(encoding="utf-8"))[Path(source).stem]["cells"]
+            text = linked(from_notebook(text, posixpath.basename(source), outputs), source, pages - {source})
             text = text.replace(f"{REPOSITORY}/blob/main/{source}", posixpath.basename(source))
             copy(source, folder)
         else:
-            text = linked(text, source, pages)
+            text = linked(HIDE + text if source in WIDE else text, source, pages)
         target = folder / "pages" / page(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")

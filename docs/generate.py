@@ -1,6 +1,7 @@
 """Writes what is derived from the extension's own list of functions, sam_functions(): the function reference
 docs/functions.md, the same as data in python/duckdb_sam/functions.json, and of that the Ibis expressions in
-python/duckdb_sam/ibis/expressions.py.
+python/duckdb_sam/ibis/expressions.py. What the examples of the reference return is in
+docs/results.json and docs/pictures; what the notebooks show on the site is in docs/notebooks.
 
     make docs
 """
@@ -22,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs"))  # for the tests, which load this file by its path
 
 import expressions  # noqa: E402
+import outputs  # noqa: E402
+import results  # noqa: E402
+import shown  # noqa: E402
 
 CHAPTERS = {
     "segmentation": "Segmentation",
@@ -36,6 +40,24 @@ HEAD = """\
 
 Written by `make docs` from what the extension says about itself, `FROM sam_functions()`. In SQL, arguments have no
 names: they are given in this order.
+"""
+
+EXAMPLES = """\
+## The examples
+
+An example that is no query stands for `SELECT example FROM t`. Where the result needs another table, it says so. These
+are the tables, made of `photos` of the [README](../README.md#a-query-in-sql):
+
+```sql
+{setup}```
+
+![The photograph of a cup](pictures/t_image.webp) ![The cup as a mask](pictures/t_mask.webp)
+![A rectangle as a mask](pictures/t_other.webp)
+
+The pictures are `image`, and `mask` and `other` on it. Of masks, blobs and what is long, results show the size or the
+beginning. Pictures show images as they are, probabilities in shades of grey, and masks on the photograph, or white on
+black if they are of another size. Results are those of `encoder_precision` `f32`, numbers with four digits; other
+processors and `bf16` change the last ones.
 """
 
 TYPES = """\
@@ -94,12 +116,15 @@ def reference(rows: list[dict]) -> str:
     unknown = {row["category"] for row in rows} - CHAPTERS.keys()
     if unknown:
         raise SystemExit(f"docs/generate.py: give the categories {sorted(unknown)} a chapter")
-    parts = [HEAD, index(rows), TYPES]
+    kept = results.stored()
+    parts = [HEAD, index(rows), TYPES, EXAMPLES.replace("{setup}", results.setup())]
     for category, title in CHAPTERS.items():
         parts.append(f"## {title}\n")
         names = dict.fromkeys(row["function_name"] for row in rows if row["category"] == category)
         for name in names:
             parts.append(entry(name, [row for row in rows if row["function_name"] == name]))
+            if name in kept:
+                parts.append(shown.result(name, kept[name], results.TABLES.get(name)))
     return "\n".join(parts)
 
 
@@ -198,5 +223,7 @@ def files() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    results.update()
+    outputs.update()
     for path, text in files().items():
         path.write_text(text, encoding="utf-8")

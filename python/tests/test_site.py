@@ -1,4 +1,4 @@
-"""The site holds every page, its navigation leads to each, and its notebooks run, beside what `make site` checks."""
+"""The site holds every page, its navigation leads to each, its links lead somewhere, and its notebooks run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import ModuleType
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from conftest import ROOT
+from sites import Page, built
 
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
@@ -81,16 +81,101 @@ def test_times_are_those_of_the_benchmark() -> None:
     assert re.findall(r"^\| .*? \| (\d+) \| ([\d.]+) \|$", page, re.MULTILINE) == measured
 
 
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, Page]:
+    return {path.resolve(): Page(path.resolve()) for path in built().rglob("*.html")}
+
+
+def test_links_of_the_built_site(pages: dict[Path, Page]) -> None:
+    assert len(pages) > 40
+    wrong = []
+    for path, page in pages.items():
+        for link in page.links if path.name != "404.html" else []:  # whose links begin at the root of a server
+            target = page.target(link)
+            if target is None:
+                continue
+            file, anchor = target
+            there = file.exists() and (not anchor or file.suffix != ".html" or anchor in pages[file].anchors)
+            wrong += [] if there else [f"{path.name}: {link.address}"]
+    assert wrong == []
+
+
+def test_nothing_is_asked_for_from_elsewhere(pages: dict[Path, Page]) -> None:
+    for path, page in pages.items():
+        asked = [link.address for link in page.links if link.tag != "a" and page.target(link) is None]
+        # Where the page lies, if it lies anywhere: that is said and not asked for.
+        assert [address for address in asked if not address.startswith("data:")] == [], path.name
+    for style in built().rglob("*.css"):
+        assert not re.search(r"url\(\W?(?:https?:)?//|@import", style.read_text(encoding="utf-8")), style.name
+
+
+def test_pictures_have_words(pages: dict[Path, Page]) -> None:
+    pictures = [(path.name, picture) for path, page in pages.items() for picture in page.pictures]
+    assert len(pictures) > 30
+    assert [(name, picture["src"]) for name, picture in pictures if not picture.get("alt")] == []
+
+
+def test_the_pages_are_the_ones_built(assemble: ModuleType, pages: dict[Path, Page]) -> None:
+    expected = {assemble.page(source).replace(".md", ".html") for source in assemble.sources()}
+    assert {path.relative_to(built()).as_posix() for path in pages} - {"404.html"} == expected
+
+
+def test_search_from_the_disk_has_the_index() -> None:
+    script = (built() / "search.js").read_text(encoding="utf-8")
+    first, second, _ = script.split("\n", 2)
+    index = json.loads(first.removeprefix("var __index = ").removesuffix(";"))
+    assert index == json.loads((built() / "search.json").read_text(encoding="utf-8"))
+    [worker] = built().glob("assets/javascripts/workers/search.*.js")
+    assert json.loads(second.removeprefix("const __worker = ").removesuffix(";")) == worker.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def outputs() -> ModuleType:
+    sys.path.append(str(ROOT / "docs"))
+    return importlib.import_module("outputs")
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook(path: Path) -> None:
+def test_notebook(path: Path, outputs: ModuleType) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "clear the outputs before committing"
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    pictures = [output for output in outputs if "<img" in json.dumps(output) or "image/" in json.dumps(output)]
-    assert len(pictures) >= 2
-    if path.stem == "photos-to-coco":
-        assert "('coins.jpg', " in outputs[-1]["data"]["text/plain"]
+    kept = outputs.stored()[path.stem]
+    fresh = outputs.outline(path, outputs.run(path))
+    assert outputs.agree(kept, fresh), f"run make docs: {fresh}"
+    assert len(outputs.pictures(kept)) >= 2
+    assert outputs.seen(kept)
+
+
+def test_outputs_of_notebooks_are_small_and_of_no_machine(outputs: ModuleType) -> None:
+    kept = outputs.stored()
+    assert kept.keys() == {path.stem for path in NOTEBOOKS}
+    text = outputs.STORED.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(?:home|tmp|usr|work|root|Users)\b|0x[0-9a-f]{6}|Traceback", text)
+    named = {picture for notebook in kept.values() for picture in outputs.pictures(notebook)}
+    there = {f"pictures/{path.name}": path.stat().st_size for path in outputs.PICTURES.iterdir()}
+    assert {picture for picture in named if picture != "../label.jpg"} == there.keys()
+    assert sum(there.values()) < 250_000
+
+
+def test_what_agrees_among_outputs(outputs: ModuleType) -> None:
+    def agree(one: str, other: str) -> bool:
+        return outputs.agree({"code": "a", "cells": [one]}, {"code": "a", "cells": [other]})
+
+    assert agree("Mask(area=118312)", "Mask(area=118500)")
+    assert agree("│ coffee.jpg │ 0.97 │", "│  coffee.jpg  │ 0.96 │")
+    assert not agree("Mask(area=118312)", "Mask(area=128312)")
+    assert not agree("Mask(area=118312)", "Box(area=118312)")
+    assert not outputs.agree({"code": "a", "cells": []}, {"code": "b", "cells": []})
+
+
+def test_outputs_stand_below_their_cells(assemble: ModuleType) -> None:
+    cells = [
+        {"cell_type": "markdown", "id": "a", "source": ["# Title"]},
+        {"cell_type": "code", "id": "b", "source": ["show()"]},
+    ]
+    kept = {"b": [{"text": "1 row"}, {"picture": "pictures/x.webp", "alt": "Mask([1])"}]}
+    page = assemble.from_notebook(json.dumps({"cells": cells}), "x.ipynb", kept)
+    assert page.endswith("```python\nshow()\n```\n\n```text\n1 row\n```\n\n![Mask((1))](pictures/x.webp)\n")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
