@@ -68,6 +68,10 @@ def _parquet(table: pa.Table, path: Path) -> Any:
     return path / "photos.parquet"
 
 
+def _result(table: pa.Table) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect().register("given", table).execute("FROM given")
+
+
 KINDS: dict[str, Callable[[pa.Table, Path], Any]] = {
     "table": lambda table, _: table,
     "batch": lambda table, _: table.combine_chunks().to_batches()[0],
@@ -81,7 +85,7 @@ KINDS: dict[str, Callable[[pa.Table, Path], Any]] = {
     "parquet": _parquet,
     "pattern": lambda table, path: f"{_parquet(table, path).parent}/*.parquet",
     "relation": lambda table, _: duckdb.connect().from_arrow(table),
-    "result": lambda table, _: duckdb.connect().from_arrow(table).execute(),
+    "result": lambda table, _: _result(table),
 }
 
 
@@ -139,6 +143,13 @@ def test_a_name_is_a_table_of_the_connection(photos: duckdb.DuckDBPyConnection, 
         show("SELECT 1; SELECT 2", con=photos)
     with pytest.raises(TypeError, match="con must be a DuckDB connection"):
         show("photos", con=3)
+
+
+def test_a_row_that_fails_is_told_with_what_to_do(con: duckdb.DuckDBPyConnection) -> None:
+    for x in ("SELECT error('the row is bad') AS a", "SELECT CAST('x' AS INTEGER) AS a FROM range(3)"):
+        with pytest.raises((duckdb.InvalidInputException, duckdb.ConversionException), match=r"TRY\(\.\.\.\) around"):
+            show(x, con=con)
+    assert len(show("SELECT TRY(CAST(i::VARCHAR || 'x' AS INTEGER)) AS a FROM range(3) AS t(i)", con=con)) == 3
 
 
 def test_a_connection_without_the_extension(table: pa.Table) -> None:

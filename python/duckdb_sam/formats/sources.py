@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from duckdb_sam.cursors import rows_of
 from duckdb_sam.engine import shared
 from duckdb_sam.masks import Mask
 from duckdb_sam.optional import needed
@@ -120,9 +121,7 @@ def _fetched(result: Any, columns: Sequence[str]) -> Iterator[Row]:
 def _relation(relation: duckdb.DuckDBPyRelation) -> Source:
     def read(columns: Sequence[str]) -> Iterator[Row]:
         chosen: Any = relation.project(_listed(columns))
-        if not hasattr(duckdb.DuckDBPyRelation, "iter_rows"):  # before DuckDB 2
-            return _fetched(chosen, columns)
-        return (dict(zip(columns, values, strict=True)) for values in chosen.iter_rows())
+        return (dict(zip(columns, values, strict=True)) for values in rows_of(chosen, _BATCH))
 
     return Source(relation.columns, read)
 
