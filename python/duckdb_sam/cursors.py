@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 
 from duckdb_sam.quoting import literal
+
+_PART = r'"(?:[^"]|"")*"|[^".]+'
 
 
 def search_path(con: duckdb.DuckDBPyConnection) -> str:
@@ -30,6 +33,17 @@ def beside(con: duckdb.DuckDBPyConnection, path: str | None = None) -> duckdb.Du
             cursor.close()
             raise
     return cursor
+
+
+def schemas(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the databases and schemas in which a name without either is looked up, in their order."""
+    [(database, path)] = con.execute("SELECT current_database(), current_setting('search_path')").fetchall()
+    found: list[tuple[str, str]] = []
+    for entry in re.findall(r'(?:"(?:[^"]|"")*"|[^",])+', path or ""):
+        parts = [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in re.findall(_PART, entry.strip())]
+        if len(parts) in (1, 2):
+            found.append((parts[-2] if len(parts) == 2 else database, parts[-1]))
+    return [*dict.fromkeys([*found, (database, "main")])]
 
 
 def rows_of(relation: Any, at_once: int) -> Iterator[tuple[Any, ...]]:

@@ -145,6 +145,12 @@ def test_a_name_is_a_table_of_the_connection(photos: duckdb.DuckDBPyConnection, 
         show("photos", con=3)
 
 
+def test_names_mean_what_they_mean_on_the_connection(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("ATTACH ':memory:' AS other; CREATE SCHEMA other.s; USE other.s; CREATE TABLE here AS SELECT 1 AS a")
+    for x in ("here", "FROM here", con.sql("FROM here")):
+        assert len(show(x, con=con)) == 1
+
+
 def test_a_row_that_fails_is_told_with_what_to_do(con: duckdb.DuckDBPyConnection) -> None:
     for x in ("SELECT error('the row is bad') AS a", "SELECT CAST('x' AS INTEGER) AS a FROM range(3)"):
         with pytest.raises((duckdb.InvalidInputException, duckdb.ConversionException), match=r"TRY\(\.\.\.\) around"):

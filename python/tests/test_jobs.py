@@ -464,3 +464,13 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     summary = jobs.job(["/dev/zero"], tmp_path / "zero.parquet", **options)
     assert (summary.rows, summary.failed) == (0, 1)
     assert "a device, which has no end" in str(jobs.read(tmp_path / "zero.parquet", errors=True))
+
+
+def test_names_mean_what_they_mean_on_the_connection(given: str) -> None:
+    """``USE`` of another schema or database holds for source and results."""
+    with duckdb_sam.connect() as con:
+        con.execute("ATTACH ':memory:' AS other; CREATE SCHEMA other.s; USE other.s")
+        con.execute(f"CREATE TABLE photos AS FROM '{given}' LIMIT 3")
+        for source in ("photos", "FROM photos"):
+            jobs.job(source, "masks", con=con, restart=True)
+            assert con.execute("SELECT count(*) FROM other.s.masks JOIN photos USING (id)").fetchall() == [(3,)]

@@ -279,6 +279,32 @@ def test_sources_of_all_kinds(con: duckdb.DuckDBPyConnection, tmp_path: Path) ->
         found.close()
 
 
+@pytest.mark.parametrize("use", ["s", "other", 'other."q.,""z"', "memory.s"])
+def test_names_mean_what_they_mean_on_the_connection(con: duckdb.DuckDBPyConnection, use: str) -> None:
+    """``USE`` of another schema or database holds for the pictures, a query of them, and the prompts."""
+    con.execute("""ATTACH ':memory:' AS other; CREATE SCHEMA s; CREATE SCHEMA other."q.,""z" """)
+    con.execute(f"USE {use}")
+    con.execute("CREATE TABLE here AS SELECT 'x' || name AS name, image FROM memory.main.images")
+    for number, source in enumerate(("here", "SELECT * FROM here", con.sql("FROM here"))):
+        desk = Desk(source, f"prompts{number}", con=con)
+        try:
+            put(desk, "xcoffee.jpg")
+            assert con.execute(f"SELECT count(*) FROM prompts{number} JOIN here USING (name)").fetchall() == [(1,)]
+        finally:
+            desk.close()
+    assert len(pictures(con, "memory.main.images")) == 3
+
+
+def test_names_are_looked_up_along_the_path(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE SCHEMA s; CREATE SCHEMA t; CREATE TABLE t.far AS FROM images LIMIT 1; USE s")
+    assert len(pictures(con, "images")) == 3  # main comes last
+    con.execute("SET search_path = 's,t'")
+    assert len(pictures(con, "far")) == 1
+    con.execute("CREATE TEMP TABLE images AS FROM memory.main.images LIMIT 1")
+    with pytest.raises(LabelError, match="images is a temporary table"):
+        pictures(con, "images")
+
+
 def test_sources_that_are_none(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     con.execute("CREATE TEMP TABLE passing AS FROM images")
     for source, text in [

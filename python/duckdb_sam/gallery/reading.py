@@ -98,8 +98,8 @@ def _told(read: Callable[[], Iterable[Sequence[Any]]]) -> Iterator[Sequence[Any]
         yield from read()
     except _OF_A_ROW as error:
         raise type(error)(
-            f"{error}\n\nA query that fails in one row has no rows to show. If the others are to be shown, put TRY(...) "
-            "around what fails: its value is NULL in that row"
+            f"{error}\n\nA query that fails in one row has no rows to show. If the others are to be shown, put "
+            "TRY(...) around what fails: its value is NULL in that row"
         ) from error
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from duckdb_sam.cursors import beside, schemas, search_path
 from duckdb_sam.inputs import PARQUET, QUERY, is_one_select
 from duckdb_sam.jobs.sink_table import parts_of, resolve
 from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, walked
@@ -61,8 +63,8 @@ def _own(con: duckdb.DuckDBPyConnection | None, what: str) -> duckdb.DuckDBPyCon
 
 
 def _query(query: str, title: str, con: duckdb.DuckDBPyConnection) -> Rows:
-    rows = Rows(con.cursor, f"({query})", title)
-    with con.cursor() as cursor:
+    rows = Rows(partial(beside, con, search_path(con)), f"({query})", title)
+    with rows.connect() as cursor:
         if not is_one_select(cursor, query):
             raise ValueError(f"{title} must be one SELECT, not {query!r}")
         try:
@@ -77,8 +79,9 @@ def _query(query: str, title: str, con: duckdb.DuckDBPyConnection) -> Rows:
 
 
 def _table(name: str, con: duckdb.DuckDBPyConnection) -> Rows:
-    with con.cursor() as cursor:
-        found = resolve(cursor, parts_of(name))
+    connect = partial(beside, con, search_path(con))
+    with connect() as cursor:
+        found = _located(con, cursor, name)
         try:
             cursor.execute(f"DESCRIBE FROM {identifier(*found)}").fetchall()
         except duckdb.CatalogException as error:
@@ -87,7 +90,27 @@ def _table(name: str, con: duckdb.DuckDBPyConnection) -> Rows:
                 f"there is no table, file or folder {name!r}; the tables are: {known or 'none'}. A temporary table is "
                 "known to its own connection only: make a table or a view of it"
             ) from error
-    return Rows(con.cursor, identifier(*found), name, found)
+    return Rows(connect, identifier(*found), name, found)
+
+
+def _located(con: duckdb.DuckDBPyConnection, cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
+    """Return database, schema and table of a name as a query on ``con`` would find it."""
+    parts = parts_of(name)
+    first = resolve(cursor, list(parts))
+    if len(parts) > 1:
+        return first
+    passing = "SELECT 1 FROM information_schema.tables WHERE table_catalog = 'temp' AND lower(table_name) = lower(?)"
+    if con.execute(passing, parts).fetchall():
+        raise LabelError(
+            f"{name} is a temporary table or view, which is known to its own connection only: make a table or a view "
+            "of it"
+        )
+    there = (
+        "SELECT 1 FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ? "
+        "AND lower(table_name) = lower(?)"
+    )
+    places = [(database, schema, parts[0]) for database, schema in schemas(cursor)]
+    return next((place for place in places if cursor.execute(there, list(place)).fetchall()), first)
 
 
 def _files(path: str) -> Rows:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 
+from duckdb_sam.cursors import beside
 from duckdb_sam.jobs.sink_table import parts_of, resolve
 from duckdb_sam.labelling.errors import Refused
 from duckdb_sam.labelling.keys import Column
@@ -50,7 +51,7 @@ class Store:
     """The table of prompts of some pictures. Any number of threads may use it."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, into: str, keys: Sequence[Column]) -> None:
-        self._con = con.cursor()  # with transactions of its own
+        self._con = beside(con)  # with transactions of its own
         self._lock = threading.Lock()
         self._last = datetime.min
         self.into = into
