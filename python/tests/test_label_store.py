@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -361,6 +362,76 @@ def test_points_are_of_the_upright_picture(con: duckdb.DuckDBPyConnection) -> No
         desk.close()
 
 
+def test_a_picture_that_changes_is_told(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:
+    """Its key is the same: masks of the one before are neither made nor shown on the new one."""
+    given = desk.ask("objects", {"place": 1}).values
+    put(desk, "coffee.jpg", version=given["version"])
+    put(desk, "coffee.jpg", 2, points=[[0.2, 0.2]], version=given["version"])
+    [(mask,), _] = rows(con, "mask")
+    con.execute(
+        "UPDATE images SET image = (SELECT image FROM images WHERE name = 'coins.jpg') WHERE name = 'coffee.jpg'"
+    )
+    time.sleep(0.2)  # nobody looks all the time
+    assert desk.ask("state", {"place": 1}).values["version"] != given["version"]
+    with pytest.raises(Refused, match="the picture has changed"):
+        put(desk, "coffee.jpg", version=given["version"], changed="")
+    now = desk.ask("objects", {"place": 1}).values
+    assert [each["mask"] for each in now["objects"]] == [None, None]
+    assert "mask of object 1 is not shown, as its mask is of the picture as it was before" in now["notice"]
+    assert rows(con, "mask")[0] == (mask,)  # the table keeps it
+    assert desk.ask("picture", {"place": 1, "side": 100}).values["version"] == now["version"]
+    again = put(desk, "coffee.jpg", version=now["version"], changed=now["objects"][0]["changed"])
+    assert again["object"]["mask"] != mask
+    shown = [each["mask"] for each in desk.ask("objects", {"place": 1}).values["objects"]]
+    assert shown == [again["object"]["mask"], None]
+    con.execute("DELETE FROM images WHERE name = 'coffee.jpg'")
+    time.sleep(0.2)
+    assert "no longer in the table" in desk.ask("objects", {"place": 1}).values["error"]
+
+
+def test_a_file_that_changes_is_told(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(photo("coffee.jpg"))
+    desk = Desk([str(file)], "prompts", con=con)
+    try:
+        before = desk.ask("objects", {"place": 0}).values["version"]
+        file.write_bytes(photo("coins.jpg"))
+        time.sleep(0.2)
+        assert desk.ask("state", {"place": 0}).values["version"] != before
+        assert desk.pictures.data(0) == photo("coins.jpg")
+    finally:
+        desk.close()
+
+
+def test_masks_of_other_pictures_are_not_shown(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("""
+        CREATE TABLE prompts AS
+        SELECT 'coffee.jpg' AS name, NULL::DOUBLE[][] AS points,
+            sam_annotate('nano', image_resize(image, 100, 100), [0.5, 0.5]) AS mask
+        FROM images WHERE name = 'coffee.jpg'
+    """)
+    [(mask,)] = rows_of_masks = con.execute("SELECT mask FROM prompts").fetchall()
+    desk = Desk("images", "prompts", con=con)
+    try:
+        shown = desk.ask("objects", {"place": 1}).values
+        [found] = shown["objects"]
+        assert (found["mask"], found["wrong"]) == (
+            None,
+            "its mask is of a picture of 100 x 100, not of 300 x 200 pixels",
+        )
+        assert shown["notice"].startswith("The mask of object 1 is not shown")
+        with pytest.raises(Refused, match="of a picture of 100 x 100"):
+            put(desk, "coffee.jpg", points=[], labels=[], mask=mask, changed=found["changed"])
+        for size in ([10**30, 3], [-1, 2], [2**31, 2**31], [0.5, 1], "x", [1], [200, 300]):
+            record = {**mask, "segmentation": {"size": size, "counts": "1"}}
+            with pytest.raises(Refused):
+                put(desk, "coffee.jpg", points=[], labels=[], mask=record, changed=found["changed"])
+        put(desk, "coffee.jpg", points=[], labels=[], keep=True, changed=found["changed"], **{"class": "cup"})
+        assert con.execute("SELECT mask FROM prompts").fetchall() == rows_of_masks
+    finally:
+        desk.close()
+
+
 def test_the_next_pictures_are_encoded_before_they_are_asked_for(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("UPDATE images SET image = image || 'new'::BLOB")  # others to the cache
     desk = Desk("images", "prompts", con=con)
@@ -409,7 +480,14 @@ def test_prompts_of_others_that_are_wrong_are_told_and_kept(con: duckdb.DuckDBPy
         assert [(each["points"] is None, each["wrong"] is None) for each in found] == [(True, False)] * 3 + [
             (False, True)
         ]
-        assert "for pixels" in found[0]["wrong"]
+        assert found[0]["wrong"] == (
+            "point 1 [250.0, 200.0] lies outside the image: coordinates are fractions of its width and height, 0 to 1, "
+            "and these look like pixels"
+        )
+        con.execute("UPDATE prompts SET points = NULL, box = [3, 3, 1, 1] WHERE object = 4")
+        wrong = desk.ask("objects", {"place": 1}).values["objects"][3]["wrong"]
+        assert wrong == "box [3.0, 3.0, 1.0, 1.0] has no area: it is read as [x0, y0, x1, y1]"
+        con.execute("UPDATE prompts SET points = [[0.5, 0.5]], box = NULL WHERE object = 4")
         put(desk, "coffee.jpg", 1, points=[], labels=[], keep=True, changed=found[0]["changed"], **{"class": "cup"})
         assert rows(con, "class, points")[0] == ("cup", [[250.0, 200.0]])
         put(desk, "coffee.jpg", 1, points=[[0.5, 0.4]], changed="")

@@ -12,11 +12,11 @@ import duckdb
 
 from duckdb_sam.labelling.answers import Answers
 from duckdb_sam.labelling.errors import Refused
-from duckdb_sam.labelling.pictures import Pictures
+from duckdb_sam.labelling.pictures import Pictures, Unreadable
 from duckdb_sam.labelling.rows import open_rows
+from duckdb_sam.labelling.shown import CHANGED, Shown, shown
 from duckdb_sam.labelling.store import Object, Store
 from duckdb_sam.labelling.views import THUMBNAIL, Views
-from duckdb_sam.prompts import Prompt
 
 _PAGE = 200
 """Most names of pictures in one answer."""
@@ -51,6 +51,7 @@ class Desk:
         self.store = Store(con, into, self.pictures.columns)
         self.answers = Answers(os.fspath(model), self.pictures, settings)
         self._views = Views(self.pictures, self.answers)
+        self._shown = Shown(self.answers)
         self._writing = threading.Lock()
         self._requests: dict[str, Callable[[Mapping[str, Any]], Reply]] = {
             "open": self._open, "list": self._list, "objects": self._objects, "picture": self._picture,
@@ -102,45 +103,57 @@ class Desk:
         if look.error is None and not given.get("again"):
             self.answers.ahead([place + step for step in _AHEAD])
         state = self.store.state()  # before the objects: a change in between is seen the next time
+        objects, said = self._shown.objects(place, look, self.store.objects(key))
         return Reply(
             {
                 "place": place, "key": list(key), "name": self.pictures.name(place), **look._asdict(), "state": state,
-                "objects": [self._checked(each) for each in self.store.objects(key)],
+                "objects": objects, "notice": _together(said),
             }
         )  # fmt: skip
 
-    def _checked(self, given: Object) -> dict[str, Any]:
-        """Return an object whose prompt somebody else may have written; one that is wrong is told, and not drawn."""
-        points, labels, box = given.prompt
-        try:
-            if points is not None or box is not None:
-                self.answers.prompt(points, labels, box)
-        except Refused as error:
-            return {**_shown(given._replace(prompt=Prompt(None, None, None))), "wrong": str(error)}
-        return {**_shown(given), "wrong": None}
-
     def _picture(self, given: Mapping[str, Any]) -> Reply:
-        return Reply({}, self._views.jpeg(self._place(given), _whole(given, "side")))
+        view = self._views.jpeg(self._place(given), _whole(given, "side"))
+        return Reply({"version": view.version}, view.data)
 
     def _thumbnail(self, given: Mapping[str, Any]) -> Reply:
-        return Reply({}, self._views.jpeg(self._place(given), THUMBNAIL))
+        view = self._views.jpeg(self._place(given), THUMBNAIL)
+        return Reply({"version": view.version}, view.data)
 
     def _put(self, given: Mapping[str, Any]) -> Reply:
         begin = time.perf_counter()
         key = self._key(given)
+        place = self.pictures.place(key)
         prompt = self.answers.prompt(given.get("points"), given.get("labels"), given.get("box"))
-        mask = self.answers.mask(self.pictures.place(key), prompt)
-        if mask is None and given.get("mask") is not None:  # one without a prompt stays as it is, with another class
-            mask = self.answers.checked(given["mask"])
+        version, data = self._current(place, given)
+        mask = None
+        if prompt.points is not None or prompt.box is not None:
+            mask = self.answers.mask(data, prompt)
+        elif given.get("mask") is not None:  # one without a prompt stays as it is, with another class
+            look = self._views.look(place)
+            mask = self.answers.checked(given["mask"], (look.height, look.width))
         kind, changed = given.get("class"), given.get("changed")
         new = Object(_number(given), None if kind is None else _text(kind), prompt, mask, changed and _text(changed))
         with self._writing:
             before = self.store.state()
             written = self.store.put(key, new, self.answers.model, keep=given.get("keep") is True)
             after = self.store.state()
+        if given.get("keep") is not True:
+            self._shown.wrote(place, version, written.object.number, mask)
         took = (time.perf_counter() - begin) * 1000
-        shown = _shown(written.object)
-        return Reply({"object": shown, "other": written.other, "before": before, "state": after, "ms": took})
+        return Reply(
+            {"object": shown(written.object), "other": written.other, "before": before, "state": after, "ms": took}
+        )
+
+    def _current(self, place: int, given: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Return version and bytes of a picture, which must be the one that ``given`` is for."""
+        try:
+            version, data = self.pictures.current(place)
+        except Unreadable as error:
+            raise Refused(str(error)) from error
+        wanted = given.get("version")
+        if wanted is not None and wanted != version:
+            raise Refused(CHANGED)
+        return version, data
 
     def _drop(self, given: Mapping[str, Any]) -> Reply:
         with self._writing:
@@ -148,8 +161,14 @@ class Desk:
             self.store.drop(self._key(given), _number(given))
             return Reply({"before": before, "state": self.store.state()})
 
-    def _state(self, _given: Mapping[str, Any]) -> Reply:
-        return Reply({"state": self.store.state()})
+    def _state(self, given: Mapping[str, Any]) -> Reply:
+        values: dict[str, Any] = {"state": self.store.state()}
+        if "place" in given:
+            try:
+                values["version"] = self.pictures.version(self._place(given))
+            except Unreadable:
+                values["version"] = ""
+        return Reply(values)
 
     def _place(self, given: Mapping[str, Any]) -> int:
         place = _whole(given, "place")
@@ -166,13 +185,10 @@ class Desk:
         return found
 
 
-def _shown(given: Object) -> dict[str, Any]:
-    mask = given.mask
-    if mask is not None:  # JSON has no NaN
-        mask = {name: None if isinstance(value, float) and value != value else value for name, value in mask.items()}
-    return {
-        "object": given.number, "class": given.kind, **given.prompt._asdict(), "mask": mask, "changed": given.changed,
-    }  # fmt: skip
+def _together(said: Sequence[str]) -> str | None:
+    """Return what is said of several objects as one notice."""
+    more = f" And {len(said) - 1:,} more objects." if len(said) > 1 else ""
+    return f"{said[0]}.{more}" if said else None
 
 
 def _names(classes: Sequence[str]) -> list[str]:

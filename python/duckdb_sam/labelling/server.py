@@ -68,8 +68,11 @@ def application(desk: Desk, token: str, port: Callable[[], int]) -> ASGIApp:
                 return PlainTextResponse("the request is too long", 413)
         try:
             given = json.loads(body)
-        except ValueError:
-            return PlainTextResponse("the request is no JSON", 400)
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return PlainTextResponse("the request has a text that is no Unicode: half of a surrogate pair", 400)
+        except (ValueError, RecursionError):
+            return PlainTextResponse("the request is no JSON, or lists in lists without end", 400)
         if not isinstance(given, dict):
             return PlainTextResponse("the request is no JSON object", 400)
         return await run_in_threadpool(_answer, desk, request.path_params["name"], given)  # pyright: ignore[reportUnknownArgumentType]
@@ -91,7 +94,7 @@ def _answer(desk: Desk, name: str, given: Mapping[str, Any]) -> Response:
         _log.exception("%s failed", name)
         return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 500)
     if reply.data is not None:
-        return Response(reply.data, media_type="image/jpeg")
+        return Response(reply.data, media_type="image/jpeg", headers={"X-Version": str(reply.values["version"])})
     return JSONResponse(reply.values)
 
 
