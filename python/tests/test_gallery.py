@@ -20,8 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckdb_sam
-import duckdb_sam.ibis as sam
-from conftest import PHOTOS, counters
+from conftest import PHOTOS, WITHOUT_IBIS, counters
 from duckdb_sam import Gallery, Segmenter, show
 from galleries import Row, rows
 
@@ -89,7 +88,7 @@ KINDS: dict[str, Callable[[pa.Table, Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=WITHOUT_IBIS if kind == "ibis" else ()) for kind in KINDS])
 def test_rows_of_every_kind(kind: str, table: pa.Table, tmp_path: Path) -> None:
     found = show(KINDS[kind](table, tmp_path), 4)
     check(rows(found))
@@ -109,7 +108,7 @@ def test_only_the_rows_that_are_shown_are_segmented(photos: duckdb.DuckDBPyConne
     assert repr(shown) == "Gallery(1 row (limit 1): name, image, m)"
 
 
-def test_only_the_rows_that_are_shown_are_segmented_by_ibis(photos: duckdb.DuckDBPyConnection) -> None:
+def test_only_the_rows_that_are_shown_are_segmented_by_ibis(photos: duckdb.DuckDBPyConnection, sam: Any) -> None:
     backend = sam.connect()
     backend.con.register("given", photos.sql("FROM photos").to_arrow_table())
     t = backend.table("given")
@@ -118,6 +117,12 @@ def test_only_the_rows_that_are_shown_are_segmented_by_ibis(photos: duckdb.DuckD
     assert len(found) == 2
     assert all(row.paths for row in found)
     assert counters(photos)["encodes"] - before == 2
+
+
+def test_a_name_is_a_table_of_a_backend(sam: Any) -> None:
+    backend = sam.connect()
+    backend.con.execute("CREATE TABLE here AS SELECT 1 AS a")
+    assert len(show("here", con=backend)) == 1
 
 
 def test_how_many_there_are_is_said(table: pa.Table, con: duckdb.DuckDBPyConnection) -> None:
@@ -134,9 +139,6 @@ def test_how_many_there_are_is_said(table: pa.Table, con: duckdb.DuckDBPyConnect
 
 def test_a_name_is_a_table_of_the_connection(photos: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert len(show("photos", 2, con=photos)) == 2
-    backend = sam.connect()
-    backend.con.execute("CREATE TABLE here AS SELECT 1 AS a")
-    assert len(show("here", con=backend)) == 1
     with pytest.raises(FileNotFoundError, match="'nowhere' is no file, folder or pattern of files here, no query, and"):
         show("nowhere", con=photos)
     with pytest.raises(ValueError, match="only one query can be shown, a SELECT"):
