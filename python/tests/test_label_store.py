@@ -1,9 +1,8 @@
-"""Pictures and prompts in tables: keys, what is written, what was there before."""
+"""Pictures and prompts in tables: keys, and what is written."""
 
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import pytest
 import duckdb_sam
 from duckdb_sam.labelling.desk import Desk
 from duckdb_sam.labelling.errors import LabelError, Refused
-from duckdb_sam.labelling.pictures import Pictures, Unreadable
+from duckdb_sam.labelling.pictures import Unreadable
 from duckdb_sam.labelling.rows import open_rows
-from labels import NAMES, fill, photo
+from labels import NAMES, fill, photo, pictures, put, rows
 
 
 @pytest.fixture
@@ -30,19 +29,6 @@ def desk(con: duckdb.DuckDBPyConnection) -> Any:
     desk = Desk("images", "prompts", con=con, classes=["cat"])
     yield desk
     desk.close()
-
-
-def put(desk: Desk, name: str, number: int = 1, **given: Any) -> dict[str, Any]:
-    values = {"points": [[0.5, 0.5]], "labels": [1], "box": None, "class": None, "changed": None, **given}
-    return desk.ask("put", {"key": [name], "object": number, **values}).values
-
-
-def rows(con: duckdb.DuckDBPyConnection, columns: str = "name, object") -> list[Any]:
-    return con.execute(f"SELECT {columns} FROM prompts ORDER BY name, object").fetchall()
-
-
-def pictures(con: duckdb.DuckDBPyConnection, source: Any, key: Any = None, image: str | None = None) -> Pictures:
-    return Pictures(open_rows(source, con), key, image)
 
 
 def test_a_click_is_in_the_table_with_its_mask(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:
@@ -119,84 +105,6 @@ def test_threads_write_at_once(con: duckdb.DuckDBPyConnection, desk: Desk) -> No
     assert len(rows(con)) == 6
 
 
-def test_a_detectors_boxes_are_taken_over(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS FROM (VALUES
-            ('coffee.jpg', [0.1, 0.1, 0.9, 0.9]::FLOAT[], 'first'), ('coffee.jpg', [0.3, 0.3, 0.6, 0.6], 'second'),
-            ('coins.jpg', [0.1, 0.1, 0.5, 0.5], 'third')
-        ) AS boxes(name, box, note)
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        found = desk.ask("objects", {"place": 1}).values["objects"]
-        assert [(each["object"], each["mask"]) for each in found] == [(1, None), (2, None)]
-        assert found[0]["box"] == pytest.approx([0.1, 0.1, 0.9, 0.9])
-        put(desk, "coffee.jpg", 2, points=None, labels=None, box=[0.2, 0.2, 0.6, 0.6], changed=found[1]["changed"])
-        assert rows(con, "object, note, mask IS NOT NULL") == [
-            (1, "first", False), (2, "second", True), (1, "third", False),
-        ]  # fmt: skip
-    finally:
-        desk.close()
-
-
-def test_points_are_not_rounded_to_the_types_of_others(con: duckdb.DuckDBPyConnection) -> None:
-    """A list in SQL is one of decimals with as many digits as were written; classes may be numbers."""
-    con.execute("""
-        CREATE TABLE prompts AS
-        SELECT 'coffee.jpg' AS name, 7 AS class, [[0.5, 0.2]] AS points, [1] AS labels, [0.1, 0.1, 0.9, 0.9] AS box
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        [found] = desk.ask("objects", {"place": 1}).values["objects"]
-        given = {"box": [0.123456, 0.1, 0.9, 0.9], "changed": found["changed"]}
-        put(desk, "coffee.jpg", points=[[0.123456, 0.2]], **given, **{"class": "8"})
-        assert rows(con, "class, points, box") == [(8, [[0.123456, 0.2]], [0.123456, 0.1, 0.9, 0.9])]
-        with pytest.raises(Refused, match=r"does not take it.*'cup'"):
-            put(desk, "coffee.jpg", **given, **{"class": "cup"})
-    finally:
-        desk.close()
-
-
-def test_a_mask_without_a_prompt_is_kept(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS
-        SELECT name, NULL::DOUBLE[][] AS points, sam_annotate('nano', image, [0.5, 0.5]) AS mask FROM images
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        [found] = desk.ask("objects", {"place": 0}).values["objects"]
-        mask = found["mask"]
-        put(desk, "chelsea.jpg", points=[], labels=[], mask=mask, changed="", **{"class": "cat"})
-        assert rows(con, "class, mask")[0] == ("cat", mask)
-        with pytest.raises(Refused, match="record"):
-            put(desk, "chelsea.jpg", points=[], labels=[], mask={"size": 3}, changed="")
-    finally:
-        desk.close()
-
-
-@pytest.mark.parametrize(
-    ("table", "text"),
-    [
-        ("name VARCHAR, text VARCHAR", "lacks points or box"),
-        ("id INTEGER, points DOUBLE[][]", "lacks the key name"),
-        ("name VARCHAR, points VARCHAR", r"column points .* is VARCHAR, not DOUBLE\[\]\[\]"),
-        ("name VARCHAR, box DOUBLE[], mask VARCHAR", "column mask .* is VARCHAR"),
-        ("name VARCHAR, box DOUBLE[], object VARCHAR", "column object .* is VARCHAR, not a whole number"),
-    ],
-)
-def test_other_tables_are_refused(con: duckdb.DuckDBPyConnection, table: str, text: str) -> None:
-    con.execute(f"CREATE TABLE prompts ({table})")
-    with pytest.raises(LabelError, match=text):
-        Desk("images", "prompts", con=con)
-    assert len(con.execute("DESCRIBE prompts").fetchall()) == table.count(",") + 1
-
-
-def test_numbers_that_are_twice_are_refused(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE prompts AS SELECT 'a' AS name, 7 AS object, NULL::DOUBLE[] AS box FROM range(2)")
-    with pytest.raises(LabelError, match="object 7 of a twice"):
-        Desk("images", "prompts", con=con)
-
-
 def test_prompts_that_are_wrong_are_refused(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:
     wrong: list[dict[str, Any]] = [
         {"points": [[0.5, 1.5]]}, {"points": [[0.5]]}, {"labels": [2]}, {"labels": [1, 1]}, {"points": "all"},
@@ -205,7 +113,7 @@ def test_prompts_that_are_wrong_are_refused(con: duckdb.DuckDBPyConnection, desk
     for given in wrong:
         with pytest.raises(Refused):
             put(desk, "coffee.jpg", **given)
-    for request in ({"key": ["nobody"]}, {"key": "coffee.jpg"}, {"key": ["coffee.jpg"], "object": 0}):
+    for request in ({"key": ["nobody"]}, {"key": "coffee.jpg"}, {"key": ["coffee.jpg"], "object": 0.5}):
         with pytest.raises(Refused):
             desk.ask("put", {"object": 1, "points": [[0.5, 0.5]], "labels": [1], "box": None, **request})
     with pytest.raises(Refused, match="no request"):
@@ -280,32 +188,6 @@ def test_sources_of_all_kinds(con: duckdb.DuckDBPyConnection, tmp_path: Path) ->
         found.close()
 
 
-@pytest.mark.parametrize("use", ["s", "other", 'other."q.,""z"', "memory.s"])
-def test_names_mean_what_they_mean_on_the_connection(con: duckdb.DuckDBPyConnection, use: str) -> None:
-    """``USE`` of another schema or database holds for the pictures, a query of them, and the prompts."""
-    con.execute("""ATTACH ':memory:' AS other; CREATE SCHEMA s; CREATE SCHEMA other."q.,""z" """)
-    con.execute(f"USE {use}")
-    con.execute("CREATE TABLE here AS SELECT 'x' || name AS name, image FROM memory.main.images")
-    for number, source in enumerate(("here", "SELECT * FROM here", con.sql("FROM here"))):
-        desk = Desk(source, f"prompts{number}", con=con)
-        try:
-            put(desk, "xcoffee.jpg")
-            assert con.execute(f"SELECT count(*) FROM prompts{number} JOIN here USING (name)").fetchall() == [(1,)]
-        finally:
-            desk.close()
-    assert len(pictures(con, "memory.main.images")) == 3
-
-
-def test_names_are_looked_up_along_the_path(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE SCHEMA s; CREATE SCHEMA t; CREATE TABLE t.far AS FROM images LIMIT 1; USE s")
-    assert len(pictures(con, "images")) == 3  # main comes last
-    con.execute("SET search_path = 's,t'")
-    assert len(pictures(con, "far")) == 1
-    con.execute("CREATE TEMP TABLE images AS FROM memory.main.images LIMIT 1")
-    with pytest.raises(LabelError, match="images is a temporary table"):
-        pictures(con, "images")
-
-
 def test_sources_that_are_none(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     con.execute("CREATE TEMP TABLE passing AS FROM images")
     for source, text in [
@@ -362,76 +244,6 @@ def test_points_are_of_the_upright_picture(con: duckdb.DuckDBPyConnection) -> No
         desk.close()
 
 
-def test_a_picture_that_changes_is_told(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:
-    """Its key is the same: masks of the one before are neither made nor shown on the new one."""
-    given = desk.ask("objects", {"place": 1}).values
-    put(desk, "coffee.jpg", version=given["version"])
-    put(desk, "coffee.jpg", 2, points=[[0.2, 0.2]], version=given["version"])
-    [(mask,), _] = rows(con, "mask")
-    con.execute(
-        "UPDATE images SET image = (SELECT image FROM images WHERE name = 'coins.jpg') WHERE name = 'coffee.jpg'"
-    )
-    time.sleep(0.2)  # nobody looks all the time
-    assert desk.ask("state", {"place": 1}).values["version"] != given["version"]
-    with pytest.raises(Refused, match="the picture has changed"):
-        put(desk, "coffee.jpg", version=given["version"], changed="")
-    now = desk.ask("objects", {"place": 1}).values
-    assert [each["mask"] for each in now["objects"]] == [None, None]
-    assert "mask of object 1 is not shown, as its mask is of the picture as it was before" in now["notice"]
-    assert rows(con, "mask")[0] == (mask,)  # the table keeps it
-    assert desk.ask("picture", {"place": 1, "side": 100}).values["version"] == now["version"]
-    again = put(desk, "coffee.jpg", version=now["version"], changed=now["objects"][0]["changed"])
-    assert again["object"]["mask"] != mask
-    shown = [each["mask"] for each in desk.ask("objects", {"place": 1}).values["objects"]]
-    assert shown == [again["object"]["mask"], None]
-    con.execute("DELETE FROM images WHERE name = 'coffee.jpg'")
-    time.sleep(0.2)
-    assert "no longer in the table" in desk.ask("objects", {"place": 1}).values["error"]
-
-
-def test_a_file_that_changes_is_told(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    file = tmp_path / "a.jpg"
-    file.write_bytes(photo("coffee.jpg"))
-    desk = Desk([str(file)], "prompts", con=con)
-    try:
-        before = desk.ask("objects", {"place": 0}).values["version"]
-        file.write_bytes(photo("coins.jpg"))
-        time.sleep(0.2)
-        assert desk.ask("state", {"place": 0}).values["version"] != before
-        assert desk.pictures.data(0) == photo("coins.jpg")
-    finally:
-        desk.close()
-
-
-def test_masks_of_other_pictures_are_not_shown(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS
-        SELECT 'coffee.jpg' AS name, NULL::DOUBLE[][] AS points,
-            sam_annotate('nano', image_resize(image, 100, 100), [0.5, 0.5]) AS mask
-        FROM images WHERE name = 'coffee.jpg'
-    """)
-    [(mask,)] = rows_of_masks = con.execute("SELECT mask FROM prompts").fetchall()
-    desk = Desk("images", "prompts", con=con)
-    try:
-        shown = desk.ask("objects", {"place": 1}).values
-        [found] = shown["objects"]
-        assert (found["mask"], found["wrong"]) == (
-            None,
-            "its mask is of a picture of 100 x 100, not of 300 x 200 pixels",
-        )
-        assert shown["notice"].startswith("The mask of object 1 is not shown")
-        with pytest.raises(Refused, match="of a picture of 100 x 100"):
-            put(desk, "coffee.jpg", points=[], labels=[], mask=mask, changed=found["changed"])
-        for size in ([10**30, 3], [-1, 2], [2**31, 2**31], [0.5, 1], "x", [1], [200, 300]):
-            record = {**mask, "segmentation": {"size": size, "counts": "1"}}
-            with pytest.raises(Refused):
-                put(desk, "coffee.jpg", points=[], labels=[], mask=record, changed=found["changed"])
-        put(desk, "coffee.jpg", points=[], labels=[], keep=True, changed=found["changed"], **{"class": "cup"})
-        assert con.execute("SELECT mask FROM prompts").fetchall() == rows_of_masks
-    finally:
-        desk.close()
-
-
 def test_the_next_pictures_are_encoded_before_they_are_asked_for(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("UPDATE images SET image = image || 'new'::BLOB")  # others to the cache
     desk = Desk("images", "prompts", con=con)
@@ -465,32 +277,3 @@ def test_a_database_that_is_read_only_is_told(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match="nobody"):
         Desk("images", "prompts", con=con, model="nobody")
-
-
-def test_prompts_of_others_that_are_wrong_are_told_and_kept(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS FROM (VALUES
-            ('coffee.jpg', [[250.0, 200.0]], [1]), ('coffee.jpg', [[0.5, 'nan'::DOUBLE]], NULL),
-            ('coffee.jpg', [NULL], NULL), ('coffee.jpg', [[0.5, 0.5]], [1])
-        ) AS given(name, points, labels)
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        found = desk.ask("objects", {"place": 1}).values["objects"]
-        assert [(each["points"] is None, each["wrong"] is None) for each in found] == [(True, False)] * 3 + [
-            (False, True)
-        ]
-        assert found[0]["wrong"] == (
-            "point 1 [250.0, 200.0] lies outside the image: coordinates are fractions of its width and height, 0 to 1, "
-            "and these look like pixels"
-        )
-        con.execute("UPDATE prompts SET points = NULL, box = [3, 3, 1, 1] WHERE object = 4")
-        wrong = desk.ask("objects", {"place": 1}).values["objects"][3]["wrong"]
-        assert wrong == "box [3.0, 3.0, 1.0, 1.0] has no area: it is read as [x0, y0, x1, y1]"
-        con.execute("UPDATE prompts SET points = [[0.5, 0.5]], box = NULL WHERE object = 4")
-        put(desk, "coffee.jpg", 1, points=[], labels=[], keep=True, changed=found[0]["changed"], **{"class": "cup"})
-        assert rows(con, "class, points")[0] == ("cup", [[250.0, 200.0]])
-        put(desk, "coffee.jpg", 1, points=[[0.5, 0.4]], changed="")
-        assert rows(con, "points, mask IS NOT NULL")[0] == ([[0.5, 0.4]], True)
-    finally:
-        desk.close()

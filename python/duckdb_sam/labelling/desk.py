@@ -14,6 +14,7 @@ from duckdb_sam.labelling.answers import Answers
 from duckdb_sam.labelling.errors import Refused
 from duckdb_sam.labelling.pictures import Pictures, Unreadable
 from duckdb_sam.labelling.rows import open_rows
+from duckdb_sam.labelling.schema import MOST
 from duckdb_sam.labelling.shown import CHANGED, Shown, shown
 from duckdb_sam.labelling.store import Object, Store
 from duckdb_sam.labelling.views import THUMBNAIL, Views
@@ -65,6 +66,20 @@ class Desk:
             raise Refused(f"there is no request {request!r}")
         return self._requests[request](given)
 
+    def notes(self) -> list[str]:
+        """Return what a person must know of the table of prompts before the work begins."""
+        counts = self.store.counts()
+        total = sum(counts.values())
+        found = sum(counts.get(key, 0) for key in self.pictures.keys)
+        notes = list(self.store.notes)
+        if total and (self.store.others or not found):
+            other = f", whose key has another type: {'; '.join(self.store.others)}" if self.store.others else ""
+            notes.append(
+                f"{found:,} of {total:,} objects in {self.store.into} are of these pictures, {total - found:,} are of "
+                f"none of them{other}"
+            )
+        return notes
+
     def close(self) -> None:
         """Close what is open; the connection that was given stays."""
         self.answers.close()
@@ -81,7 +96,7 @@ class Desk:
         return Reply(
             {
                 "title": self.pictures.title, "into": self.store.into, "model": self.answers.model,
-                "count": len(self.pictures), "begin": self._begin(), "state": self.store.state(),
+                "count": len(self.pictures), "begin": self._begin(), "state": self.store.state(), "notes": self.notes(),
                 "classes": [*self._classes, *(name for name in used if name not in self._classes)],
             }
         )  # fmt: skip
@@ -206,8 +221,8 @@ def _whole(given: Mapping[str, Any], name: str) -> int:
 
 def _number(given: Mapping[str, Any]) -> int:
     number = _whole(given, "object")
-    if not 1 <= number <= 1_000_000:
-        raise Refused(f"objects are numbered from 1, not {number}")
+    if abs(number) > MOST:  # those of tables of others may be anything else
+        raise Refused(f"objects are numbered up to {MOST:,}, not {str(number)[:40]}")
     return number
 
 

@@ -64,6 +64,7 @@ export class Session extends Events {
     this.classes = info.classes;
     this.emit("classes");
     if (info.count) await this.open(Math.min(place ?? info.begin, info.count - 1));
+    if (info.notes.length) this.emit("notice", `${info.notes.join(". ")}.`);
   }
 
   /**
