@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -330,5 +331,48 @@ def test_prompts_of_others_that_are_wrong_are_told_and_kept(con: duckdb.DuckDBPy
         assert rows(con, "class, points")[0] == ("cup", [[250.0, 200.0]])
         put(desk, "coffee.jpg", 1, points=[[0.5, 0.4]], changed="")
         assert rows(con, "points, mask IS NOT NULL")[0] == ([[0.5, 0.4]], True)
+    finally:
+        desk.close()
+
+
+def test_a_folder_is_the_same_however_it_is_written(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "coffee.jpg").write_bytes(photo("coffee.jpg"))
+    own = os.path.join("photos", "coffee.jpg")
+    for number, source in enumerate(
+        ["./photos", "photos/", "photos", str(tmp_path / "photos"), "photos/../photos", "./photos/*.jpg", [f"./{own}"]],
+        1,
+    ):
+        desk = Desk(source, "prompts", con=con)
+        try:
+            assert desk.pictures.keys == [(own,)]
+            assert desk.notes() == []
+            assert len(desk.ask("objects", {"place": 0}).values["objects"]) == number - 1
+            put(desk, own, points=[[number / 10, 0.5]])
+        finally:
+            desk.close()
+
+
+def test_prompts_under_the_old_spelling_of_a_path_are_found(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("coffee.jpg", "coins.jpg"):
+        (tmp_path / name).write_bytes(photo(name))
+    con.execute("CREATE TABLE prompts (path VARCHAR, points DOUBLE[][])")
+    con.executemany(
+        "INSERT INTO prompts VALUES (?, [[0.5, 0.5]])",
+        [("./coffee.jpg",), (str(tmp_path / "coffee.jpg"),), (str(tmp_path / "coffee.jpg"),), ("elsewhere.jpg",)],
+    )
+    desk = Desk(".", "prompts", con=con)
+    try:
+        assert desk.pictures.keys == [(str(tmp_path / "coffee.jpg"),), ("coins.jpg",)]
+        assert len(desk.ask("objects", {"place": 0}).values["objects"]) == 2
+        assert desk.notes() == [
+            "1 photo of prompts has objects under several spellings of the path: those of one are shown"
+        ]
     finally:
         desk.close()

@@ -135,7 +135,7 @@ class Answers:
 
 
 def _of_another(record: Mapping[str, Any], size: tuple[int, int]) -> str | None:
-    sides: Any = (record.get("segmentation") or {}).get("size")
+    sides = cast("Mapping[str, Any]", record.get("segmentation") or {}).get("size")
     if isinstance(sides, list) and sides == [*size]:
         return None
     said = " x ".join(str(side)[:20] for side in reversed(cast("list[Any]", sides or []))) or "no size"

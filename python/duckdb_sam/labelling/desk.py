@@ -16,6 +16,7 @@ from duckdb_sam.labelling.pictures import Pictures, Unreadable
 from duckdb_sam.labelling.rows import open_rows
 from duckdb_sam.labelling.schema import MOST
 from duckdb_sam.labelling.shown import CHANGED, Shown, shown
+from duckdb_sam.labelling.spelling import respelled
 from duckdb_sam.labelling.store import Object, Store
 from duckdb_sam.labelling.views import THUMBNAIL, Views
 
@@ -48,7 +49,8 @@ class Desk:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self._classes = _names(classes)
-        self.pictures = Pictures(open_rows(source, con), key, image)
+        rows, self._notes = respelled(open_rows(source, con), con, into)
+        self.pictures = Pictures(rows, key, image)
         self.store = Store(con, into, self.pictures.columns)
         self.answers = Answers(os.fspath(model), self.pictures, settings)
         self._views = Views(self.pictures, self.answers)
@@ -71,7 +73,7 @@ class Desk:
         counts = self.store.counts()
         total = sum(counts.values())
         found = sum(counts.get(key, 0) for key in self.pictures.keys)
-        notes = list(self.store.notes)
+        notes = [*self._notes, *self.store.notes]
         if total and (self.store.others or not found):
             other = f", whose key has another type: {'; '.join(self.store.others)}" if self.store.others else ""
             notes.append(

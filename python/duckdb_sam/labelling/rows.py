@@ -13,7 +13,7 @@ import duckdb
 from duckdb_sam.cursors import beside, schemas, search_path
 from duckdb_sam.inputs import PARQUET, QUERY, is_one_select
 from duckdb_sam.jobs.sink_table import parts_of, resolve
-from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, walked
+from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, plain_path, walked
 from duckdb_sam.labelling.errors import LabelError
 from duckdb_sam.quoting import identifier, literal
 
@@ -32,6 +32,8 @@ class Rows(NamedTuple):
     """What people call them."""
     table: tuple[str, str, str] | None = None
     """Database, schema and name, of a table."""
+    paths: list[str] | None = None
+    """Of photos that were given by their paths, which are their keys."""
 
 
 def open_rows(source: Any, con: duckdb.DuckDBPyConnection | None) -> Rows:
@@ -49,7 +51,7 @@ def open_rows(source: Any, con: duckdb.DuckDBPyConnection | None) -> Rows:
     if any(hasattr(source, name) for name in ("__arrow_c_stream__", "__dataframe__", "iloc")):
         return _frame(source)
     if isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
-        return _paths(list(map(os.fsdecode, cast("Iterable[str]", source))), "the list of paths")
+        return of_paths(list(map(os.fsdecode, cast("Iterable[str]", source))), "the list of paths")
     raise TypeError(
         "give a table, a query, a DuckDB relation, a data frame, Parquet files, a folder or paths of photos, not "
         f"{type(cast(object, source)).__module__}.{type(cast(object, source)).__qualname__}"
@@ -118,7 +120,7 @@ def _files(path: str) -> Rows:
     if os.path.isdir(path):
         images, others = walked(path)
         if images:
-            return _paths(images, path)
+            return of_paths(images, path)
         files = sorted(each for each in others if each.lower().endswith(".parquet"))
         if not files:
             raise LabelError(f"the folder {path} holds no photos ({', '.join(SUFFIXES)}) and no Parquet files")
@@ -127,7 +129,7 @@ def _files(path: str) -> Rows:
     if not files:
         raise LabelError(f"no file matches {path!r}")
     if not all(file.lower().endswith(PARQUET) for file in files):
-        return _paths(files, path)
+        return of_paths(files, path)
     listed = ", ".join(map(literal, files))
     return Rows(_memory, f"read_parquet([{listed}])", path)
 
@@ -136,8 +138,9 @@ def _memory() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-def _paths(paths: list[str], title: str) -> Rows:
-    unique = list(dict.fromkeys(paths))
+def of_paths(paths: list[str], title: str) -> Rows:
+    """Return rows of photos by their paths, each once."""
+    unique = list(dict.fromkeys(path if "://" in path else plain_path(path) for path in paths))
     for path in unique:
         try:
             path.encode()
@@ -145,7 +148,7 @@ def _paths(paths: list[str], title: str) -> Rows:
             raise LabelError(f"the name of the file {path!r} is not UTF-8, so that no table can hold it") from None
     con = _memory()
     con.execute(f"CREATE TABLE {_FRAME} AS SELECT unnest(?::VARCHAR[]) AS {identifier(COLUMN)}", [unique])
-    return Rows(con.cursor, _FRAME, title)
+    return Rows(con.cursor, _FRAME, title, None, unique)
 
 
 def _frame(frame: Any) -> Rows:

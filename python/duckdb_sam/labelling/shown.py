@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from duckdb_sam.labelling.answers import Answers
 from duckdb_sam.labelling.errors import Refused
@@ -99,4 +99,4 @@ def _known(objects: Sequence[Object]) -> _Known:
 
 
 def _counts(mask: Mapping[str, Any]) -> str:
-    return str((mask.get("segmentation") or {}).get("counts"))
+    return str(cast("Mapping[str, Any]", mask.get("segmentation") or {}).get("counts"))
