@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -21,7 +23,7 @@ import pytest
 
 import duckdb_sam
 from conftest import PHOTOS, WITHOUT_IBIS, counters
-from duckdb_sam import Gallery, Segmenter, show
+from duckdb_sam import Gallery, Masks, Segmenter, show
 from galleries import Row, rows
 
 POINT = [0.5, 0.6]
@@ -232,6 +234,24 @@ def test_masks_of_the_segmenter() -> None:
     assert len(row.images) == 1
     [row] = rows(show([{"image": coffee, "mask": seg.predict(coffee, POINT)}]))
     assert len(row.paths) == len(row.images) == 1
+
+
+def test_masks_of_the_segmenter_of_which_there_are_none() -> None:
+    seg = Segmenter()
+    coffee = PHOTOS / "coffee.jpg"
+    for image in (coffee, coffee.read_bytes()):
+        none = seg.generate(image, points_per_side=4, pred_iou_thresh=1)
+        assert none == []
+        some = seg.generate(image, points_per_side=8)
+        for given in ([none], [none, some]):
+            shown = rows(show(given))
+            assert [len(row.images) for row in shown] == [1] * len(given)
+            assert shown[0].values["mask"] == "no masks"
+        assert len(shown[1].paths) == len(some) > 0
+    assert rows(show([Masks()]))[0].values["mask"] == "no masks"
+    assert pickle.loads(pickle.dumps(none[:0])) == copy.copy(none) == []
+    kept = pickle.loads(pickle.dumps(seg.generate(coffee, points_per_side=4, pred_iou_thresh=1)))
+    assert kept.image == str(coffee)
 
 
 def test_what_has_no_rows_is_refused() -> None:

@@ -215,8 +215,8 @@ def test_masks_without_pixels_without_image_or_wrong() -> None:
     assert not empty.paths
     assert "0 pixels (0 %)" in empty.captions[0]
     assert one(image=image, mask={"size": [2, 3], "counts": "13"}).faults[0].startswith("mask the counts sum to 4")
-    assert one(image=image, masks=[]).values == {"masks": "no mask"}
-    assert one(image=image, masks=[None]).values == {"masks": "no mask"}
+    assert one(image=image, masks=[]).values == {"masks": "no masks"}
+    assert one(image=image, masks=[None]).values == {"masks": "no masks"}
     assert one(image=image, masks=None).values == {"masks": "NULL"}
     assert one(mask=square(40, 60, 0, 0, 9)).captions == ["81 pixels (3.4 %); without its image"]
     other = one(image=image, mask=square(50, 50, 0, 0, 9))

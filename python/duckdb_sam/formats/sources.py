@@ -97,15 +97,15 @@ def _of_object(number: int, given: Any) -> Row:
     masks = cast("list[Any]", given) if isinstance(given, list) else [given]
     if not all(isinstance(mask, Mask) for mask in masks):
         raise TypeError(f"rows must be {_ACCEPTED}; row {number} is {given!r}")
-    images = {mask.image for mask in masks}
-    if not images or not all(isinstance(image, str) for image in images):
+    images = {mask.image for mask in masks} or {getattr(cast("Any", given), "image", None)}
+    if not all(isinstance(image, str) for image in images):
         raise ValueError(
             f"row {number} does not say what image its masks are of: give masks by name, {{'a.jpg': masks}}; "
             "only those of an image that was given by its path know it"
         )
     if len(images) > 1:
         raise ValueError(f"row {number} has masks of several images: {', '.join(sorted(map(str, images)))}")
-    return {"path": masks[0].image, "mask": masks}
+    return {"path": images.pop(), "mask": masks}
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from duckdb_sam.formats.sources import source
 from duckdb_sam.gallery.cells import LIST, UNREAD
 from duckdb_sam.gallery.outlines import DENSE
 from duckdb_sam.gallery.places import at_place
+from duckdb_sam.masks import Mask, held
 from duckdb_sam.optional import needed
 
 _AT_ONCE = 16
@@ -77,9 +78,29 @@ def _others(x: Any, limit: int) -> Rows:
     if hasattr(x, "iloc") and hasattr(x, "columns"):
         names = [str(name) for name in x.columns]
         x = x.head(limit + 1).set_axis([str(place) for place in range(len(names))], axis=1)
-    given = source(x)
+    given = source(_of_masks(x) or x)
     found = [[row[name] for name in given.columns] for row in islice(given.read(given.columns), limit + 1)]
     return Rows(names if names is not None else given.columns, iter(found[:limit]), len(found) > limit)
+
+
+def _of_masks(x: Any) -> list[dict[str, Any]] | None:
+    """Return rows for masks of a ``Segmenter`` of which some do not know the path of their image; None for others."""
+    if not isinstance(x, (list, tuple)) or not x:
+        return None
+    all_given = list(cast("Sequence[Any]", x))
+    listed = [cast("list[Any]", each if isinstance(each, list) else [each]) for each in all_given]
+    if not all(isinstance(mask, Mask) for masks in listed for mask in masks):
+        return None
+    rows: list[dict[str, Any]] = []
+    for given, masks in zip(all_given, listed, strict=True):
+        images = {mask.image for mask in masks} or {getattr(given, "image", None)}
+        if len(images) > 1:  # which is told with its row
+            return None
+        where = images.pop()
+        rows.append({"path": where if isinstance(where, str) else None, "image": held(where), "mask": masks})
+    if all(row["path"] for row in rows):
+        return None
+    return [{name: value for name, value in row.items() if name != "path" or value} for row in rows]
 
 
 def _relation(relation: duckdb.DuckDBPyRelation, limit: int) -> Rows:
