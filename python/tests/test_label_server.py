@@ -178,7 +178,9 @@ def test_a_table_that_is_dropped_meanwhile() -> None:
         fill(con)
         with served(con) as address:
             con.execute("DROP TABLE prompts")
-            assert "no longer as it was" in ask(address, "put", key=[NAMES[0]], **PROMPT)["refused"]
+            path = f"{urlsplit(address).path}ask/put"
+            status, data, _ = call(address, "POST", path, {"key": [NAMES[0]], **PROMPT})
+            assert (status, b"The table prompts is no longer as it was" in data) == (409, True)
             con.execute("DROP TABLE images")
             assert call(address, "POST", f"{urlsplit(address).path}ask/picture", {"place": 0, "side": 100})[0] == 200
             assert call(address)[0] == 200

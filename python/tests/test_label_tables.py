@@ -13,7 +13,7 @@ import pytest
 
 import duckdb_sam
 from duckdb_sam.labelling.desk import Desk
-from duckdb_sam.labelling.errors import LabelError, Refused
+from duckdb_sam.labelling.errors import Gone, LabelError, Refused
 from labels import fill, photo, pictures, put, rows
 
 
@@ -199,9 +199,9 @@ def test_a_table_that_is_removed_is_told(con: duckdb.DuckDBPyConnection, desk: D
     put(desk, "coffee.jpg")
     con.execute("ALTER TABLE prompts RENAME TO others")
     for request, given in (("state", {}), ("open", {}), ("objects", {"place": 1}), ("list", {"from": 0, "count": 3})):
-        with pytest.raises(Refused, match="the table prompts is no longer as it was"):
+        with pytest.raises(Gone, match="The table prompts is no longer as it was"):
             desk.ask(request, given)
-    with pytest.raises(Refused, match="the table prompts is no longer as it was"):
+    with pytest.raises(Gone, match="The table prompts is no longer as it was"):
         put(desk, "coffee.jpg")
     con.execute("ALTER TABLE others RENAME TO prompts")
     put(desk, "coffee.jpg", changed="")

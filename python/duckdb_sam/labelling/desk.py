@@ -63,7 +63,7 @@ class Desk:
         self.answers.ahead([self._begin()])
 
     def ask(self, request: str, given: Mapping[str, Any]) -> Reply:
-        """Answer a request. What cannot be done is Refused."""
+        """Answer a request. What cannot be done is Refused; Gone if that is so until the table is back."""
         if request not in self._requests:
             raise Refused(f"there is no request {request!r}")
         return self._requests[request](given)

@@ -25,7 +25,7 @@ except ImportError as error:
     raise ImportError("the page to click on needs starlette: pip install 'duckdb-sam[cli,label]'") from error
 
 from duckdb_sam.labelling.desk import Desk
-from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.errors import Gone, Refused
 
 STATIC = Path(__file__).with_name("static")
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
@@ -90,6 +90,8 @@ def _answer(desk: Desk, name: str, given: Mapping[str, Any]) -> Response:
         reply = desk.ask(name, given)
     except Refused as error:
         return JSONResponse({"refused": str(error)})  # an answer like others: browsers list statuses as faults
+    except Gone as error:
+        return JSONResponse({"error": str(error)}, 409)
     except Exception as error:
         _log.exception("%s failed", name)
         return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 500)

@@ -14,7 +14,7 @@ import duckdb
 
 from duckdb_sam.cursors import beside
 from duckdb_sam.jobs.sink_table import parts_of, resolve
-from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.errors import Gone, Refused
 from duckdb_sam.labelling.keys import Column
 from duckdb_sam.labelling.pictures import Key
 from duckdb_sam.labelling.schema import COLUMNS, RECORD, prepare
@@ -188,13 +188,13 @@ class Store:
 
     @contextlib.contextmanager
     def _told(self) -> Generator[None]:
-        """Refuse what cannot be done because others have removed the table, or changed its columns."""
+        """Say plainly that others have removed the table, or changed its columns."""
         try:
             yield
         except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise Refused(
-                f"the table {self.into} is no longer as it was, so that nothing is saved: make it anew, or start again "
-                f"({str(error).splitlines()[0]})"
+            raise Gone(
+                f"The table {self.into} is no longer as it was: bring it back, or start again "
+                f"({str(error).splitlines()[0]})."
             ) from error
 
     def _write(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
