@@ -164,7 +164,7 @@ class Desk:
     def _current(self, place: int, given: Mapping[str, Any]) -> tuple[str, bytes]:
         """Return version and bytes of a picture, which must be the one that ``given`` is for."""
         try:
-            version, data = self.pictures.current(place)
+            version, data = self.pictures.current(place, hurry=True)
         except Unreadable as error:
             raise Refused(str(error)) from error
         wanted = given.get("version")
