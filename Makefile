@@ -1,6 +1,6 @@
 # make demo         build, install into .venv, segment the photographs of demo/ and write demo/gallery.html
 # make test         Rust tests, Python tests, SQL tests (DuckDB 1.5.6)
-# make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI
+# make test-matrix  the same extension file in DuckDB 1.2, 1.3, 1.4, 1.5 and 2.0, and in the CLI; the package in the newest
 # make test-arm     kernels, networks and SQL on ARM64, under emulation; installs nothing, and says what is missing
 # make browser      finds the browser that pages are tested in, or installs it: with apt as root, else by download
 # make lint         formatters and linters of both languages, pyright in strict mode
@@ -24,6 +24,8 @@ UV := $(BIN)/python -m uv pip install --quiet
 CONSTRAINTS := python/constraints.txt
 INSTALL := $(UV) --python .venv -c $(CONSTRAINTS)
 MATRIX := 1.2.2 1.3.2 1.4.4 1.5.6 2.0.0
+# The newest release, which pip installs: show, label and jobs are tested there too.
+NEWEST := 2.0.1
 
 RUST := Cargo.toml Cargo.lock $(shell find extension -name '*.rs' -o -name '*.toml' -o -name '*.safetensors' -o -name '*.json')
 PACKAGE := pyproject.toml CMakeLists.txt README.md LICENSE extension/duckdb/append_footer.py \
@@ -80,8 +82,8 @@ test-python: .venv/.installed build/recipes/.stamp browser $(SITE)
 browser: .venv/.installed
 	$(BIN)/python python/tests/browser.py
 
-test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp)
-	$(BIN)/python python/tests/matrix.py $(MATRIX)
+test-matrix: .venv/.installed $(MATRIX:%=build/duckdb-%/.stamp) build/duckdb-$(NEWEST)/.stamp
+	$(BIN)/python python/tests/matrix.py $(MATRIX) --python $(NEWEST)
 
 # docs/robustness.md says what it needs: an emulator, a linker, and Rust's standard library for ARM64.
 test-arm:

@@ -189,12 +189,22 @@ class Mask:
 class Masks(list[Mask]):
     """A list of masks of one image, which shows them together. Slices are such lists too."""
 
+    image: str | weakref.ref[Held] | None
+    """Where the image is, if it is known, as a mask has it: a list without masks knows it too."""
+
+    def __init__(self, masks: Iterable[Mask] = (), image: str | weakref.ref[Held] | None = None) -> None:
+        super().__init__(masks)
+        self.image = image if image is not None or not self else self[0].image
+
     @overload
     def __getitem__(self, index: SupportsIndex, /) -> Mask: ...
     @overload
     def __getitem__(self, index: slice, /) -> Masks: ...
     def __getitem__(self, index: SupportsIndex | slice, /) -> Mask | Masks:
-        return Masks(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+        return Masks(super().__getitem__(index), self.image) if isinstance(index, slice) else super().__getitem__(index)
+
+    def __reduce__(self) -> tuple[type[Masks], tuple[Any, ...]]:
+        return Masks, (list(self), self.image if isinstance(self.image, str) else None)
 
     def overlay(self, image: Image | None = None) -> bytes:
         """Return the image with all masks drawn on it, each in its own colour; see ``Mask.overlay``."""
@@ -208,12 +218,11 @@ class Masks(list[Mask]):
 
     def _image(self) -> bytes | None:
         """Return the bytes of the image if they are at hand."""
-        where = self[0].image if self else None
+        where = self[0].image if self else self.image
         if isinstance(where, str):
             path = Path(where)
             return path.read_bytes() if path.is_file() else None
-        held = where() if where is not None else None
-        return held.data if held is not None else None
+        return held(where)
 
     def _repr_png_(self) -> bytes:
         try:
@@ -229,7 +238,13 @@ class Masks(list[Mask]):
 
 def masks(records: Iterable[Mapping[str, Any]], image: str | weakref.ref[Held] | None) -> Masks:
     """Make masks of the records of one image."""
-    return Masks(Mask.from_record(record, image) for record in records)
+    return Masks((Mask.from_record(record, image) for record in records), image)
+
+
+def held(image: str | weakref.ref[Held] | None) -> bytes | None:
+    """Return the bytes of an image that masks refer to, if it is not known by its path and is still there."""
+    found = image() if isinstance(image, weakref.ref) else None
+    return found.data if found is not None else None
 
 
 def to_array(size: tuple[int, int], counts: str) -> numpy.ndarray[tuple[int, int], numpy.dtype[numpy.bool_]]:

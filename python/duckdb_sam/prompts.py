@@ -36,6 +36,8 @@ class Form(NamedTuple):
     unit: Unit
     box_format: BoxFormat
     size: Callable[[], tuple[int, int] | None]
+    calls: bool = True
+    """Whether who reads an error calls a function, and can give it other arguments."""
 
 
 def check_form(unit: str, box_format: str) -> None:
@@ -62,7 +64,9 @@ def prompt(point: Any, points: Any, labels: Any, box: Any, form: Form) -> Prompt
     if point is not None:
         rows = [_point("point", point, form)]
     elif points is not None:
-        rows = [_point(f"points[{index}]", each, form) for index, each in enumerate(_sequence("points", points))]
+        names = "points[{0}]" if form.calls else "point {1}"
+        given = enumerate(_sequence("points", points))
+        rows = [_point(names.format(index, index + 1), each, form) for index, each in given]
         if not rows:
             raise ValueError("points is empty: give at least one point [x, y]")
         if labels is not None:
@@ -103,7 +107,8 @@ def prompt_of(index: int, given: Any, form: Form) -> Prompt:
 
 
 def _point(what: str, given: Any, form: Form) -> list[float]:
-    x, y = _numbers(what, given, 2, "point=[x, y] is one point; several are points=[[x, y], ...]")
+    hint = "point=[x, y] is one point; several are points=[[x, y], ...]" if form.calls else "a point is [x, y]"
+    x, y = _numbers(what, given, 2, hint)
     width, height = _extent(form)
     for value, side in ((x, width), (y, height)):
         if not -_POINT_SLACK * side <= value <= side * (1 + _POINT_SLACK):
@@ -118,10 +123,8 @@ def _box(given: Any, form: Form) -> list[float]:
         x1, y1 = x0 + x1, y0 + y1
     if not (x0 < x1 and y0 < y1):
         other = {"xyxy": "xywh", "xywh": "xyxy"}[form.box_format]
-        raise ValueError(
-            f"box {numbers} has no area: it is read as {_CORNERS[form.box_format]}; "
-            f"{_CORNERS[cast(BoxFormat, other)]} is box_format={other!r}"
-        )
+        hint = f"; {_CORNERS[cast(BoxFormat, other)]} is box_format={other!r}" if form.calls else ""
+        raise ValueError(f"box {numbers} has no area: it is read as {_CORNERS[form.box_format]}{hint}")
     width, height = _extent(form)
     if form.unit == "pixel":  # as box_from_pixels of SQL: detectors overshoot
         x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, width), min(y1, height)
@@ -152,7 +155,8 @@ def _where(form: Form, value: float) -> str:
         if math.isinf(width):
             return ""
         return f", which has {width:.0f} x {height:.0f} pixels"
-    hint = "; for pixels give unit='pixel'" if abs(value) > 1.5 else ""
+    pixels = "; for pixels give unit='pixel'" if form.calls else ", and these look like pixels"
+    hint = pixels if abs(value) > 1.5 else ""
     return f": coordinates are fractions of its width and height, 0 to 1{hint}"
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -46,3 +47,16 @@ def wheel() -> Path:
         pytest.skip("there is no wheel in dist: make build")
     [wheel] = wheels
     return wheel
+
+
+WITHOUT_IBIS = pytest.mark.skipif(duckdb.__version__ >= "2", reason="Ibis 12 runs no query on DuckDB 2")
+
+
+@pytest.fixture
+def sam() -> Any:
+    """``duckdb_sam.ibis``, which refuses to be imported where Ibis does not work."""
+    if duckdb.__version__ >= "2":
+        pytest.skip("Ibis 12 runs no query on DuckDB 2")
+    import duckdb_sam.ibis
+
+    return duckdb_sam.ibis

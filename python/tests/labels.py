@@ -20,6 +20,8 @@ from PIL import Image
 import duckdb_sam
 from conftest import PHOTOS
 from duckdb_sam.labelling.desk import Desk
+from duckdb_sam.labelling.pictures import Pictures
+from duckdb_sam.labelling.rows import open_rows
 from duckdb_sam.labelling.serve import TOKEN, Server
 
 NAMES = ("chelsea.jpg", "coffee.jpg", "coins.jpg")
@@ -122,3 +124,19 @@ def ask(address: str, request: str, **given: Any) -> Any:
     status, data, headers = call(address, "POST", f"{urlsplit(address).path}ask/{request}", given)
     assert status == 200, data
     return data if headers["content-type"] == "image/jpeg" else json.loads(data)
+
+
+def put(desk: Desk, name: str, number: int = 1, **given: Any) -> dict[str, Any]:
+    """Mark an object of a picture by a point, if nothing else is given."""
+    values = {"points": [[0.5, 0.5]], "labels": [1], "box": None, "class": None, "changed": None, **given}
+    return desk.ask("put", {"key": [name], "object": number, **values}).values
+
+
+def rows(con: duckdb.DuckDBPyConnection, columns: str = "name, object") -> list[Any]:
+    """Return what is in the table of prompts."""
+    return con.execute(f"SELECT {columns} FROM prompts ORDER BY name, object").fetchall()
+
+
+def pictures(con: duckdb.DuckDBPyConnection, source: Any, key: Any = None, image: str | None = None) -> Pictures:
+    """Return the pictures of a source."""
+    return Pictures(open_rows(source, con), key, image)

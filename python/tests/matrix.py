@@ -1,16 +1,19 @@
 """Runs the SQL tests with one extension file in several DuckDB versions, and in the DuckDB CLI.
 
-    python matrix.py VERSION...
+    python matrix.py VERSION... [--python VERSION]
 
 Each version is a folder build/duckdb-VERSION. The file is the same for all; only where an engine calls its platform by
 another name (1.2 on Linux) the footer is written anew. All versions must pass, and queries must return exactly the
-same values in all of them.
+same values in all of them. With ``--python``, what of the Python package calls DuckDB's Python client most (``show``,
+``label``, jobs) is tested in that version as well.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +34,13 @@ ORDER BY name
 """
 
 
+PYTHON_TESTS = (
+    *("test_gallery.py", "test_gallery_cells.py", "test_jobs.py", "test_jobs_refused.py", "test_jobs_places.py"),
+    *("test_label_store.py", "test_label_tables.py", "test_label_server.py", "test_label_widget.py"),
+)
+"""Tests of the package that need neither a browser nor Ibis, which works with fewer versions."""
+
+
 class Outcome(NamedTuple):
     """One line of the table."""
 
@@ -42,14 +52,20 @@ class Outcome(NamedTuple):
     output: str = ""
 
 
-def run(version: str) -> tuple[Outcome, dict[str, list[str]]]:
-    """Run the SQL tests in a process that imports ``version``."""
+def engine(version: str) -> tuple[dict[str, str], str]:
+    """Return the environment of a process that imports ``version``, and what it calls its platform."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / f"duckdb-{version}")}
     ask = "import duckdb; print(duckdb.__version__, *duckdb.connect().execute('PRAGMA platform').fetchone())"
     told = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
     found, platform = told.stdout.split()
     if found != version:
         raise SystemExit(f"build/duckdb-{version} holds duckdb {found}: remove it and run `make test-matrix` again")
+    return environment, platform
+
+
+def run(version: str) -> tuple[Outcome, dict[str, list[str]]]:
+    """Run the SQL tests in a process that imports ``version``."""
+    environment, platform = engine(version)
     transcript = WORK / f"{version}.json"
     transcript.unlink(missing_ok=True)
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "test" / "sql").rglob("*.test"))
@@ -69,6 +85,17 @@ def run(version: str) -> tuple[Outcome, dict[str, list[str]]]:
     ), results
 
 
+def run_python(version: str) -> Outcome:
+    """Run tests of the package in a process that imports ``version``."""
+    environment, platform = engine(version)
+    files = [str(Path(__file__).with_name(name)) for name in PYTHON_TESTS]
+    command = [sys.executable, "-m", "pytest", "--numprocesses", "auto", "--dist", "worksteal", *files]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    counted = re.search(r"(\d+) passed", done.stdout)
+    count = int(counted[1]) if counted else 0
+    return Outcome(f"package {version}", platform, done.returncode == 0, count, None, done.stdout + done.stderr)
+
+
 def run_cli() -> Outcome:
     """Run one query in the CLI and compare it with the same query here."""
     command = [CLI, "-unsigned", "-json", "-c", f"LOAD '{duckdb_sam.extension_path()}'", "-c", CLI_QUERY]
@@ -84,7 +111,7 @@ def run_cli() -> Outcome:
     return Outcome(f"CLI {version}", platform[0] if platform else "?", passed, len(got), differ, done.stderr)
 
 
-def main(versions: list[str]) -> int:
+def main(versions: list[str], package: str | None) -> int:
     """Print one line per engine; the exit status tells whether all passed and agreed."""
     WORK.mkdir(parents=True, exist_ok=True)
     reference = duckdb.__version__
@@ -96,10 +123,12 @@ def main(versions: list[str]) -> int:
         differ = sum(results[place] != wanted[place] for place in results.keys() & wanted.keys())
         outcomes.append(outcome._replace(differ=differ))
     outcomes.append(run_cli())
-    print(f"\n{'engine':<16}{'platform':<20}{'SQL tests':<12}{'queries':>8}  differing from {reference}")
+    if package is not None:
+        outcomes.append(run_python(package))
+    print(f"\n{'engine':<16}{'platform':<20}{'tests':<12}{'queries':>8}  differing from {reference}")
     for outcome in outcomes:
-        passed = "pass" if outcome.passed else "FAIL"
-        print(f"{outcome.engine:<16}{outcome.platform:<20}{passed:<12}{outcome.queries:>8}  {outcome.differ}")
+        passed, differ = "pass" if outcome.passed else "FAIL", "-" if outcome.differ is None else outcome.differ
+        print(f"{outcome.engine:<16}{outcome.platform:<20}{passed:<12}{outcome.queries:>8}  {differ}")
     failed = [outcome for outcome in outcomes if not outcome.passed or outcome.differ or not outcome.queries]
     for outcome in failed:
         print(f"\n{outcome.engine}:\n{outcome.output}")
@@ -108,4 +137,8 @@ def main(versions: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("versions", nargs="+")
+    parser.add_argument("--python")
+    given = parser.parse_args()
+    sys.exit(main(given.versions, given.python))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -20,9 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import duckdb_sam
-import duckdb_sam.ibis as sam
-from conftest import PHOTOS, counters
-from duckdb_sam import Gallery, Segmenter, show
+from conftest import PHOTOS, WITHOUT_IBIS, counters
+from duckdb_sam import Gallery, Masks, Segmenter, show
 from galleries import Row, rows
 
 POINT = [0.5, 0.6]
@@ -68,6 +69,10 @@ def _parquet(table: pa.Table, path: Path) -> Any:
     return path / "photos.parquet"
 
 
+def _result(table: pa.Table) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect().register("given", table).execute("FROM given")
+
+
 KINDS: dict[str, Callable[[pa.Table, Path], Any]] = {
     "table": lambda table, _: table,
     "batch": lambda table, _: table.combine_chunks().to_batches()[0],
@@ -81,11 +86,11 @@ KINDS: dict[str, Callable[[pa.Table, Path], Any]] = {
     "parquet": _parquet,
     "pattern": lambda table, path: f"{_parquet(table, path).parent}/*.parquet",
     "relation": lambda table, _: duckdb.connect().from_arrow(table),
-    "result": lambda table, _: duckdb.connect().from_arrow(table).execute(),
+    "result": lambda table, _: _result(table),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=WITHOUT_IBIS if kind == "ibis" else ()) for kind in KINDS])
 def test_rows_of_every_kind(kind: str, table: pa.Table, tmp_path: Path) -> None:
     found = show(KINDS[kind](table, tmp_path), 4)
     check(rows(found))
@@ -105,7 +110,7 @@ def test_only_the_rows_that_are_shown_are_segmented(photos: duckdb.DuckDBPyConne
     assert repr(shown) == "Gallery(1 row (limit 1): name, image, m)"
 
 
-def test_only_the_rows_that_are_shown_are_segmented_by_ibis(photos: duckdb.DuckDBPyConnection) -> None:
+def test_only_the_rows_that_are_shown_are_segmented_by_ibis(photos: duckdb.DuckDBPyConnection, sam: Any) -> None:
     backend = sam.connect()
     backend.con.register("given", photos.sql("FROM photos").to_arrow_table())
     t = backend.table("given")
@@ -114,6 +119,12 @@ def test_only_the_rows_that_are_shown_are_segmented_by_ibis(photos: duckdb.DuckD
     assert len(found) == 2
     assert all(row.paths for row in found)
     assert counters(photos)["encodes"] - before == 2
+
+
+def test_a_name_is_a_table_of_a_backend(sam: Any) -> None:
+    backend = sam.connect()
+    backend.con.execute("CREATE TABLE here AS SELECT 1 AS a")
+    assert len(show("here", con=backend)) == 1
 
 
 def test_how_many_there_are_is_said(table: pa.Table, con: duckdb.DuckDBPyConnection) -> None:
@@ -130,15 +141,25 @@ def test_how_many_there_are_is_said(table: pa.Table, con: duckdb.DuckDBPyConnect
 
 def test_a_name_is_a_table_of_the_connection(photos: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert len(show("photos", 2, con=photos)) == 2
-    backend = sam.connect()
-    backend.con.execute("CREATE TABLE here AS SELECT 1 AS a")
-    assert len(show("here", con=backend)) == 1
     with pytest.raises(FileNotFoundError, match="'nowhere' is no file, folder or pattern of files here, no query, and"):
         show("nowhere", con=photos)
     with pytest.raises(ValueError, match="only one query can be shown, a SELECT"):
         show("SELECT 1; SELECT 2", con=photos)
     with pytest.raises(TypeError, match="con must be a DuckDB connection"):
         show("photos", con=3)
+
+
+def test_names_mean_what_they_mean_on_the_connection(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("ATTACH ':memory:' AS other; CREATE SCHEMA other.s; USE other.s; CREATE TABLE here AS SELECT 1 AS a")
+    for x in ("here", "FROM here", con.sql("FROM here")):
+        assert len(show(x, con=con)) == 1
+
+
+def test_a_row_that_fails_is_told_with_what_to_do(con: duckdb.DuckDBPyConnection) -> None:
+    for x in ("SELECT error('the row is bad') AS a", "SELECT CAST('x' AS INTEGER) AS a FROM range(3)"):
+        with pytest.raises((duckdb.InvalidInputException, duckdb.ConversionException), match=r"TRY\(\.\.\.\) around"):
+            show(x, con=con)
+    assert len(show("SELECT TRY(CAST(i::VARCHAR || 'x' AS INTEGER)) AS a FROM range(3) AS t(i)", con=con)) == 3
 
 
 def test_a_connection_without_the_extension(table: pa.Table) -> None:
@@ -213,6 +234,24 @@ def test_masks_of_the_segmenter() -> None:
     assert len(row.images) == 1
     [row] = rows(show([{"image": coffee, "mask": seg.predict(coffee, POINT)}]))
     assert len(row.paths) == len(row.images) == 1
+
+
+def test_masks_of_the_segmenter_of_which_there_are_none() -> None:
+    seg = Segmenter()
+    coffee = PHOTOS / "coffee.jpg"
+    for image in (coffee, coffee.read_bytes()):
+        none = seg.generate(image, points_per_side=4, pred_iou_thresh=1)
+        assert none == []
+        some = seg.generate(image, points_per_side=8)
+        for given in ([none], [none, some]):
+            shown = rows(show(given))
+            assert [len(row.images) for row in shown] == [1] * len(given)
+            assert shown[0].values["mask"] == "no masks"
+        assert len(shown[1].paths) == len(some) > 0
+    assert rows(show([Masks()]))[0].values["mask"] == "no masks"
+    assert pickle.loads(pickle.dumps(none[:0])) == copy.copy(none) == []
+    kept = pickle.loads(pickle.dumps(seg.generate(coffee, points_per_side=4, pred_iou_thresh=1)))
+    assert kept.image == str(coffee)
 
 
 def test_what_has_no_rows_is_refused() -> None:

@@ -215,8 +215,8 @@ def test_masks_without_pixels_without_image_or_wrong() -> None:
     assert not empty.paths
     assert "0 pixels (0 %)" in empty.captions[0]
     assert one(image=image, mask={"size": [2, 3], "counts": "13"}).faults[0].startswith("mask the counts sum to 4")
-    assert one(image=image, masks=[]).values == {"masks": "no mask"}
-    assert one(image=image, masks=[None]).values == {"masks": "no mask"}
+    assert one(image=image, masks=[]).values == {"masks": "no masks"}
+    assert one(image=image, masks=[None]).values == {"masks": "no masks"}
     assert one(image=image, masks=None).values == {"masks": "NULL"}
     assert one(mask=square(40, 60, 0, 0, 9)).captions == ["81 pixels (3.4 %); without its image"]
     other = one(image=image, mask=square(50, 50, 0, 0, 9))
@@ -321,8 +321,10 @@ def test_a_hundred_columns() -> None:
 
 
 def test_columns_with_one_name(con: duckdb.DuckDBPyConnection) -> None:
-    html = show(con.sql("SELECT 1 AS a, 2 AS a"))._repr_html_()
-    assert html.count("<dt>a</dt>") == 2
+    frame = pandas.DataFrame([[1, 2]], columns=["a", "a"])
+    for given in (con.sql("SELECT 1 AS a, 2 AS a"), con.cursor().execute("SELECT 1 AS a, 2 AS a"), frame):
+        html = show(given)._repr_html_()
+        assert re.findall(r"<dt>a</dt><dd[^>]*><bdi>(\d)", html) == ["1", "2"]
     html = show(pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["a", "a", ""]))._repr_html_()
     assert html.count("<dt>") == 3
 

@@ -20,7 +20,7 @@ import pytest
 
 import duckdb_sam
 import jobs
-from conftest import PHOTOS, ROOT
+from conftest import PHOTOS, ROOT, WITHOUT_IBIS
 
 ROWS = 20
 DISC = ROOT / "test" / "data" / "disc.png"
@@ -70,7 +70,7 @@ SOURCES: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=WITHOUT_IBIS if kind == "ibis" else ()) for kind in SOURCES])
 def test_sources(kind: str, given: str, whole: tuple[Any, Any], tmp_path: Path) -> None:
     into = tmp_path / "out.parquet"
     with pytest.raises(RuntimeError, match="enough"):
@@ -220,7 +220,7 @@ def test_keys(given: str, tmp_path: Path) -> None:
         jobs.job(f"SELECT id + (random() * 1e9)::BIGINT AS id, name, image, click FROM '{given}'", into)
 
 
-@pytest.mark.parametrize("source", ["query", "ibis"])
+@pytest.mark.parametrize("source", ["query", pytest.param("ibis", marks=WITHOUT_IBIS)])
 def test_keys_of_several_columns(source: str, given: str, tmp_path: Path) -> None:
     query = f"""
         SELECT id // 3 AS a, 'it''s ' || id % 3 AS b, TIMESTAMP '2024-01-01' + to_days(id::INT) AS c,
@@ -464,3 +464,13 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     summary = jobs.job(["/dev/zero"], tmp_path / "zero.parquet", **options)
     assert (summary.rows, summary.failed) == (0, 1)
     assert "a device, which has no end" in str(jobs.read(tmp_path / "zero.parquet", errors=True))
+
+
+def test_names_mean_what_they_mean_on_the_connection(given: str) -> None:
+    """``USE`` of another schema or database holds for source and results."""
+    with duckdb_sam.connect() as con:
+        con.execute("ATTACH ':memory:' AS other; CREATE SCHEMA other.s; USE other.s")
+        con.execute(f"CREATE TABLE photos AS FROM '{given}' LIMIT 3")
+        for source in ("photos", "FROM photos"):
+            jobs.job(source, "masks", con=con, restart=True)
+            assert con.execute("SELECT count(*) FROM other.s.masks JOIN photos USING (id)").fetchall() == [(3,)]

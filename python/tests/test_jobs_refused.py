@@ -17,7 +17,7 @@ import pytest
 
 import duckdb_sam
 import jobs
-from conftest import ROOT
+from conftest import ROOT, WITHOUT_IBIS
 
 PATH = ROOT / "test" / "data" / "disc.png"
 DISC = PATH.read_bytes()
@@ -117,6 +117,7 @@ def test_keys_are_compared_as_they_are(kind: str, collation: str, images: Any, t
     assert jobs.job(twice, tmp_path / "two.parquet", **call).rows == len(TEXTS[kind])
 
 
+@WITHOUT_IBIS
 def test_keys_with_a_collation_of_ibis(images: Any, tmp_path: Path) -> None:
     con = ibis.duckdb.from_connection(images)
     images.execute("CREATE TABLE named (k VARCHAR COLLATE NOCASE, j VARCHAR, image BLOB)")

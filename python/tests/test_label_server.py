@@ -118,6 +118,11 @@ def test_no_file_but_those_of_the_page(address: str, name: str) -> None:
         (b"[]", {}, 400),
         (b"\xff", {}, 400),
         (b'{"a": "' + b"x" * 1_100_000 + b'"}', {}, 413),
+        (b'{"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", {}, 400),
+        (b'{"a": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, {}, 400),
+        (b'{"class": "\\ud800"}', {}, 400),
+        (b'{"\\udfff": 1}', {}, 400),
+        (b'{"place": ' + b"9" * 10_000 + b"}", {}, 400),
     ],
 )
 def test_requests_that_are_none(address: str, body: bytes, headers: dict[str, str], status: int) -> None:
@@ -132,6 +137,53 @@ def test_what_cannot_be_done_is_told(address: str) -> None:
         assert "refused" in ask(address, request, place="../../etc/passwd", side=100)
     assert "the picture is NULL" in ask(address, "picture", place=3, side=100)["refused"]
     assert ask(address, "objects", place=3)["name"] == "<script>alert(1)</script>"
+
+
+MASK = {"size": [200, 300], "counts": "1"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"class": "\0"}, {"class": {}}, {"class": "x" * 20_000}, {"points": [[1e308, 1e308]]}, {"points": {}},
+        {"points": [[0.5, 0.5]] * 3, "labels": [1]}, {"points": "\0"}, {"box": [0, 0, 0, 0]}, {"box": [[[]]]},
+        {"object": 10**30}, {"object": True}, {"object": -(10**30)}, {"changed": []}, {"version": {}}, {"keep": "x"},
+        *({"points": [], "labels": [], "mask": mask} for mask in (
+            7, [], {}, "\0", {**MASK, "size": [10**30, 1]}, {**MASK, "size": [2**31, 2**31]},
+            {**MASK, "size": [-1, -1]},
+            {**MASK, "size": []}, {**MASK, "size": "ab"}, {**MASK, "size": [1e400, 1]}, {**MASK, "size": None},
+            {**MASK, "counts": "x" * 100_000}, {**MASK, "counts": "\0"}, {**MASK, "counts": None},
+            {**MASK, "bbox": "x"},
+            {"segmentation": 7}, {"segmentation": MASK, "bbox": [1], "area": 1}, {"segmentation": MASK, "area": 10**30},
+            {"segmentation": MASK, "bbox": [0, 0, 1, 1], "area": 10**30},
+            {"segmentation": MASK, "bbox": [0, 0, 1, 1], "area": 1, "predicted_iou": "x"},
+            {"segmentation": MASK, "bbox": [0, 0, 1, 1], "area": 1, "stability_score": {"a": 1}},
+            {"segmentation": MASK, "bbox": [1e400, 0, 1, 1], "area": 1},
+            {"segmentation": MASK, "bbox": [0, 0, 1, 1], "area": 1, "point_coords": 7},
+            {"segmentation": MASK, "bbox": [0, 0, 1, 1], "area": 1, "crop_box": "abcd"},
+        )),
+    ],
+    ids=lambda given: str(given)[:60],
+)  # fmt: skip
+def test_requests_that_no_page_sends(address: str, given: dict[str, Any]) -> None:
+    """They are refused, or done where nothing is wrong with them; the server fails at none."""
+    path = f"{urlsplit(address).path}ask/put"
+    status, data, _ = call(address, "POST", path, {"key": [NAMES[2]], **PROMPT, **given})
+    assert status < 500, data
+    assert call(address, "POST", f"{urlsplit(address).path}ask/objects", {"place": 2})[0] == 200
+
+
+def test_a_table_that_is_dropped_meanwhile() -> None:
+    with duckdb_sam.connect() as con:
+        fill(con)
+        with served(con) as address:
+            con.execute("DROP TABLE prompts")
+            path = f"{urlsplit(address).path}ask/put"
+            status, data, _ = call(address, "POST", path, {"key": [NAMES[0]], **PROMPT})
+            assert (status, b"The table prompts is no longer as it was" in data) == (409, True)
+            con.execute("DROP TABLE images")
+            assert call(address, "POST", f"{urlsplit(address).path}ask/picture", {"place": 0, "side": 100})[0] == 200
+            assert call(address)[0] == 200
 
 
 def test_pictures_are_sent_at_the_size_of_a_screen(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Pictures and prompts in tables: keys, what is written, what was there before."""
+"""Pictures and prompts in tables: keys, and what is written."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 import duckdb_sam
 from duckdb_sam.labelling.desk import Desk
 from duckdb_sam.labelling.errors import LabelError, Refused
-from duckdb_sam.labelling.pictures import Pictures, Unreadable
+from duckdb_sam.labelling.pictures import Unreadable
 from duckdb_sam.labelling.rows import open_rows
-from labels import NAMES, fill, photo
+from labels import NAMES, fill, photo, pictures, put, rows
 
 
 @pytest.fixture
@@ -29,19 +29,6 @@ def desk(con: duckdb.DuckDBPyConnection) -> Any:
     desk = Desk("images", "prompts", con=con, classes=["cat"])
     yield desk
     desk.close()
-
-
-def put(desk: Desk, name: str, number: int = 1, **given: Any) -> dict[str, Any]:
-    values = {"points": [[0.5, 0.5]], "labels": [1], "box": None, "class": None, "changed": None, **given}
-    return desk.ask("put", {"key": [name], "object": number, **values}).values
-
-
-def rows(con: duckdb.DuckDBPyConnection, columns: str = "name, object") -> list[Any]:
-    return con.execute(f"SELECT {columns} FROM prompts ORDER BY name, object").fetchall()
-
-
-def pictures(con: duckdb.DuckDBPyConnection, source: Any, key: Any = None, image: str | None = None) -> Pictures:
-    return Pictures(open_rows(source, con), key, image)
 
 
 def test_a_click_is_in_the_table_with_its_mask(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:
@@ -118,84 +105,6 @@ def test_threads_write_at_once(con: duckdb.DuckDBPyConnection, desk: Desk) -> No
     assert len(rows(con)) == 6
 
 
-def test_a_detectors_boxes_are_taken_over(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS FROM (VALUES
-            ('coffee.jpg', [0.1, 0.1, 0.9, 0.9]::FLOAT[], 'first'), ('coffee.jpg', [0.3, 0.3, 0.6, 0.6], 'second'),
-            ('coins.jpg', [0.1, 0.1, 0.5, 0.5], 'third')
-        ) AS boxes(name, box, note)
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        found = desk.ask("objects", {"place": 1}).values["objects"]
-        assert [(each["object"], each["mask"]) for each in found] == [(1, None), (2, None)]
-        assert found[0]["box"] == pytest.approx([0.1, 0.1, 0.9, 0.9])
-        put(desk, "coffee.jpg", 2, points=None, labels=None, box=[0.2, 0.2, 0.6, 0.6], changed=found[1]["changed"])
-        assert rows(con, "object, note, mask IS NOT NULL") == [
-            (1, "first", False), (2, "second", True), (1, "third", False),
-        ]  # fmt: skip
-    finally:
-        desk.close()
-
-
-def test_points_are_not_rounded_to_the_types_of_others(con: duckdb.DuckDBPyConnection) -> None:
-    """A list in SQL is one of decimals with as many digits as were written; classes may be numbers."""
-    con.execute("""
-        CREATE TABLE prompts AS
-        SELECT 'coffee.jpg' AS name, 7 AS class, [[0.5, 0.2]] AS points, [1] AS labels, [0.1, 0.1, 0.9, 0.9] AS box
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        [found] = desk.ask("objects", {"place": 1}).values["objects"]
-        given = {"box": [0.123456, 0.1, 0.9, 0.9], "changed": found["changed"]}
-        put(desk, "coffee.jpg", points=[[0.123456, 0.2]], **given, **{"class": "8"})
-        assert rows(con, "class, points, box") == [(8, [[0.123456, 0.2]], [0.123456, 0.1, 0.9, 0.9])]
-        with pytest.raises(Refused, match=r"does not take it.*'cup'"):
-            put(desk, "coffee.jpg", **given, **{"class": "cup"})
-    finally:
-        desk.close()
-
-
-def test_a_mask_without_a_prompt_is_kept(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS
-        SELECT name, NULL::DOUBLE[][] AS points, sam_annotate('nano', image, [0.5, 0.5]) AS mask FROM images
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        [found] = desk.ask("objects", {"place": 0}).values["objects"]
-        mask = found["mask"]
-        put(desk, "chelsea.jpg", points=[], labels=[], mask=mask, changed="", **{"class": "cat"})
-        assert rows(con, "class, mask")[0] == ("cat", mask)
-        with pytest.raises(Refused, match="record"):
-            put(desk, "chelsea.jpg", points=[], labels=[], mask={"size": 3}, changed="")
-    finally:
-        desk.close()
-
-
-@pytest.mark.parametrize(
-    ("table", "text"),
-    [
-        ("name VARCHAR, text VARCHAR", "lacks points or box"),
-        ("id INTEGER, points DOUBLE[][]", "lacks the key name"),
-        ("name VARCHAR, points VARCHAR", r"column points .* is VARCHAR, not DOUBLE\[\]\[\]"),
-        ("name VARCHAR, box DOUBLE[], mask VARCHAR", "column mask .* is VARCHAR"),
-        ("name VARCHAR, box DOUBLE[], object VARCHAR", "column object .* is VARCHAR, not a whole number"),
-    ],
-)
-def test_other_tables_are_refused(con: duckdb.DuckDBPyConnection, table: str, text: str) -> None:
-    con.execute(f"CREATE TABLE prompts ({table})")
-    with pytest.raises(LabelError, match=text):
-        Desk("images", "prompts", con=con)
-    assert len(con.execute("DESCRIBE prompts").fetchall()) == table.count(",") + 1
-
-
-def test_numbers_that_are_twice_are_refused(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE prompts AS SELECT 'a' AS name, 7 AS object, NULL::DOUBLE[] AS box FROM range(2)")
-    with pytest.raises(LabelError, match="object 7 of a twice"):
-        Desk("images", "prompts", con=con)
-
-
 def test_prompts_that_are_wrong_are_refused(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:
     wrong: list[dict[str, Any]] = [
         {"points": [[0.5, 1.5]]}, {"points": [[0.5]]}, {"labels": [2]}, {"labels": [1, 1]}, {"points": "all"},
@@ -204,7 +113,7 @@ def test_prompts_that_are_wrong_are_refused(con: duckdb.DuckDBPyConnection, desk
     for given in wrong:
         with pytest.raises(Refused):
             put(desk, "coffee.jpg", **given)
-    for request in ({"key": ["nobody"]}, {"key": "coffee.jpg"}, {"key": ["coffee.jpg"], "object": 0}):
+    for request in ({"key": ["nobody"]}, {"key": "coffee.jpg"}, {"key": ["coffee.jpg"], "object": 0.5}):
         with pytest.raises(Refused):
             desk.ask("put", {"object": 1, "points": [[0.5, 0.5]], "labels": [1], "box": None, **request})
     with pytest.raises(Refused, match="no request"):
@@ -368,25 +277,3 @@ def test_a_database_that_is_read_only_is_told(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(ValueError, match="nobody"):
         Desk("images", "prompts", con=con, model="nobody")
-
-
-def test_prompts_of_others_that_are_wrong_are_told_and_kept(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("""
-        CREATE TABLE prompts AS FROM (VALUES
-            ('coffee.jpg', [[250.0, 200.0]], [1]), ('coffee.jpg', [[0.5, 'nan'::DOUBLE]], NULL),
-            ('coffee.jpg', [NULL], NULL), ('coffee.jpg', [[0.5, 0.5]], [1])
-        ) AS given(name, points, labels)
-    """)
-    desk = Desk("images", "prompts", con=con)
-    try:
-        found = desk.ask("objects", {"place": 1}).values["objects"]
-        assert [(each["points"] is None, each["wrong"] is None) for each in found] == [(True, False)] * 3 + [
-            (False, True)
-        ]
-        assert "for pixels" in found[0]["wrong"]
-        put(desk, "coffee.jpg", 1, points=[], labels=[], keep=True, changed=found[0]["changed"], **{"class": "cup"})
-        assert rows(con, "class, points")[0] == ("cup", [[250.0, 200.0]])
-        put(desk, "coffee.jpg", 1, points=[[0.5, 0.4]], changed="")
-        assert rows(con, "points, mask IS NOT NULL")[0] == ([[0.5, 0.4]], True)
-    finally:
-        desk.close()

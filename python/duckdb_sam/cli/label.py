@@ -62,7 +62,7 @@ def command(source: str, table: str | None, browser: bool, port: int | None, **o
             raise Mistake(str(error)) from error
         try:
             with contextlib.closing(Server(desk, port or 0)) as server:
-                server.run(lambda: _started(server.address, len(desk.pictures), browser))
+                server.run(lambda: _started(server.address, len(desk.pictures), desk.notes(), browser))
             counts = desk.store.counts()
         finally:
             desk.close()
@@ -128,9 +128,11 @@ def _only_table(con: Any, into: str, database: str) -> str:
     raise Mistake(f"which table of {database} has the photos? Name it: {', '.join(name for _, name in found)}")
 
 
-def _started(address: str, pictures: int, browser: bool) -> None:
+def _started(address: str, pictures: int, notes: list[str], browser: bool) -> None:
     say(address)
     flush()
+    for each in notes:
+        note(f"{each}.")
     note(f"{count(pictures, 'photo')}. What you mark is saved as you go. Ctrl-C ends it.")
     if browser:
         import webbrowser

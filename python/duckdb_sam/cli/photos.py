@@ -39,6 +39,8 @@ def photos(given: Sequence[str], missing: dict[str, str] | None = None) -> Photo
 
     With ``missing``, what is not there is put into it, with the reason, while the others are found.
     """
+    from duckdb_sam.jobs.source_paths import plain_path
+
     paths: list[str] = []
     folders: dict[str, list[str]] = {}
     for each in given:
@@ -55,20 +57,16 @@ def photos(given: Sequence[str], missing: dict[str, str] | None = None) -> Photo
     if not paths and not missing:
         where = ", ".join("the list on stdin" if each == "-" else each for each in given)
         raise Mistake(f"there are no images in {where}")
-    others = {_plain(other) for found in folders.values() for other in found}
-    return Photos(list(dict.fromkeys(map(_plain, paths))), list(dict.fromkeys(map(_plain, folders))), len(others))
+    others = {plain_path(other) for found in folders.values() for other in found}
+    return Photos(
+        list(dict.fromkeys(map(plain_path, paths))), list(dict.fromkeys(map(plain_path, folders))), len(others)
+    )
 
 
 def inside(path: str, folder: str) -> bool:
     """Whether a path is in a folder, or is the folder."""
     whole, outer = os.path.realpath(path), os.path.realpath(folder)
     return whole == outer or whole.startswith(os.path.join(outer, ""))
-
-
-def _plain(path: str) -> str:
-    """Leave out what changes nothing, so that ``./a.jpg`` and ``a.jpg`` are one image; ``..`` may pass a link."""
-    parts = [part for part in path.split(os.sep) if part not in ("", ".")]
-    return (os.sep if path.startswith(os.sep) else "") + os.sep.join(parts) or "."
 
 
 def _listed(name: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from duckdb_sam.cursors import rows_of
 from duckdb_sam.engine import shared
 from duckdb_sam.masks import Mask
 from duckdb_sam.optional import needed
@@ -96,15 +97,15 @@ def _of_object(number: int, given: Any) -> Row:
     masks = cast("list[Any]", given) if isinstance(given, list) else [given]
     if not all(isinstance(mask, Mask) for mask in masks):
         raise TypeError(f"rows must be {_ACCEPTED}; row {number} is {given!r}")
-    images = {mask.image for mask in masks}
-    if not images or not all(isinstance(image, str) for image in images):
+    images = {mask.image for mask in masks} or {getattr(cast("Any", given), "image", None)}
+    if not all(isinstance(image, str) for image in images):
         raise ValueError(
             f"row {number} does not say what image its masks are of: give masks by name, {{'a.jpg': masks}}; "
             "only those of an image that was given by its path know it"
         )
     if len(images) > 1:
         raise ValueError(f"row {number} has masks of several images: {', '.join(sorted(map(str, images)))}")
-    return {"path": masks[0].image, "mask": masks}
+    return {"path": images.pop(), "mask": masks}
 
 
 def _listed(columns: Sequence[str]) -> str:
@@ -120,9 +121,7 @@ def _fetched(result: Any, columns: Sequence[str]) -> Iterator[Row]:
 def _relation(relation: duckdb.DuckDBPyRelation) -> Source:
     def read(columns: Sequence[str]) -> Iterator[Row]:
         chosen: Any = relation.project(_listed(columns))
-        if not hasattr(duckdb.DuckDBPyRelation, "iter_rows"):  # before DuckDB 2
-            return _fetched(chosen, columns)
-        return (dict(zip(columns, values, strict=True)) for values in chosen.iter_rows())
+        return (dict(zip(columns, values, strict=True)) for values in rows_of(chosen, _BATCH))
 
     return Source(relation.columns, read)
 

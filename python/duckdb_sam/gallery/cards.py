@@ -148,7 +148,7 @@ def _draw(engine: Engine, made: Card, column: str, given: Masks, names: Sequence
     """Draw a column of masks on the picture that they are of."""
     some = [(place, mask) for place, mask in enumerate(given.masks) if mask is not None]
     if not some:
-        made.values.append((column, Text("no mask" if given.several else "NULL", "null")))
+        made.values.append((column, Text("no masks" if given.several else "NULL", "null")))
         return
     if len(some) > MOST:
         made.values.append((column, Text(f"{len(some):,} masks, of which the first {MOST} are drawn", "text")))

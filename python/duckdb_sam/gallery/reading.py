@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -12,12 +12,14 @@ from typing import Any, NamedTuple, cast
 import duckdb
 
 from duckdb_sam.columns import as_table, image_column, in_one_piece, is_list
+from duckdb_sam.cursors import rows_of
 from duckdb_sam.engine import Engine
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.sources import source
 from duckdb_sam.gallery.cells import LIST, UNREAD
 from duckdb_sam.gallery.outlines import DENSE
 from duckdb_sam.gallery.places import at_place
+from duckdb_sam.masks import Mask, held
 from duckdb_sam.optional import needed
 
 _AT_ONCE = 16
@@ -27,6 +29,8 @@ _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "
 _LISTED = rf"({'|'.join(_NUMBERS)}|FLOAT|DOUBLE|DECIMAL\([0-9, ]*\))\[(\d*)\]"
 _PASSED = ("BLOB", "VARCHAR", "BOOLEAN", "FLOAT", "DOUBLE", "JSON", *_NUMBERS)
 """Types of values that are read as they are; other scalars are read as text."""
+_OF_A_ROW = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
+"""What DuckDB raises for the values of a row, which ``TRY`` makes NULL."""
 _FEW = 16
 """Numbers of a list that are read."""
 
@@ -52,20 +56,51 @@ def first_rows(x: Any, limit: int, con: Any, table: str | None, engine: Engine, 
         return _relation(found.relation, limit)._replace(note=found.note)
     if isinstance(x, duckdb.DuckDBPyRelation):
         return _relation(x, limit)
-    if not isinstance(x, duckdb.DuckDBPyConnection):
-        if hasattr(x, "to_pyarrow") and hasattr(x, "limit"):  # Ibis, xorq
-            return _arrow(_ibis(x, limit), limit, engine, known=False)
-        if type(x).__module__.startswith("polars."):
-            few = x.head(limit + 1)
-            return _arrow(few.collect() if hasattr(few, "collect") else few, limit, engine)
-        if not hasattr(x, "iloc") and any(
-            hasattr(x, name) for name in ("__arrow_c_stream__", "__arrow_c_array__", "to_batches")
-        ):
-            return _arrow(_some(x, limit), limit, engine)
-    frame: Any = x
-    given = source(frame.head(limit + 1) if hasattr(frame, "iloc") else frame)
+    if isinstance(x, duckdb.DuckDBPyConnection):
+        names = source(x).columns  # refused where there is no result
+        some = list(_told(lambda: x.fetchmany(limit + 1)))
+        return Rows(names, iter(some[:limit]), len(some) > limit)
+    if hasattr(x, "to_pyarrow") and hasattr(x, "limit"):  # Ibis, xorq
+        return _arrow(_ibis(x, limit), limit, engine, known=False)
+    if type(x).__module__.startswith("polars."):
+        few = x.head(limit + 1)
+        return _arrow(few.collect() if hasattr(few, "collect") else few, limit, engine)
+    if not hasattr(x, "iloc") and any(
+        hasattr(x, name) for name in ("__arrow_c_stream__", "__arrow_c_array__", "to_batches")
+    ):
+        return _arrow(_some(x, limit), limit, engine)
+    return _others(x, limit)
+
+
+def _others(x: Any, limit: int) -> Rows:
+    """Read frames of pandas, of which two columns may have one name, and rows that are Python objects."""
+    names: list[str] | None = None
+    if hasattr(x, "iloc") and hasattr(x, "columns"):
+        names = [str(name) for name in x.columns]
+        x = x.head(limit + 1).set_axis([str(place) for place in range(len(names))], axis=1)
+    given = source(_of_masks(x) or x)
     found = [[row[name] for name in given.columns] for row in islice(given.read(given.columns), limit + 1)]
-    return Rows(given.columns, iter(found[:limit]), len(found) > limit)
+    return Rows(names if names is not None else given.columns, iter(found[:limit]), len(found) > limit)
+
+
+def _of_masks(x: Any) -> list[dict[str, Any]] | None:
+    """Return rows for masks of a ``Segmenter`` of which some do not know the path of their image; None for others."""
+    if not isinstance(x, (list, tuple)) or not x:
+        return None
+    all_given = list(cast("Sequence[Any]", x))
+    listed = [cast("list[Any]", each if isinstance(each, list) else [each]) for each in all_given]
+    if not all(isinstance(mask, Mask) for masks in listed for mask in masks):
+        return None
+    rows: list[dict[str, Any]] = []
+    for given, masks in zip(all_given, listed, strict=True):
+        images = {mask.image for mask in masks} or {getattr(given, "image", None)}
+        if len(images) > 1:  # which is told with its row
+            return None
+        where = images.pop()
+        rows.append({"path": where if isinstance(where, str) else None, "image": held(where), "mask": masks})
+    if all(row["path"] for row in rows):
+        return None
+    return [{name: value for name, value in row.items() if name != "path" or value} for row in rows]
 
 
 def _relation(relation: duckdb.DuckDBPyRelation, limit: int) -> Rows:
@@ -75,14 +110,18 @@ def _relation(relation: duckdb.DuckDBPyRelation, limit: int) -> Rows:
         result = some.project(_chosen(names, kinds, dense=True))
     except duckdb.CatalogException:  # a connection without the extension
         result = some.project(_chosen(names, kinds, dense=False))
-    return Rows(names, _fetched(result, limit), None)
+    return Rows(names, _told(lambda: rows_of(result, _AT_ONCE)) if limit else iter(()), None)
 
 
-def _fetched(result: Any, limit: int) -> Iterator[Sequence[Any]]:
-    left = limit
-    while left > 0 and (rows := result.fetchmany(min(_AT_ONCE, left))):
-        left -= len(rows)
-        yield from rows
+def _told(read: Callable[[], Iterable[Sequence[Any]]]) -> Iterator[Sequence[Any]]:
+    """Read rows; where the query fails in one of them, say how the others can be shown."""
+    try:
+        yield from read()
+    except _OF_A_ROW as error:
+        raise type(error)(
+            f"{error}\n\nA query that fails in one row has no rows to show. If the others are to be shown, put "
+            "TRY(...) around what fails: its value is NULL in that row"
+        ) from error
 
 
 def _chosen(names: Sequence[str], kinds: Sequence[str], *, dense: bool) -> str:
@@ -156,18 +195,18 @@ def _arrow(given: Any, limit: int, engine: Engine, *, known: bool = True) -> Row
     # Names may be there twice in Arrow.
     renamed = pa.table(columns, names=[f"c{place}" for place in range(len(columns))])
     renamed = in_one_piece(pa, renamed)
-    return Rows(names, _from_arrow(renamed, names, unread, limit, engine), more)
+    return Rows(names, _from_arrow(renamed, names, unread, engine), more)
 
 
 def _from_arrow(
-    table: Any, names: list[str], unread: dict[int, dict[int, str]], limit: int, engine: Engine
+    table: Any, names: list[str], unread: dict[int, dict[int, str]], engine: Engine
 ) -> Iterator[Sequence[Any]]:
     with engine.cursor() as cursor:
         cursor.register("rows", table)
         relation = cursor.table("rows")
         kinds = [str(kind) for kind in relation.types]
         result = relation.project(_chosen(names, kinds, dense=True)) if names else None
-        for number, row in enumerate(() if result is None else _fetched(result, limit)):
+        for number, row in enumerate(() if result is None else rows_of(result, _AT_ONCE)):
             values = list(row)
             for place, failures in unread.items():
                 if number in failures:

@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from duckdb_sam.cursors import beside
 from duckdb_sam.jobs.errors import JobError, check_fits
 from duckdb_sam.jobs.keys import Key, keys_of, kind_of
 from duckdb_sam.jobs.record import Record, changes, check, dump, parse
@@ -33,10 +34,10 @@ class TableSink:
         self._table, self._errors = (resolve(con, parts) for parts in tables(table, errors))
         if self._errors == self._table:
             raise ValueError(f"errors: {errors} is the table of the results")
-        self._con = con.cursor()  # with transactions of its own
+        self._con = beside(con)  # with transactions of its own
         self._id: str | None = None
-        beside = f" in {where}" if where else ""
-        self.into, self.errors = f"{table}{beside}", f"{errors or self._errors[2]}{beside}"
+        said = f" in {where}" if where else ""
+        self.into, self.errors = f"{table}{said}", f"{errors or self._errors[2]}{said}"
 
     def open(self, rows: Any, failures: Any, record: Record, restart: bool) -> None:
         """Create both tables, or look whether they are this job's."""

@@ -78,7 +78,8 @@ class RelationRows(_Keyed):
         super().__init__()
         self._relation = relation
         self._types: dict[str, str] = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        self.schema = plain_schema(relation.limit(0).to_arrow_table().schema)
+        # From DuckDB 2 on, limit() gives other names to columns whose names are one to DuckDB.
+        self.schema = plain_schema(relation.limit(0).to_arrow_table().rename_columns(relation.columns).schema)
         self.refused = {
             name: f"holds {kind}, which Arrow lacks: cast it in the source, CAST({identifier(name)} AS VARCHAR)"
             for name, kind in self._types.items()

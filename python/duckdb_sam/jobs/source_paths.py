@@ -28,6 +28,12 @@ def in_folder(folder: str) -> list[str]:
     return walked(folder)[0]
 
 
+def plain_path(path: str) -> str:
+    """Leave out what changes nothing, so that ``./a.jpg`` and ``a.jpg`` are one image; ``..`` may pass a link."""
+    parts = [part for part in path.split(os.sep) if part not in ("", ".")]
+    return (os.sep if path.startswith(os.sep) else "") + os.sep.join(parts) or "."
+
+
 def walked(folder: str) -> tuple[list[str], list[str]]:
     """Return the images as ``in_folder`` does, and the other files that are not hidden."""
     found: list[str] = []

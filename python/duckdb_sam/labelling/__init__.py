@@ -46,7 +46,7 @@ def label(
     or a list of photos.
     ``into``: the table of prompts, in the database of ``con``; it is made if it is not there.
     ``model``: as for ``Segmenter``.
-    ``con``: the connection to the database.
+    ``con``: the connection to the database; names mean what they mean there. A result that is being read on it ends.
     ``classes``: names for objects; those in the table are offered too.
     ``key``: the column, or a list of columns, that tells pictures apart; if not given the primary key, or else the
     first column called id, key, name or path that does.

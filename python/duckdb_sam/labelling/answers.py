@@ -6,7 +6,7 @@ import atexit
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 
@@ -17,7 +17,7 @@ from duckdb_sam.masks import Mask
 from duckdb_sam.prompts import ANNOTATE, Form, Prompt, prompt
 
 _EMBED = "octet_length(sam_embed(?, ?::BLOB))"
-_FRACTIONS = Form("fraction", "xyxy", lambda: None)
+_FRACTIONS = Form("fraction", "xyxy", lambda: None, calls=False)
 
 _PATIENCE = 0.25
 """Seconds without a question for a mask, before the next picture is encoded: clicks come in quick succession."""
@@ -49,27 +49,34 @@ class Answers:
         except (ValueError, TypeError) as error:
             raise Refused(str(error)) from error
 
-    def mask(self, place: int, given: Prompt) -> Mapping[str, Any] | None:
-        """Return the record of ``sam_annotate``; None for a prompt without points and box."""
-        if given.points is None and given.box is None:
-            return None
+    def mask(self, data: bytes, given: Prompt) -> Mapping[str, Any]:
+        """Return the record of ``sam_annotate`` for a picture and a prompt with points or a box."""
         try:
-            data = self._pictures.data(place)
             with self._first():
                 return self._engine.value(ANNOTATE, self.model, data, given.points, given.labels, given.box)
-        except (Unreadable, ValueError) as error:
+        except ValueError as error:
             raise Refused(str(error)) from error
 
-    def checked(self, record: Any) -> Mapping[str, Any]:
-        """Check a record as it comes from a front end, which has it from the table."""
-        wrong = "it is no record of sam_annotate"
+    def checked(self, record: Any, size: tuple[int, int]) -> Mapping[str, Any]:
+        """Check a record as it comes from a front end, which has it from the table. ``size`` is height and width."""
         try:
             found = Mask.from_record(record).to_dict()
-            wrong = self._engine.value("mask_error(?::STRUCT(size INTEGER[], counts VARCHAR))", found["segmentation"])
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
-            raise Refused(f"{wrong}: {error}") from error
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError, duckdb.Error) as error:
+            raise Refused("the mask that was sent is no record of sam_annotate") from error
+        [wrong] = self.wrong([found], size)
         if wrong:
-            raise Refused(f"not a mask: {wrong}")
+            raise Refused(wrong)
+        return found
+
+    def wrong(self, records: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> list[str | None]:
+        """Return of each record why it is no mask of a picture of this height and width; None for one that is."""
+        found = [_of_another(record, size) for record in records]
+        some = [place for place, wrong in enumerate(found) if wrong is None]
+        query = "SELECT mask_error(unnest(?::STRUCT(size INTEGER[], counts VARCHAR)[]))"
+        if some:
+            with self._engine.query(query, [[records[place]["segmentation"] for place in some]]) as result:
+                for place, (wrong,) in zip(some, result.fetchall(), strict=True):
+                    found[place] = f"its mask is none: {wrong}" if wrong else None
         return found
 
     def value(self, expression: str, *values: Any) -> Any:
@@ -125,3 +132,11 @@ class Answers:
                 self._engine.value(_EMBED, self.model, self._pictures.data(place))
             except (Unreadable, ValueError, duckdb.Error):
                 continue  # told when somebody looks at it
+
+
+def _of_another(record: Mapping[str, Any], size: tuple[int, int]) -> str | None:
+    sides = cast("Mapping[str, Any]", record.get("segmentation") or {}).get("size")
+    if isinstance(sides, list) and sides == [*size]:
+        return None
+    said = " x ".join(str(side)[:20] for side in reversed(cast("list[Any]", sides or []))) or "no size"
+    return f"its mask is of a picture of {said}, not of {size[1]} x {size[0]} pixels"

@@ -12,11 +12,13 @@ import duckdb
 
 from duckdb_sam.labelling.answers import Answers
 from duckdb_sam.labelling.errors import Refused
-from duckdb_sam.labelling.pictures import Pictures
+from duckdb_sam.labelling.pictures import Pictures, Unreadable
 from duckdb_sam.labelling.rows import open_rows
+from duckdb_sam.labelling.schema import MOST
+from duckdb_sam.labelling.shown import CHANGED, Shown, shown
+from duckdb_sam.labelling.spelling import respelled
 from duckdb_sam.labelling.store import Object, Store
 from duckdb_sam.labelling.views import THUMBNAIL, Views
-from duckdb_sam.prompts import Prompt
 
 _PAGE = 200
 """Most names of pictures in one answer."""
@@ -47,10 +49,12 @@ class Desk:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self._classes = _names(classes)
-        self.pictures = Pictures(open_rows(source, con), key, image)
+        rows, self._notes = respelled(open_rows(source, con), con, into)
+        self.pictures = Pictures(rows, key, image)
         self.store = Store(con, into, self.pictures.columns)
         self.answers = Answers(os.fspath(model), self.pictures, settings)
         self._views = Views(self.pictures, self.answers)
+        self._shown = Shown(self.answers)
         self._writing = threading.Lock()
         self._requests: dict[str, Callable[[Mapping[str, Any]], Reply]] = {
             "open": self._open, "list": self._list, "objects": self._objects, "picture": self._picture,
@@ -59,10 +63,24 @@ class Desk:
         self.answers.ahead([self._begin()])
 
     def ask(self, request: str, given: Mapping[str, Any]) -> Reply:
-        """Answer a request. What cannot be done is Refused."""
+        """Answer a request. What cannot be done is Refused; Gone if that is so until the table is back."""
         if request not in self._requests:
             raise Refused(f"there is no request {request!r}")
         return self._requests[request](given)
+
+    def notes(self) -> list[str]:
+        """Return what a person must know of the table of prompts before the work begins."""
+        counts = self.store.counts()
+        total = sum(counts.values())
+        found = sum(counts.get(key, 0) for key in self.pictures.keys)
+        notes = [*self._notes, *self.store.notes]
+        if total and (self.store.others or not found):
+            other = f", whose key has another type: {'; '.join(self.store.others)}" if self.store.others else ""
+            notes.append(
+                f"{found:,} of {total:,} objects in {self.store.into} are of these pictures, {total - found:,} are of "
+                f"none of them{other}"
+            )
+        return notes
 
     def close(self) -> None:
         """Close what is open; the connection that was given stays."""
@@ -80,7 +98,7 @@ class Desk:
         return Reply(
             {
                 "title": self.pictures.title, "into": self.store.into, "model": self.answers.model,
-                "count": len(self.pictures), "begin": self._begin(), "state": self.store.state(),
+                "count": len(self.pictures), "begin": self._begin(), "state": self.store.state(), "notes": self.notes(),
                 "classes": [*self._classes, *(name for name in used if name not in self._classes)],
             }
         )  # fmt: skip
@@ -102,45 +120,57 @@ class Desk:
         if look.error is None and not given.get("again"):
             self.answers.ahead([place + step for step in _AHEAD])
         state = self.store.state()  # before the objects: a change in between is seen the next time
+        objects, said = self._shown.objects(place, look, self.store.objects(key))
         return Reply(
             {
                 "place": place, "key": list(key), "name": self.pictures.name(place), **look._asdict(), "state": state,
-                "objects": [self._checked(each) for each in self.store.objects(key)],
+                "objects": objects, "notice": _together(said),
             }
         )  # fmt: skip
 
-    def _checked(self, given: Object) -> dict[str, Any]:
-        """Return an object whose prompt somebody else may have written; one that is wrong is told, and not drawn."""
-        points, labels, box = given.prompt
-        try:
-            if points is not None or box is not None:
-                self.answers.prompt(points, labels, box)
-        except Refused as error:
-            return {**_shown(given._replace(prompt=Prompt(None, None, None))), "wrong": str(error)}
-        return {**_shown(given), "wrong": None}
-
     def _picture(self, given: Mapping[str, Any]) -> Reply:
-        return Reply({}, self._views.jpeg(self._place(given), _whole(given, "side")))
+        view = self._views.jpeg(self._place(given), _whole(given, "side"))
+        return Reply({"version": view.version}, view.data)
 
     def _thumbnail(self, given: Mapping[str, Any]) -> Reply:
-        return Reply({}, self._views.jpeg(self._place(given), THUMBNAIL))
+        view = self._views.jpeg(self._place(given), THUMBNAIL)
+        return Reply({"version": view.version}, view.data)
 
     def _put(self, given: Mapping[str, Any]) -> Reply:
         begin = time.perf_counter()
         key = self._key(given)
+        place = self.pictures.place(key)
         prompt = self.answers.prompt(given.get("points"), given.get("labels"), given.get("box"))
-        mask = self.answers.mask(self.pictures.place(key), prompt)
-        if mask is None and given.get("mask") is not None:  # one without a prompt stays as it is, with another class
-            mask = self.answers.checked(given["mask"])
+        version, data = self._current(place, given)
+        mask = None
+        if prompt.points is not None or prompt.box is not None:
+            mask = self.answers.mask(data, prompt)
+        elif given.get("mask") is not None:  # one without a prompt stays as it is, with another class
+            look = self._views.look(place)
+            mask = self.answers.checked(given["mask"], (look.height, look.width))
         kind, changed = given.get("class"), given.get("changed")
         new = Object(_number(given), None if kind is None else _text(kind), prompt, mask, changed and _text(changed))
         with self._writing:
             before = self.store.state()
             written = self.store.put(key, new, self.answers.model, keep=given.get("keep") is True)
             after = self.store.state()
+        if given.get("keep") is not True:
+            self._shown.wrote(place, version, written.object.number, mask)
         took = (time.perf_counter() - begin) * 1000
-        shown = _shown(written.object)
-        return Reply({"object": shown, "other": written.other, "before": before, "state": after, "ms": took})
+        return Reply(
+            {"object": shown(written.object), "other": written.other, "before": before, "state": after, "ms": took}
+        )
+
+    def _current(self, place: int, given: Mapping[str, Any]) -> tuple[str, bytes]:
+        """Return version and bytes of a picture, which must be the one that ``given`` is for."""
+        try:
+            version, data = self.pictures.current(place, hurry=True)
+        except Unreadable as error:
+            raise Refused(str(error)) from error
+        wanted = given.get("version")
+        if wanted is not None and wanted != version:
+            raise Refused(CHANGED)
+        return version, data
 
     def _drop(self, given: Mapping[str, Any]) -> Reply:
         with self._writing:
@@ -148,8 +178,14 @@ class Desk:
             self.store.drop(self._key(given), _number(given))
             return Reply({"before": before, "state": self.store.state()})
 
-    def _state(self, _given: Mapping[str, Any]) -> Reply:
-        return Reply({"state": self.store.state()})
+    def _state(self, given: Mapping[str, Any]) -> Reply:
+        values: dict[str, Any] = {"state": self.store.state()}
+        if "place" in given:
+            try:
+                values["version"] = self.pictures.version(self._place(given))
+            except Unreadable:
+                values["version"] = ""
+        return Reply(values)
 
     def _place(self, given: Mapping[str, Any]) -> int:
         place = _whole(given, "place")
@@ -166,13 +202,10 @@ class Desk:
         return found
 
 
-def _shown(given: Object) -> dict[str, Any]:
-    mask = given.mask
-    if mask is not None:  # JSON has no NaN
-        mask = {name: None if isinstance(value, float) and value != value else value for name, value in mask.items()}
-    return {
-        "object": given.number, "class": given.kind, **given.prompt._asdict(), "mask": mask, "changed": given.changed,
-    }  # fmt: skip
+def _together(said: Sequence[str]) -> str | None:
+    """Return what is said of several objects as one notice."""
+    more = f" And {len(said) - 1:,} more objects." if len(said) > 1 else ""
+    return f"{said[0]}.{more}" if said else None
 
 
 def _names(classes: Sequence[str]) -> list[str]:
@@ -190,8 +223,8 @@ def _whole(given: Mapping[str, Any], name: str) -> int:
 
 def _number(given: Mapping[str, Any]) -> int:
     number = _whole(given, "object")
-    if not 1 <= number <= 1_000_000:
-        raise Refused(f"objects are numbered from 1, not {number}")
+    if abs(number) > MOST:  # those of tables of others may be anything else
+        raise Refused(f"objects are numbered up to {MOST:,}, not {str(number)[:40]}")
     return number
 
 

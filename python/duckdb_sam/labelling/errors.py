@@ -9,3 +9,7 @@ class LabelError(RuntimeError):
 
 class Refused(Exception):
     """A request that cannot be done; the front end shows the text, and does not repeat it."""
+
+
+class Gone(Exception):
+    """The table of prompts is not as it was; the front end keeps what it has, and tries again."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import duckdb
 
+from duckdb_sam.cursors import beside, schemas, search_path
 from duckdb_sam.inputs import PARQUET, QUERY, is_one_select
 from duckdb_sam.jobs.sink_table import parts_of, resolve
-from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, walked
+from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, plain_path, walked
 from duckdb_sam.labelling.errors import LabelError
 from duckdb_sam.quoting import identifier, literal
 
@@ -30,6 +32,8 @@ class Rows(NamedTuple):
     """What people call them."""
     table: tuple[str, str, str] | None = None
     """Database, schema and name, of a table."""
+    paths: list[str] | None = None
+    """Of photos that were given by their paths, which are their keys."""
 
 
 def open_rows(source: Any, con: duckdb.DuckDBPyConnection | None) -> Rows:
@@ -47,7 +51,7 @@ def open_rows(source: Any, con: duckdb.DuckDBPyConnection | None) -> Rows:
     if any(hasattr(source, name) for name in ("__arrow_c_stream__", "__dataframe__", "iloc")):
         return _frame(source)
     if isinstance(source, Iterable) and not isinstance(source, (bytes, dict)):
-        return _paths(list(map(os.fsdecode, cast("Iterable[str]", source))), "the list of paths")
+        return of_paths(list(map(os.fsdecode, cast("Iterable[str]", source))), "the list of paths")
     raise TypeError(
         "give a table, a query, a DuckDB relation, a data frame, Parquet files, a folder or paths of photos, not "
         f"{type(cast(object, source)).__module__}.{type(cast(object, source)).__qualname__}"
@@ -61,8 +65,8 @@ def _own(con: duckdb.DuckDBPyConnection | None, what: str) -> duckdb.DuckDBPyCon
 
 
 def _query(query: str, title: str, con: duckdb.DuckDBPyConnection) -> Rows:
-    rows = Rows(con.cursor, f"({query})", title)
-    with con.cursor() as cursor:
+    rows = Rows(partial(beside, con, search_path(con)), f"({query})", title)
+    with rows.connect() as cursor:
         if not is_one_select(cursor, query):
             raise ValueError(f"{title} must be one SELECT, not {query!r}")
         try:
@@ -77,8 +81,9 @@ def _query(query: str, title: str, con: duckdb.DuckDBPyConnection) -> Rows:
 
 
 def _table(name: str, con: duckdb.DuckDBPyConnection) -> Rows:
-    with con.cursor() as cursor:
-        found = resolve(cursor, parts_of(name))
+    connect = partial(beside, con, search_path(con))
+    with connect() as cursor:
+        found = _located(con, cursor, name)
         try:
             cursor.execute(f"DESCRIBE FROM {identifier(*found)}").fetchall()
         except duckdb.CatalogException as error:
@@ -87,7 +92,27 @@ def _table(name: str, con: duckdb.DuckDBPyConnection) -> Rows:
                 f"there is no table, file or folder {name!r}; the tables are: {known or 'none'}. A temporary table is "
                 "known to its own connection only: make a table or a view of it"
             ) from error
-    return Rows(con.cursor, identifier(*found), name, found)
+    return Rows(connect, identifier(*found), name, found)
+
+
+def _located(con: duckdb.DuckDBPyConnection, cursor: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
+    """Return database, schema and table of a name as a query on ``con`` would find it."""
+    parts = parts_of(name)
+    first = resolve(cursor, list(parts))
+    if len(parts) > 1:
+        return first
+    passing = "SELECT 1 FROM information_schema.tables WHERE table_catalog = 'temp' AND lower(table_name) = lower(?)"
+    if con.execute(passing, parts).fetchall():
+        raise LabelError(
+            f"{name} is a temporary table or view, which is known to its own connection only: make a table or a view "
+            "of it"
+        )
+    there = (
+        "SELECT 1 FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ? "
+        "AND lower(table_name) = lower(?)"
+    )
+    places = [(database, schema, parts[0]) for database, schema in schemas(cursor)]
+    return next((place for place in places if cursor.execute(there, list(place)).fetchall()), first)
 
 
 def _files(path: str) -> Rows:
@@ -95,7 +120,7 @@ def _files(path: str) -> Rows:
     if os.path.isdir(path):
         images, others = walked(path)
         if images:
-            return _paths(images, path)
+            return of_paths(images, path)
         files = sorted(each for each in others if each.lower().endswith(".parquet"))
         if not files:
             raise LabelError(f"the folder {path} holds no photos ({', '.join(SUFFIXES)}) and no Parquet files")
@@ -104,7 +129,7 @@ def _files(path: str) -> Rows:
     if not files:
         raise LabelError(f"no file matches {path!r}")
     if not all(file.lower().endswith(PARQUET) for file in files):
-        return _paths(files, path)
+        return of_paths(files, path)
     listed = ", ".join(map(literal, files))
     return Rows(_memory, f"read_parquet([{listed}])", path)
 
@@ -113,8 +138,9 @@ def _memory() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
-def _paths(paths: list[str], title: str) -> Rows:
-    unique = list(dict.fromkeys(paths))
+def of_paths(paths: list[str], title: str) -> Rows:
+    """Return rows of photos by their paths, each once."""
+    unique = list(dict.fromkeys(path if "://" in path else plain_path(path) for path in paths))
     for path in unique:
         try:
             path.encode()
@@ -122,7 +148,7 @@ def _paths(paths: list[str], title: str) -> Rows:
             raise LabelError(f"the name of the file {path!r} is not UTF-8, so that no table can hold it") from None
     con = _memory()
     con.execute(f"CREATE TABLE {_FRAME} AS SELECT unnest(?::VARCHAR[]) AS {identifier(COLUMN)}", [unique])
-    return Rows(con.cursor, _FRAME, title)
+    return Rows(con.cursor, _FRAME, title, None, unique)
 
 
 def _frame(frame: Any) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import duckdb
 
@@ -35,7 +36,20 @@ _LISTS = {"points": "[][]", "labels": "[]", "box": "[]"}
 Table = tuple[str, str, str]
 
 
-def prepare(con: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[Column], said: str) -> None:
+MOST = 2**53 - 1
+"""The highest number of an object: pages count in JavaScript's numbers."""
+
+
+class Prepared(NamedTuple):
+    """A table of prompts."""
+
+    types: list[str]
+    """Of the columns of the key, which may differ from those of the pictures."""
+    notes: list[str]
+    """What was done to a table that was there, and people must know."""
+
+
+def prepare(con: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[Column], said: str) -> Prepared:
     """Create the table, or add what it lacks: a detector's boxes, or prompts by hand, are continued."""
     clash = [key.name for key in keys if key.name.lower() in COLUMNS]
     if clash:
@@ -44,6 +58,7 @@ def prepare(con: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[Column]
             f"it in a query, SELECT {identifier(clash[0])} AS picture, ... (key='picture')"
         )
     name = identifier(*table)
+    notes: list[str] = []
     try:
         con.begin()
         try:
@@ -54,6 +69,8 @@ def prepare(con: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[Column]
                 con.execute(f"CREATE TABLE {name} ({', '.join([*keyed, *own])})")
             else:
                 _take_over(con, name, have, keys, said)
+                notes = _number(con, name, keys, said)
+            have = _columns(con, table)
             con.commit()
         except BaseException:
             con.rollback()
@@ -65,6 +82,7 @@ def prepare(con: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[Column]
             f"{said} cannot be written: the database is open read-only. Open it for writing, or name a table of "
             "another database"
         ) from error
+    return Prepared([have[key.name.lower()] for key in keys], notes)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
@@ -100,19 +118,46 @@ def _take_over(
             con.execute(f"ALTER TABLE {name} ADD COLUMN {identifier(column)} {kind}")
         elif column in _LISTS and have[column] != kind:  # [0.2, 0.5] in SQL is DECIMAL(2, 1)[], which would round
             con.execute(f"ALTER TABLE {name} ALTER COLUMN {identifier(column)} TYPE {kind}")
+
+
+def _number(con: duckdb.DuckDBPyConnection, name: str, keys: Sequence[Column], said: str) -> list[str]:
+    """Give numbers to rows that have none, or that of another object of their picture; return what was done.
+
+    A click changes the row with its number: there must be one. Those that are alone keep their numbers.
+    """
     listed = ", ".join(identifier(key.name) for key in keys)
-    numbered = (
-        f"SELECT rowid AS place, row_number() OVER (PARTITION BY {listed} ORDER BY object NULLS LAST, rowid) AS number "
-        f"FROM {name}"
-    )
-    [(lacking_numbers,)] = con.execute(f"SELECT count(*) FROM {name} WHERE object IS NULL").fetchall()
-    if lacking_numbers:
-        con.execute(
-            f"UPDATE {name} SET object = found.number FROM ({numbered}) AS found WHERE {name}.rowid = found.place"
-        )
-    query = f"SELECT {listed}, object FROM {name} GROUP BY ALL HAVING count(*) > 1 LIMIT 1"
-    for row in con.execute(query).fetchall():
+    for row in con.execute(
+        f"SELECT {listed}, object FROM {name} WHERE abs(object::HUGEINT) > {MOST} LIMIT 1"
+    ).fetchall():
         raise LabelError(
-            f"{said} has object {row[-1]} of {', '.join(map(str, row[:-1]))} twice: the column object must number the "
-            "objects of each picture"
+            f"{said} has an object {row[-1]} of {', '.join(map(str, row[:-1]))}: the column object must number the "
+            f"objects of each picture, up to {MOST:,}"
         )
+    [(lacking,)] = con.execute(f"SELECT count(*) FROM {name} WHERE object IS NULL").fetchall()
+    ranked = f"row_number() OVER (PARTITION BY {listed}, object ORDER BY rowid)"
+    twice = f"SELECT rowid AS place FROM {name} WHERE object IS NOT NULL QUALIFY {ranked} > 1"
+    [(renumbered,)] = con.execute(f"SELECT count(*) FROM ({twice})").fetchall()
+    if lacking or renumbered:
+        # They follow the highest number of their picture, in their order; each has one of its own then.
+        new = (
+            "SELECT rowid AS place, greatest(0, max(object) FILTER (object <= 1_000_000) OVER (PARTITION BY "
+            f"{listed})) AS highest, {listed} FROM {name}"
+        )
+        con.execute(
+            f"UPDATE {name} SET object = found.number FROM (SELECT place, coalesce(highest, 0) + row_number() OVER "
+            f"(PARTITION BY {listed} ORDER BY place) AS number FROM ({new}) WHERE place IN ({twice}) OR place IN "
+            f"(SELECT rowid FROM {name} WHERE object IS NULL)) AS found WHERE {name}.rowid = found.place"
+        )
+        for row in con.execute(
+            f"SELECT {listed}, object FROM ({twice}) JOIN {name} ON rowid = place LIMIT 1"
+        ).fetchall():
+            raise LabelError(
+                f"{said} has object {row[-1]} of {', '.join(map(str, row[:-1]))} twice: the column object must number "
+                "the objects of each picture"
+            )
+    if not renumbered:
+        return []
+    return [
+        f"{said} had the number of another object of the same picture in {renumbered:,} "
+        f"row{'' if renumbered == 1 else 's'}: {'it has' if renumbered == 1 else 'they have'} new numbers now"
+    ]

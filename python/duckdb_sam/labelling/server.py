@@ -25,7 +25,7 @@ except ImportError as error:
     raise ImportError("the page to click on needs starlette: pip install 'duckdb-sam[cli,label]'") from error
 
 from duckdb_sam.labelling.desk import Desk
-from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.errors import Gone, Refused
 
 STATIC = Path(__file__).with_name("static")
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
@@ -68,8 +68,11 @@ def application(desk: Desk, token: str, port: Callable[[], int]) -> ASGIApp:
                 return PlainTextResponse("the request is too long", 413)
         try:
             given = json.loads(body)
-        except ValueError:
-            return PlainTextResponse("the request is no JSON", 400)
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return PlainTextResponse("the request has a text that is no Unicode: half of a surrogate pair", 400)
+        except (ValueError, RecursionError):
+            return PlainTextResponse("the request is no JSON, or lists in lists without end", 400)
         if not isinstance(given, dict):
             return PlainTextResponse("the request is no JSON object", 400)
         return await run_in_threadpool(_answer, desk, request.path_params["name"], given)  # pyright: ignore[reportUnknownArgumentType]
@@ -87,11 +90,13 @@ def _answer(desk: Desk, name: str, given: Mapping[str, Any]) -> Response:
         reply = desk.ask(name, given)
     except Refused as error:
         return JSONResponse({"refused": str(error)})  # an answer like others: browsers list statuses as faults
+    except Gone as error:
+        return JSONResponse({"error": str(error)}, 409)
     except Exception as error:
         _log.exception("%s failed", name)
         return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 500)
     if reply.data is not None:
-        return Response(reply.data, media_type="image/jpeg")
+        return Response(reply.data, media_type="image/jpeg", headers={"X-Version": str(reply.values["version"])})
     return JSONResponse(reply.values)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 
+from duckdb_sam.cursors import beside
 from duckdb_sam.jobs.sink_table import parts_of, resolve
-from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.errors import Gone, Refused
 from duckdb_sam.labelling.keys import Column
 from duckdb_sam.labelling.pictures import Key
 from duckdb_sam.labelling.schema import COLUMNS, RECORD, prepare
@@ -23,6 +25,12 @@ _TRIES = 5
 _AGAIN = 0.02
 """Seconds after which a transaction is tried again that has met another one."""
 
+
+_USUAL = 1_000_000
+"""New objects follow the highest number, up to this one."""
+
+_changing = threading.Lock()
+"""Held by what writes prompts: two desks of one process, on one table, would both see that a number is free."""
 
 _T = TypeVar("_T")
 
@@ -50,16 +58,28 @@ class Store:
     """The table of prompts of some pictures. Any number of threads may use it."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, into: str, keys: Sequence[Column]) -> None:
-        self._con = con.cursor()  # with transactions of its own
+        self._con = beside(con)  # with transactions of its own
         self._lock = threading.Lock()
         self._last = datetime.min
         self.into = into
         table = resolve(self._con, parts_of(into))
-        prepare(self._con, table, keys, f"the table {into}")
+        prepared = prepare(self._con, table, keys, f"the table {into}")
+        self.notes = prepared.notes
+        """What people must know about a table that was there."""
         self.name = identifier(*table)
         self._keys = [identifier(key.name) for key in keys]
-        self._types = [key.type for key in keys]
-        tests = [f"{key} = CAST(? AS {kind})" for key, kind in zip(self._keys, self._types, strict=True)]
+        self._types = prepared.types
+        self.others = [
+            f"{key.name} is {kind} in {into} and {key.type} in the pictures"
+            for key, kind in zip(keys, self._types, strict=True)
+            if kind != key.type
+        ]
+        """Columns of the key whose types differ."""
+        # A key is compared as the text that it is known by: CAST would take '07' for 7, and fail for other texts.
+        tests = [
+            f"{key} = CAST(? AS {kind})" if kind == column.type else f"CAST({key} AS VARCHAR) = ?"
+            for key, column, kind in zip(self._keys, keys, self._types, strict=True)
+        ]
         self._of_picture = " AND ".join(tests)
 
     def objects(self, key: Key) -> list[Object]:
@@ -110,16 +130,17 @@ class Store:
         def write(con: duckdb.DuckDBPyConnection) -> Written:
             number, old = new.number, self._old(con, key, new.number)
             if old is not None and new.changed is None and not _begins(old.prompt, new.prompt):
-                [(number,)] = con.execute(
-                    f"SELECT max(object) + 1 FROM {self.name} WHERE {self._of_picture}", list(key)
-                ).fetchall()
-                old = None
+                number, old = self._free(con, key), None
             if old is None:
                 con.execute(insert, [*key, number, *values.values()])
             else:  # columns of the user's own keep their values
                 con.execute(update, [*(values[column] for column in changed), *key, number])
             now = self._old(con, key, number)
-            assert now is not None
+            if now is None:
+                raise Refused(
+                    f"the table {self.into} cannot hold the key {', '.join(key)}: {'; '.join(self.others)}. Give the "
+                    "column the type of the pictures, or name another table"
+                )
             other = old is not None and new.changed is not None and old.changed != new.changed
             return Written(new._replace(number=number, changed=now.changed), other)
 
@@ -132,6 +153,13 @@ class Store:
         """Remove an object; one that is not there is removed already."""
         query = f"DELETE FROM {self.name} WHERE {self._of_picture} AND object = ?"
         self._write(lambda con: con.execute(query, [*key, number]).fetchall())
+
+    def _free(self, con: duckdb.DuckDBPyConnection, key: Key) -> int:
+        """Return a number for another object of a picture."""
+        query = f"SELECT object FROM {self.name} WHERE {self._of_picture}"
+        taken = {number for (number,) in con.execute(query, list(key)).fetchall()}
+        number = max(taken, default=0) + 1
+        return number if 0 < number <= _USUAL else next(each for each in count(1) if each not in taken)
 
     def _old(self, con: duckdb.DuckDBPyConnection, key: Key, number: int) -> Object | None:
         """Return an object without its mask."""
@@ -155,13 +183,24 @@ class Store:
             return self._last
 
     def _fetched(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock:
+        with self._lock, self._told():
             return self._con.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _told(self) -> Generator[None]:
+        """Say plainly that others have removed the table, or changed its columns."""
+        try:
+            yield
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise Gone(
+                f"The table {self.into} is no longer as it was: bring it back, or start again "
+                f"({str(error).splitlines()[0]})."
+            ) from error
 
     def _write(self, work: Callable[[duckdb.DuckDBPyConnection], _T]) -> _T:
         """Do ``work`` in a transaction, and anew if somebody else changes the same rows at this moment."""
         for left in reversed(range(_TRIES)):
-            with self._lock:
+            with _changing, self._lock, self._told():
                 try:
                     self._con.begin()
                     done = work(self._con)

@@ -24,6 +24,15 @@ class Look(NamedTuple):
     width: int
     height: int
     error: str | None = None
+    version: str = ""
+    """Another one once the picture is another one."""
+
+
+class View(NamedTuple):
+    """A picture as it is sent."""
+
+    data: bytes
+    version: str
 
 
 class Views:
@@ -31,38 +40,38 @@ class Views:
 
     def __init__(self, pictures: Pictures, answers: Answers) -> None:
         self._pictures, self._answers = pictures, answers
-        self._held: Kept[tuple[int, int]] = Kept(_HELD)
+        self._held: Kept[tuple[int, str, int]] = Kept(_HELD)
         self._working = threading.Lock()
 
     def look(self, place: int) -> Look:
         """Read the header of a picture; the rest is looked at when it is shown."""
         try:
-            data = self._pictures.data(place)
+            version, data = self._pictures.current(place)
             info = self._answers.value("image_info(?::BLOB)", data)
             if info is None:
-                return Look(0, 0, self._wrong(data))
-            return Look(info["width"], info["height"])
+                return Look(0, 0, self._wrong(data), version)
+            return Look(info["width"], info["height"], None, version)
         except (Unreadable, ValueError) as error:
             return Look(0, 0, str(error))
 
-    def jpeg(self, place: int, side: int) -> bytes:
+    def jpeg(self, place: int, side: int) -> View:
         """Return a picture as a JPEG whose longer side has at most so many pixels. Refused if it cannot be read."""
         if side != THUMBNAIL:
             side = next((each for each in SIDES if each >= side), SIDES[-1])
-        kept = (place, side)
-        found = self._held.get(kept)
-        if found is not None:
-            return found
-        with self._working:
-            try:
-                data = self._pictures.data(place)
+        try:
+            version, data = self._pictures.current(place)
+            kept = (place, version, side)
+            found = self._held.get(kept)
+            if found is not None:
+                return View(found, version)
+            with self._working:
                 found = self._answers.value(_SMALL, data, side)
-                if found is None:
-                    raise Refused(self._wrong(data))
-            except (Unreadable, ValueError) as error:
-                raise Refused(str(error)) from error
+        except (Unreadable, ValueError) as error:
+            raise Refused(str(error)) from error
+        if found is None:
+            raise Refused(self._wrong(data))
         self._held.put(kept, found)
-        return found
+        return View(found, version)
 
     def _wrong(self, data: bytes) -> str:
         return str(self._answers.value("image_error(?::BLOB)", data) or "it cannot be read")

@@ -12,7 +12,7 @@ except ImportError as error:
 
 from duckdb_sam.labelling.bundle import module, style
 from duckdb_sam.labelling.desk import Desk
-from duckdb_sam.labelling.errors import Refused
+from duckdb_sam.labelling.errors import Gone, Refused
 
 
 class Label(anywidget.AnyWidget):
@@ -42,6 +42,8 @@ class Label(anywidget.AnyWidget):
             reply["values"] = values
         except Refused as error:
             reply |= {"error": str(error), "refused": True}
+        except Gone as error:
+            reply |= {"error": str(error), "refused": False}
         except Exception as error:
             reply |= {"error": f"{type(error).__name__}: {error}", "refused": False}
         self.send(reply, [data] if data is not None else None)  # pyright: ignore[reportUnknownMemberType]

@@ -28,8 +28,8 @@ export class CommTransport {
 
   /** @param {string} request @param {object} given */
   async picture(request, given) {
-    const { data } = await this.#send(request, given);
-    return new Blob([data], { type: "image/jpeg" });
+    const { values, data } = await this.#send(request, given);
+    return Object.assign(new Blob([data], { type: "image/jpeg" }), { version: values.version });
   }
 
   close() {

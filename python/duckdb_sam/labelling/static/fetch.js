@@ -20,7 +20,10 @@ export class FetchTransport {
   /** @param {string} request @param {object} given */
   async picture(request, given) {
     const answer = await this.#send(request, given);
-    if (answer.headers.get("content-type") === "image/jpeg") return this.#read(answer, () => answer.blob());
+    if (answer.headers.get("content-type") === "image/jpeg") {
+      const blob = await this.#read(answer, () => answer.blob());
+      return Object.assign(blob, { version: answer.headers.get("x-version") });
+    }
     throw new Refusal((await this.#read(answer, () => answer.json())).refused);
   }
 

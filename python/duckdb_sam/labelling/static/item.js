@@ -23,10 +23,12 @@ export class Item {
     this.class = kind;
     /** @type {any} */
     this.mask = null;
-    /** @type {string | null} what is wrong with a prompt that came from the table; it stays there until it is replaced */
+    /** @type {string | null} what is wrong with a prompt or mask that came from the table; it stays there until it is replaced */
     this.wrong = null;
     /** @type {string | null} of the row as this page knows it; null where there is none */
     this.changed = null;
+    /** @type {string | null} of the picture that was shown when the person did something to it last */
+    this.version = null;
     /** Counts what the person does to it. */
     this.edits = 0;
     /** Whether it has been taken away. */

@@ -6,9 +6,10 @@ export const COLOURS = [
   [130, 90, 220], [86, 200, 233], [200, 70, 40], [120, 180, 60], [160, 120, 90],
 ];
 
-/** @param {number} number of an object, from 1 on */
+/** @param {number} number of an object, from 1 on; tables of others may have 0 and less */
 export function colour(number) {
-  return COLOURS[(number - 1) % COLOURS.length];
+  const count = COLOURS.length;
+  return COLOURS[(((number - 1) % count) + count) % count];
 }
 
 /**

@@ -43,7 +43,7 @@ export class Panel {
   #row(item, here, there) {
     const name = item.class ?? "object";
     const score = item.mask?.predicted_iou;
-    const told = item.wrong && !item.prompted ? "wrong prompt" : !there ? "click on it" : score === undefined || score === null ? "" : `${Math.round(score * 100)} %`;
+    const told = item.wrong && !item.prompted ? "cannot be shown" : !there ? "click on it" : score === undefined || score === null ? "" : `${Math.round(score * 100)} %`;
     const swatch = h("span", { class: "swatch", "aria-hidden": true });
     swatch.style.background = `rgb(${colour(item.number).join(" ")})`;
     const pick = h(

@@ -76,10 +76,10 @@ export class Saving extends Events {
   /** @param {string[]} key @param {import("./item.js").Item} item */
   async #send(key, item) {
     if (item.kept) {
-      const { points, labels, box, changed } = item;
+      const { points, labels, box, changed, version } = item;
       const mask = item.prompted ? null : item.mask;
       const keep = item.wrong !== null && !item.prompted;
-      const given = { keep, key, object: item.number, class: item.class, points, labels, box, mask, changed };
+      const given = { keep, key, object: item.number, class: item.class, points, labels, box, mask, changed, version };
       const reply = await this.transport.ask("put", given);
       item.number = reply.object.object;
       item.changed = reply.object.changed;

@@ -3,23 +3,28 @@ import { Item } from "./item.js";
 import { Saving } from "./saving.js";
 import { Lost } from "./transport.js";
 
+const MOST = 1_000_000;
+
 /**
  * What a person does with the pictures of a table, without anything that is seen.
  *
  * Events: `opening` (place), `opened`, `objects` (prompts, masks or selection), `answered` (item), `classes`, `count`
- * ({place, objects}), `notice` (text), `state` (connection), `listed` (all counts may be others).
+ * ({place, objects}), `notice` (text), `state` (connection), `listed` (all counts may be others), `changed` (place of a
+ * picture that is another one now).
  */
 export class Session extends Events {
   /** @type {{title: string, into: string, model: string, count: number, begin: number} | null} */
   info = null;
   /** @type {string[]} */
   classes = [];
-  /** @type {{place: number, key: string[], name: string, width: number, height: number, error: string | null} | null} */
+  /** @type {{place: number, key: string[], name: string, width: number, height: number, error: string | null, version: string} | null} */
   picture = null;
   /** @type {Item[]} by their numbers */
   items = [];
   /** @type {Item} which clicks belong to; it may not be among the items yet */
   current = new Item(1);
+  /** @type {string | null} the class that the person chose last: new objects have it */
+  #chosen = null;
   /** @type {{item: Item, before: any, after: any}[]} */
   #done = [];
   /** @type {{item: Item, before: any, after: any}[]} */
@@ -59,6 +64,7 @@ export class Session extends Events {
     this.classes = info.classes;
     this.emit("classes");
     if (info.count) await this.open(Math.min(place ?? info.begin, info.count - 1));
+    if (info.notes.length) this.emit("notice", `${info.notes.join(". ")}.`);
   }
 
   /**
@@ -100,6 +106,7 @@ export class Session extends Events {
     const { place } = this.picture ?? {};
     const found = await this.transport.ask("objects", { place, again: true });
     if (this.picture?.place !== place || this.saving.waiting) return false;
+    if (found.version !== this.picture?.version) return this.anew();
     const shown = this.items.map((item) => [item.number, item.changed]);
     const same = JSON.stringify(shown) === JSON.stringify(found.objects.map((row) => [row.object, row.changed]));
     if (same) this.#state = found.state;
@@ -109,13 +116,29 @@ export class Session extends Events {
     return !same;
   }
 
+  /** Show the picture as it is now: it has changed in the table. @returns {Promise<boolean>} */
+  async anew() {
+    const { place } = /** @type {any} */ (this.picture);
+    this.emit("changed", place);
+    await this.open(place);
+    this.emit("listed");
+    this.emit("notice", "The picture has changed in the table: this is how it is now. Masks of the one before are not shown.");
+    return false;
+  }
+
   /** Look whether somebody else has changed something. */
   async look() {
     if (this.saving.waiting || !this.picture || this.#looking) return;
     this.#looking = true;
     try {
-      const { state } = await this.transport.ask("state", {});
+      const { place, version } = this.picture;
+      const { state, version: now } = await this.transport.ask("state", { place });
       this.#answers();
+      if (this.picture?.place !== place) return;
+      if (now !== version && this.picture.version === version && !this.saving.waiting) {
+        await this.anew();
+        return;
+      }
       if (state === this.#state || this.saving.waiting) return;
       if (await this.reload()) this.emit("notice", "Changed elsewhere: this is how it is now.");
     } catch (error) {
@@ -159,6 +182,7 @@ export class Session extends Events {
 
   /** @param {string | null} name */
   setClass(name) {
+    this.#chosen = name;
     if (name && !this.classes.includes(name)) {
       this.classes = [...this.classes, name];
       this.emit("classes");
@@ -181,7 +205,7 @@ export class Session extends Events {
   }
 
   newObject() {
-    this.current = this.#fresh(this.current.class);
+    this.current = this.#fresh();
     this.emit("objects");
   }
 
@@ -248,9 +272,10 @@ export class Session extends Events {
       }
     } else {
       this.items = this.items.filter((other) => other !== item);
-      if (item.gone && this.current === item) this.current = this.#fresh(item.class);
+      if (item.gone && this.current === item) this.current = this.#fresh();
     }
     this.#asked.set(item, performance.now());
+    item.version = this.picture?.version ?? null;
     this.saving.change(/** @type {any} */ (this.picture).key, item);
     this.#counted();
     this.emit("objects");
@@ -283,20 +308,21 @@ export class Session extends Events {
     this.#done.length = 0;
     this.#undone.length = 0;
     const again = this.items.find((item) => item.number === number);
-    const empty = same && !this.current.kept && !this.current.gone ? this.current.class : undefined;
-    this.current = again ?? this.#fresh(empty ?? this.current.class);
+    this.current = again ?? this.#fresh();
     this.#counted();
-    const wrong = this.items.find((item) => item.wrong);
-    if (wrong) this.emit("notice", `The prompt of object ${wrong.number} in the table cannot be used: ${wrong.wrong}`);
+    if (found.notice) this.emit("notice", found.notice);
   }
 
-  /** @param {string | null} kind */
-  #fresh(kind) {
-    return new Item(this.#free(), kind);
+  #fresh() {
+    return new Item(this.#free(), this.#chosen);
   }
 
+  /** The number after the highest one, or the first that is free where others have numbered by rules of their own. */
   #free() {
-    return Math.max(0, ...this.items.map((item) => item.number)) + 1;
+    const taken = new Set(this.items.map((item) => item.number));
+    let number = Math.max(0, ...taken) + 1;
+    if (number > MOST) for (number = 1; taken.has(number); ) number += 1;
+    return number;
   }
 
   #counted() {

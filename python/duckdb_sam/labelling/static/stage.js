@@ -105,16 +105,19 @@ export class Stage {
   }
 
   async #load() {
-    const place = /** @type {any} */ (this.session.picture).place;
+    const { place, version } = /** @type {any} */ (this.session.picture);
     const side = this.#wantedSide();
-    if (this.#wanted === side && this.#side === 0 && this.element.dataset.loading === String(place)) return;
+    const loading = `${place} ${version}`;
+    if (this.#wanted === side && this.#side === 0 && this.element.dataset.loading === loading) return;
     this.#wanted = side;
-    this.element.dataset.loading = String(place);
+    this.element.dataset.loading = loading;
     try {
       const known = this.#next.place === place && this.#next.side === side ? this.#next.blob : null;
-      const blob = await (known ?? this.session.transport.picture("picture", { place, side }));
+      let blob = await (known ?? this.session.transport.picture("picture", { place, side }));
+      if (blob.version !== version && known) blob = await this.session.transport.picture("picture", { place, side });
+      if (blob.version !== version) return void this.session.look(); // it has changed meanwhile
       const image = await createImageBitmap(/** @type {Blob} */ (blob));
-      if (this.session.picture?.place !== place || side <= this.#side) return image.close();
+      if (this.session.picture?.version !== version || this.session.picture.place !== place || side <= this.#side) return image.close();
       this.#image?.close();
       this.#image = image;
       this.#side = side;
@@ -128,7 +131,7 @@ export class Stage {
       this.element.setAttribute("aria-busy", "false");
       this.#say(`The picture cannot be shown: ${error instanceof Error ? error.message : error}`);
     } finally {
-      if (this.element.dataset.loading === String(place)) delete this.element.dataset.loading;
+      if (this.element.dataset.loading === loading) delete this.element.dataset.loading;
     }
   }
 

@@ -31,6 +31,7 @@ export class Strip {
     session.on("opened", (picture) => this.#mark(picture.place));
     session.on("count", ({ place, objects }) => this.#count(place, objects));
     session.on("listed", () => this.#refresh());
+    session.on("changed", (place) => this.#forget(place));
   }
 
   close() {
@@ -176,6 +177,14 @@ export class Strip {
       if (old) URL.revokeObjectURL(old);
       this.#pictures.delete(other);
     }
+    this.#load();
+  }
+
+  /** Fetch a thumbnail anew. @param {number} place */
+  #forget(place) {
+    const old = this.#pictures.get(place);
+    if (old) URL.revokeObjectURL(old);
+    this.#pictures.delete(place);
     this.#load();
   }
 

@@ -3,7 +3,8 @@
  *
  * @typedef {object} Transport
  * @property {(request: string, given: object) => Promise<any>} ask        answers with values
- * @property {(request: string, given: object) => Promise<Blob>} picture  answers with a JPEG
+ * @property {(request: string, given: object) => Promise<Blob>} picture  answers with a JPEG, and as
+ *   its `version` which picture it is of
  * @property {number} patience                                            milliseconds between looks for changes
  */
 
