@@ -71,7 +71,7 @@ impl Bands {
         guarded(bytes, limits, |format| {
             let (raw, orientation) = match format {
                 // Grey with alpha is grey.
-                Format::Tiff => tiff::decode(bytes, 1, limits)?,
+                Format::Tiff => tiff::decode_numbers(bytes, limits)?,
                 Format::Png => match coded::decode_numbers(bytes, limits)? {
                     Some(raw) => raw,
                     None => raw(format, bytes, limits)?,

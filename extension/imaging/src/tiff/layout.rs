@@ -106,11 +106,14 @@ pub(super) fn head(directory: &Directory<'_>) -> Result<Head, ImageError> {
 /// Refuses what is a TIFF only on the outside: the picture in its first directory is a thumbnail.
 pub(super) fn check_raw(file: &File<'_>, directory: &Directory<'_>) -> Result<(), ImageError> {
     let mosaic = |directory: &Directory<'_>| directory.number(PHOTOMETRIC) == Some(MOSAIC);
-    let what = if directory.values(DNG_VERSION).is_some() {
+    // A thumbnail may come first, which is no page.
+    let first = file.first();
+    let says = |looks: &dyn Fn(&Directory<'_>) -> bool| looks(directory) || first.as_ref().is_some_and(looks);
+    let what = if says(&|directory| directory.values(DNG_VERSION).is_some()) {
         "DNG"
     } else if file.bytes.get(8..10) == Some(b"CR") {
         "Canon CR2"
-    } else if mosaic(directory) || directory.children(SUB_DIRECTORIES).any(|child| mosaic(&child)) {
+    } else if says(&|directory| mosaic(directory) || directory.children(SUB_DIRECTORIES).any(|child| mosaic(&child))) {
         "the mosaic of a sensor"
     } else {
         return Ok(());
@@ -258,7 +261,7 @@ fn sample_type(directory: &Directory<'_>, samples: usize) -> Result<SampleType, 
     }
 }
 
-fn compression(directory: &Directory<'_>) -> Result<Compression, ImageError> {
+pub(super) fn compression(directory: &Directory<'_>) -> Result<Compression, ImageError> {
     let two_dimensions = directory.number(T4_OPTIONS).unwrap_or(0) & 1 == 1;
     let name = match directory.number(COMPRESSION).unwrap_or(1) {
         1 => return Ok(Compression::None),

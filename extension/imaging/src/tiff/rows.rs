@@ -27,10 +27,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(layout: &Layout<'_>, pixels: &Pixels) -> Self {
-        let levels = match (layout.sample.bits, &layout.colours) {
-            // Numbers of colours stay what they are, the highest level becomes 255.
-            (bits @ 1..8, Colours::Palette(_)) => (0..=u8::MAX >> (8 - bits)).collect(),
+    /// `are_numbers`: samples of fewer than 8 bits are no levels, and stay what they are.
+    pub(super) fn new(layout: &Layout<'_>, pixels: &Pixels, are_numbers: bool) -> Self {
+        let are_numbers = are_numbers || matches!(layout.colours, Colours::Palette(_));
+        let levels = match (layout.sample.bits, are_numbers) {
+            // Numbers stay what they are, the highest level becomes 255.
+            (bits @ 1..8, true) => (0..=u8::MAX >> (8 - bits)).collect(),
             (bits @ 1..8, _) => {
                 let most = (1u32 << bits) - 1;
                 (0..=most).map(|value| ((value * 255 + most / 2) / most) as u8).collect()

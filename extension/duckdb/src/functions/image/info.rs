@@ -29,8 +29,8 @@ pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
             `uint8`, `uint16`, `int16`, `float32` and others. All functions stretch samples other than `uint8` when \
             they read an image. The lowest value in the image, over all colours, becomes 0 and the highest 255. Alpha, \
             further bands, NaN and infinities are left out; an image of one value becomes black. `pages` is the number \
-            of pages of a TIFF, or of frames of an animation; the first is read (see `image_page`). Bytes that are not \
-            an image, or are a damaged one, give NULL. An image in a format that is not decoded, such as HEIC, is an \
+            of pages of a TIFF, or of frames of an animation; the first is read (see `image_page`). Overviews, \
+            thumbnails and masks in a TIFF are no pages. Bytes that are not an image, or are a damaged one, give NULL. An image in a format that is not decoded, such as HEIC, is an \
             error.",
         example: "image_info(image).width",
     },
