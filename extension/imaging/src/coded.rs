@@ -30,7 +30,16 @@ pub(crate) fn info(format: Format, bytes: &[u8]) -> Result<ImageInfo, ImageError
     let orientation = orientation(format, bytes);
     let [width, height] = orient::shown([width, height], orientation);
     let sample = SampleType { numbers: Numbers::Unsigned, bits: if format == Format::Png { bits } else { 8 } };
-    Ok(ImageInfo { width, height, channels, format: format.id(), orientation, sample, pages: frames(format, bytes) })
+    Ok(ImageInfo {
+        width,
+        height,
+        channels,
+        format: format.id(),
+        orientation,
+        sample,
+        pages: frames(format, bytes),
+        no_data: None,
+    })
 }
 
 /// The pixels, the orientation and the colour profile.

@@ -5,14 +5,14 @@ use super::colours::{alpha, colours, subsampling};
 use super::directory::{Directory, File, ORIENTATION, Values};
 use super::fax::Scheme;
 use super::tags::{
-    BITS, COMPRESSION, DNG_VERSION, FILL_ORDER, HEIGHT, JPEG_TABLES, MOSAIC, PHOTOMETRIC, PLANAR, PREDICTOR,
+    BITS, COMPRESSION, DNG_VERSION, FILL_ORDER, HEIGHT, JPEG_TABLES, MOSAIC, NO_DATA, PHOTOMETRIC, PLANAR, PREDICTOR,
     ROWS_PER_STRIP, SAMPLE_FORMAT, SAMPLES, STRIP_BYTES, STRIP_OFFSETS, SUB_DIRECTORIES, T4_OPTIONS, TILE_BYTES,
     TILE_HEIGHT, TILE_OFFSETS, TILE_WIDTH, WIDTH, XMP, damaged, unsupported,
 };
 use crate::error::ImageError;
 use crate::format::{Format, Numbers, SampleType};
 use crate::metadata;
-use crate::pixels::{Colours, Stored};
+use crate::pixels::{Colours, NoData, Stored};
 
 const REMEDY_RAW: &str = "develop it to JPEG, PNG or TIFF first, for example with darktable, RawTherapee or rawpy";
 
@@ -59,6 +59,7 @@ pub(super) struct Layout<'a> {
     pub subsampling: Option<[usize; 2]>,
     pub tables: Option<&'a [u8]>,
     pub chunks: Chunks<'a>,
+    pub no_data: Option<NoData>,
 }
 
 /// What is said of a picture even if it cannot be decoded.
@@ -184,6 +185,7 @@ impl<'a> Layout<'a> {
             subsampling,
             tables,
             chunks,
+            no_data: no_data(directory),
         })
     }
 
@@ -237,6 +239,17 @@ impl<'a> Layout<'a> {
         };
         bytes.map(Some).ok_or_else(outside)
     }
+}
+
+/// Whether a page is compressed.
+pub(super) fn is_compressed(directory: &Directory<'_>) -> bool {
+    const UNCOMPRESSED: u64 = 1;
+    directory.number(COMPRESSION).is_some_and(|found| found != UNCOMPRESSED)
+}
+
+/// What the file says stands for "no data".
+pub(super) fn no_data(directory: &Directory<'_>) -> Option<NoData> {
+    NoData::parse(std::str::from_utf8(directory.values(NO_DATA)?.bytes()).ok()?)
 }
 
 fn sample_type(directory: &Directory<'_>, samples: usize) -> Result<SampleType, ImageError> {

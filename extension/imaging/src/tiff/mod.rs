@@ -10,6 +10,7 @@ mod colours;
 pub(crate) mod directory;
 mod fax;
 mod geo;
+mod kept;
 mod layout;
 mod rows;
 mod tags;
@@ -20,16 +21,17 @@ use chunk::{Chunk, Compression};
 use directory::{Directory, File};
 use layout::Layout;
 use rows::Rows;
-use tags::damaged;
+use tags::{PROFILE, damaged};
 
 pub use geo::{Geo, geo};
+pub(crate) use kept::Tags;
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo};
 use crate::jpeg;
 use crate::memory::joined;
 use crate::orient;
-use crate::pixels::{Colours, Pixels, Stored};
+use crate::pixels::{Colours, NoData, Pixels, Stored};
 use crate::samples::Raw;
 
 /// The work of decompression beside what comes out of it, as bytes: for each strip or tile, and for each byte of it. A
@@ -57,7 +59,8 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let layout::Head { width, height, samples, sample, orientation } = layout::head(&directory)?;
     let [width, height] = orient::shown([width, height], orientation);
     let format = Format::Tiff.id();
-    Ok(ImageInfo { width, height, channels: samples, format, orientation, sample, pages: pages(bytes) })
+    let no_data = layout::no_data(&directory).map(NoData::value);
+    Ok(ImageInfo { width, height, channels: samples, format, orientation, sample, pages: pages(bytes), no_data })
 }
 
 /// The samples of a page, the first being 1, and its orientation.
@@ -102,23 +105,49 @@ enum Wanted {
     Numbers,
 }
 
-/// The samples of all pages and their orientations, until `take` says to stop.
+/// A page as it is in the file: with all bands, where there is more in them than is shown.
+pub(crate) struct Page {
+    pub raw: Raw,
+    pub orientation: u8,
+    /// What a TIFF with these samples has to say about them; `None` where what is shown is all there is.
+    pub tags: Option<Tags>,
+    pub profile: Option<Vec<u8>>,
+}
+
+/// A page as it is in the file, the first being 1.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_page(bytes: &[u8], page: usize, limits: &Limits) -> Result<Page, ImageError> {
+    let (file, directory) = open(bytes, page)?;
+    whole_page(file, &directory, page == 1, limits)
+}
+
+/// All pages as they are in the file, until `take` says to stop.
 ///
 /// # Errors
 /// As [`decode`].
 pub(crate) fn decode_pages(
     bytes: &[u8],
     limits: &Limits,
-    mut take: impl FnMut(Raw, u8) -> Result<ControlFlow<()>, ImageError>,
+    mut take: impl FnMut(Page) -> Result<ControlFlow<()>, ImageError>,
 ) -> Result<(), ImageError> {
     let (file, _) = open(bytes, 1)?;
     for (index, directory) in file.pages().enumerate() {
-        let (raw, orientation) = samples(file, &directory, index == 0, limits, Wanted::Shown)?;
-        if take(raw, orientation)?.is_break() {
+        if take(whole_page(file, &directory, index == 0, limits)?)?.is_break() {
             break;
         }
     }
     Ok(())
+}
+
+fn whole_page(file: File<'_>, directory: &Directory<'_>, is_first: bool, limits: &Limits) -> Result<Page, ImageError> {
+    let layout = Layout::new(file, directory)?;
+    let tags = Tags::of(&layout, directory);
+    let wanted = if tags.is_some() { Wanted::Bands } else { Wanted::Shown };
+    let (raw, orientation) = samples(file, directory, is_first, limits, wanted)?;
+    let profile = directory.values(PROFILE).map(|profile| profile.bytes().to_vec());
+    Ok(Page { raw, orientation, tags, profile })
 }
 
 fn decode_channels(bytes: &[u8], page: usize, limits: &Limits, wanted: Wanted) -> Result<(Raw, u8), ImageError> {
@@ -143,7 +172,7 @@ fn samples(
         (layout.colours, layout.alpha, layout.premultiplied) = (Colours::Bands(layout.samples), None, false);
     }
     let stored = Stored::for_type(layout.sample).ok_or_else(|| damaged("it has samples of an unknown type"))?;
-    let pixels = Pixels {
+    let mut pixels = Pixels {
         width: layout.width,
         height: layout.height,
         stored,
@@ -152,7 +181,12 @@ fn samples(
         alpha: layout.alpha.is_some(),
         premultiplied: layout.premultiplied,
         inverted: layout.inverted,
+        no_data: layout.no_data,
     };
+    let is_level = wanted != Wanted::Numbers && !matches!(pixels.colours, Colours::Palette(_));
+    if is_level && layout.sample.bits < 8 {
+        pixels.no_data = pixels.no_data.and_then(|no_data| rows::level(no_data.whole()?, layout.sample.bits));
+    }
     let work = work(&layout, &pixels, head.orientation);
     limits.check_work("TIFF", bytes.len(), work)?;
     if layout.compression == Compression::Jpeg {
@@ -166,15 +200,12 @@ fn samples(
 
 /// The colour profile of the first page.
 pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
-    const PROFILE: u16 = 34675;
     Some(File::new(bytes)?.pages().next()?.values(PROFILE)?.bytes().to_vec())
 }
 
 /// Whether the first page is compressed.
 pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
-    const UNCOMPRESSED: u64 = 1;
-    let directory = File::new(bytes).and_then(|file| file.pages().next());
-    directory.and_then(|directory| directory.number(tags::COMPRESSION)).is_some_and(|found| found != UNCOMPRESSED)
+    File::new(bytes).and_then(|file| file.pages().next()).is_some_and(|directory| layout::is_compressed(&directory))
 }
 
 fn open(bytes: &[u8], page: usize) -> Result<(File<'_>, Directory<'_>), ImageError> {

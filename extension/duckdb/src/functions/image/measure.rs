@@ -29,8 +29,9 @@ pub static STATS: ScalarFunction = ScalarFunction {
             each mask and each channel. `mask` is the place of the mask in the list and `channel` the number of the \
             channel, both counted from 1. Values are those of the file, whatever its type, nothing is stretched. All \
             bands of a TIFF are measured, alpha as well; palettes and CMYK become RGB; fewer than 8 bits become 8. \
-            `std` is the standard deviation of all values (NumPy's). NaN is left out, and `count` says how many values \
-            there are. Where there are none the other numbers are NULL. The image is decoded once for all masks of a \
+            `std` is the standard deviation of all values (NumPy's). NaN is left out, and so is the value that stands for \
+            \"no data\" (`image_info(image).nodata`), in each channel by itself, as rasterio masks it; `count` says how \
+            many values there are. Where there are none the other numbers are NULL. The image is decoded once for all masks of a \
             row, and is upright, as it is for masks. A mask of another size than the image is an error. NULLs in the \
             list are skipped. Bytes that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.",
         example: "mask_stats(image, mask)",
