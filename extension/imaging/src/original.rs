@@ -5,7 +5,7 @@ use crate::decode::{Whole, guarded};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::picture::Picture;
-use crate::pixels::{Range, Stored};
+use crate::pixels::{Colours, Range, Stored};
 use crate::raster::Raster;
 use crate::tiff::{self, Page, Tags};
 
@@ -94,6 +94,9 @@ impl Original {
 /// The pixels of a PNG.
 pub(crate) fn png_page(bytes: &[u8], limits: &Limits) -> Result<Page, ImageError> {
     let (raw, orientation, profile) = coded::decode(Format::Png, bytes, limits)?;
-    let tags = (raw.pixels.stored != Stored::U8).then(|| Tags::of_levels(&raw.pixels));
+    // Pictures that are shown have no grey with alpha.
+    let is_shown =
+        raw.pixels.stored == Stored::U8 && !(raw.pixels.alpha && matches!(raw.pixels.colours, Colours::Grey));
+    let tags = (!is_shown).then(|| Tags::of_levels(&raw.pixels));
     Ok(Page { raw, orientation, tags, profile })
 }

@@ -60,14 +60,14 @@ impl Raster {
     /// # Errors
     /// As [`Raster::tiff`].
     pub(crate) fn png(&self) -> Result<Option<Vec<u8>>, ImageError> {
-        if self.bands.pixels().stored != Stored::U16 || !self.tags.is_plain {
-            return Ok(None);
-        }
-        let color = match self.bands.channels() {
-            1 => ExtendedColorType::L16,
-            2 => ExtendedColorType::La16,
-            3 => ExtendedColorType::Rgb16,
-            _ => ExtendedColorType::Rgba16,
+        let color = match (self.bands.pixels().stored, self.bands.channels()) {
+            _ if !self.tags.is_plain => return Ok(None),
+            (Stored::U8, 2) => ExtendedColorType::La8,
+            (Stored::U16, 1) => ExtendedColorType::L16,
+            (Stored::U16, 2) => ExtendedColorType::La16,
+            (Stored::U16, 3) => ExtendedColorType::Rgb16,
+            (Stored::U16, 4) => ExtendedColorType::Rgba16,
+            _ => return Ok(None),
         };
         let ([width, height], levels) = (self.size(), self.bands.samples());
         // The encoder copies them, in the byte order of PNG.

@@ -28,7 +28,9 @@ impl Tags {
         }
         let (colours, stored) = (layout.colours.channels(), Stored::for_type(layout.sample)?);
         let has_more = layout.samples > colours + usize::from(layout.alpha.is_some());
-        if stored == Stored::U8 && !has_more && layout.no_data.is_none() {
+        // Pictures that are shown have no grey with alpha.
+        let is_shown = stored == Stored::U8 && !(layout.alpha.is_some() && matches!(layout.colours, Colours::Grey));
+        if is_shown && !has_more && layout.no_data.is_none() {
             return None;
         }
         let photometric = match directory.number(PHOTOMETRIC) {
