@@ -59,7 +59,7 @@ fn labels(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         Ok(masks.get(row)?.zip(format))
     })?;
     let images = rows.call.rows(&arguments, 1, |(list, format)| {
-        let Some(masks) = of_one_size(list)? else { return Ok(None) };
+        let Some(masks) = of_one_size(list, &rows.call)? else { return Ok(None) };
         let Some([width, height]) = masks.first().map(|(_, mask)| [mask.width, mask.height]) else { return Ok(None) };
         if width.min(height) == 0 {
             return Ok(None);
