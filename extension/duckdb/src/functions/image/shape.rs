@@ -248,6 +248,9 @@ fn range(name: &str) -> Result<Range> {
     match name {
         "own" => Ok(Range::Own),
         "full" => Ok(Range::Full),
+        _ if name.trim().parse::<f64>().is_ok() => Err(Failure::input(format!(
+            "range '{name}' is a text; a quality is a number, without quotes, and a range is 'own' or 'full'"
+        ))),
         _ => Err(Failure::input(format!(
             "range '{name}' is unknown; it is 'own' (from the lowest in the picture to the highest) or 'full' (the range \
              of the type of the samples)"
