@@ -356,3 +356,25 @@ def test_pages_have_a_limit(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CALL sam_configure(mask_limit_mb := 1)")
     with pytest.raises(duckdb.InvalidInputException, match="need more than the limit of 1000000 bytes at once"):
         one(con, "image_pages($1)", data)
+
+
+@pytest.mark.parametrize(
+    "kind, gap", [("float32", -3.4028234663852886e38), ("int32", -9999), ("uint16", 65535), ("uint8", 0)]
+)
+def test_no_data_is_left_out(con: duckdb.DuckDBPyConnection, kind: str, gap: float) -> None:
+    values = np.random.default_rng(4).integers(1, 200, (12, 17)).astype(kind)
+    values[2:5, 3:9] = gap
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "TIFF", tiffinfo={42113: str(gap)})
+    masked = np.ma.masked_equal(values, np.dtype(kind).type(gap))
+    query = """
+        SELECT image_info($image).nodata, image_info(part).format, mask_stats(part, mask_place(mask, -1, -1, 10, 15))[1]
+        FROM (SELECT image_crop($image, [1, 1, 15, 10]) AS part, mask_to_rle([1 FOR x IN range(204)], 12, 17) AS mask)
+    """
+    nodata, form, stats = con.execute(query, {"image": file.getvalue()}).fetchall()[0]
+    inside = masked[1:11, 1:16].astype("float64")
+    assert (nodata, form, stats["count"]) == (gap, "tiff", inside.count())
+    assert stats["mean"] == pytest.approx(inside.mean()) and stats["min"] == inside.min()
+    [part] = con.execute("SELECT image_crop(?::BLOB, [1, 1, 15, 10])", [file.getvalue()]).fetchall()[0]
+    with Image.open(io.BytesIO(part)) as cut:
+        assert np.array_equal(np.asarray(cut), values[1:11, 1:16])

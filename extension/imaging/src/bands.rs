@@ -6,7 +6,7 @@ use crate::format::Format;
 use crate::mask::Rle;
 use crate::memory::{NoMemory, push, zeroed};
 use crate::pixels::{Colours, Pixels, Stored, by_type};
-use crate::range::Number;
+use crate::range::{Number, is_no_data};
 use crate::samples::Raw;
 use crate::{coded, gif, jpeg, orient, tiff};
 
@@ -28,7 +28,7 @@ pub struct Bands {
     samples: Vec<u8>,
 }
 
-/// The values of one channel in a mask. NaN, which stands for "no data" in pictures of floats, is left out.
+/// The values of one channel in a mask. NaN is left out, and what a TIFF says stands for "no data" (GDAL's `nodata`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stats {
     /// Values.
@@ -59,7 +59,7 @@ impl Bands {
                 Colours::Grey | Colours::Rgb | Colours::Bands(_) => raw,
                 Colours::Cmyk | Colours::YCbCr(_) | Colours::Palette(_) => in_colour(raw)?,
             };
-            Self::upright(raw, orientation)
+            Ok(Self::upright(raw, orientation)?)
         })
     }
 
@@ -71,18 +71,19 @@ impl Bands {
         guarded(bytes, limits, |format| {
             let (raw, orientation) = match format {
                 // Grey with alpha is grey.
-                Format::Tiff => tiff::decode(bytes, 1, limits)?,
+                Format::Tiff => tiff::decode_numbers(bytes, limits)?,
                 Format::Png => match coded::decode_numbers(bytes, limits)? {
                     Some(raw) => raw,
                     None => raw(format, bytes, limits)?,
                 },
                 _ => raw(format, bytes, limits)?,
             };
-            Self::upright(raw, orientation)
+            Ok(Self::upright(raw, orientation)?)
         })
     }
 
-    fn upright(raw: Raw, orientation: u8) -> Result<Self, ImageError> {
+    /// Samples, turned.
+    pub(crate) fn upright(raw: Raw, orientation: u8) -> Result<Self, NoMemory> {
         let mut pixels = raw.pixels.clone();
         let size = [pixels.width, pixels.height];
         [pixels.width, pixels.height] = orient::shown(size, orientation);
@@ -103,6 +104,17 @@ impl Bands {
     /// What the pixels are.
     pub(crate) fn pixels(&self) -> &Pixels {
         &self.pixels
+    }
+
+    /// The samples row by row and pixel by pixel, in the byte order of the machine.
+    pub(crate) fn samples(&self) -> &[u8] {
+        &self.samples
+    }
+
+    /// The part of `size` whose upper left corner is at `corner`: what of it lies inside.
+    pub(crate) fn part(&self, corner: [u32; 2], size: [u32; 2]) -> Result<Self, NoMemory> {
+        let (samples, [width, height]) = orient::cut(&self.samples, self.pixels.stride(), self.size(), corner, size)?;
+        Ok(Self { pixels: Pixels { width, height, ..self.pixels.clone() }, samples })
     }
 
     /// The samples column by column, of the first channel.
@@ -160,11 +172,13 @@ impl Bands {
             let mut values: Vec<T> = Vec::new();
             let bytes = count.saturating_mul(size_of::<T>());
             values.try_reserve_exact(count).map_err(|_| NoMemory { bytes })?;
+            let is_no_data = is_no_data::<T>(&bands.pixels);
             let stats = (0..channels).map(|channel| {
                 values.clear();
                 for &(start, end) in spans {
                     let pixels = samples[start * channels..end * channels].iter();
-                    values.extend(pixels.skip(channel).step_by(channels).map(&read).filter(|value| !value.is_nan()));
+                    let pixels = pixels.skip(channel).step_by(channels).map(&read);
+                    values.extend(pixels.filter(|value| !value.is_nan() && !is_no_data(*value)));
                 }
                 Stats::of(&mut values)
             });

@@ -30,7 +30,16 @@ pub(crate) fn info(format: Format, bytes: &[u8]) -> Result<ImageInfo, ImageError
     let orientation = orientation(format, bytes);
     let [width, height] = orient::shown([width, height], orientation);
     let sample = SampleType { numbers: Numbers::Unsigned, bits: if format == Format::Png { bits } else { 8 } };
-    Ok(ImageInfo { width, height, channels, format: format.id(), orientation, sample, pages: frames(format, bytes) })
+    Ok(ImageInfo {
+        width,
+        height,
+        channels,
+        format: format.id(),
+        orientation,
+        sample,
+        pages: frames(format, bytes),
+        no_data: None,
+    })
 }
 
 /// The pixels, the orientation and the colour profile.
@@ -68,8 +77,8 @@ pub(crate) fn decode(format: Format, bytes: &[u8], limits: &Limits) -> Result<(R
     Ok((raw, orientation, profile))
 }
 
-/// The numbers of a PNG with a palette, where [`decode`] gives the colours they stand for, and the orientation; `None` for
-/// other PNGs.
+/// The numbers of a PNG with a palette, where [`decode`] gives the colours they stand for, or of one whose grey has fewer than
+/// 8 bits, where it gives levels of 8, and the orientation; `None` for other PNGs.
 pub(crate) fn decode_numbers(bytes: &[u8], limits: &Limits) -> Result<Option<(Raw, u8)>, ImageError> {
     let damaged = |error: png::DecodingError| match error {
         png::DecodingError::LimitsExceeded => ImageError::Tables { format: Format::Png.name() },
@@ -79,10 +88,12 @@ pub(crate) fn decode_numbers(bytes: &[u8], limits: &Limits) -> Result<Option<(Ra
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), tables);
     decoder.set_transformations(png::Transformations::IDENTITY);
     let header = decoder.read_header_info().map_err(damaged)?;
-    if header.color_type != png::ColorType::Indexed {
-        return Ok(None);
-    }
     let (width, height, bits) = (header.width, header.height, usize::from(header.bit_depth as u8));
+    match header.color_type {
+        png::ColorType::Indexed => (),
+        png::ColorType::Grayscale if bits < 8 => (),
+        _ => return Ok(None),
+    }
     limits.check_size(width, height)?;
     // Which colour a number has is not asked.
     let pixels = Pixels::new([width, height], Stored::U8, Colours::Palette(Box::new([[0; 3]; 256])));

@@ -4,7 +4,7 @@
 //! first brought to 8 bits, by [`Range`].
 
 use crate::pixels::{Colours, Pixels, RGB, Range, Stored, by_type, times};
-use crate::range::{Level, Number, extremes, full};
+use crate::range::{Level, Number, extremes, full, is_no_data};
 
 /// Pixels that are worked on at a time: what they become is written over where they were.
 const BLOCK: usize = 1024;
@@ -44,14 +44,23 @@ fn numbers<T: Number, const N: usize>(
     let samples = &buffer[start..][..pixels.count() * pixels.stride()];
     let (least, most) = extremes(pixels, samples, &read);
     let level = Level::between(least, most, 255.0);
+    let is_no_data = is_no_data::<T>(pixels);
     // Of 16 bits there are fewer values than pixels, mostly.
     let span = most - least;
     if N <= 2 && span < pixels.count() as f64 && span > 0.0 {
-        let table: Vec<u8> = (0..=span as usize).map(|step| level.of(least + step as f64) as u8).collect();
-        // Alpha has other values than the colours, and is not looked at.
+        let mut table: Vec<u8> = (0..=span as usize).map(|step| level.of(least + step as f64) as u8).collect();
+        if let Some(level) =
+            pixels.no_data.and_then(T::of_no_data).and_then(|no_data| table.get_mut(no_data.steps(least)))
+        {
+            *level = 0;
+        }
+        // Alpha has other values than the colours, and is not looked at; "no data" may have as well.
         return levels(pixels, buffer, start, |bytes| table.get(read(bytes).steps(least)).copied().unwrap_or(0));
     }
-    levels(pixels, buffer, start, |bytes| level.of(read(bytes).value()) as u8);
+    levels(pixels, buffer, start, |bytes| match read(bytes) {
+        value if is_no_data(value) => 0,
+        value => level.of(value.value()) as u8,
+    });
 }
 
 /// Pixels whose colours `level` brings to 8 bits.

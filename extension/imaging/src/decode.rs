@@ -56,6 +56,22 @@ pub(crate) struct Whole {
     pub packed: bool,
 }
 
+impl Whole {
+    /// What samples are, without a profile.
+    pub(crate) fn of(
+        raw: Raw,
+        orientation: u8,
+        range: Range,
+        transparency: bool,
+        format: Format,
+    ) -> Result<Self, ImageError> {
+        let grey = matches!(raw.pixels.colours, Colours::Grey);
+        let (rgb, alpha) = raw.picture(range, transparency)?;
+        let alpha = alpha.map(|alpha| orient::upright(alpha, orientation)).transpose()?;
+        Ok(Self { rgb: orient::upright(rgb, orientation)?, alpha, grey, profile: None, format, packed: false })
+    }
+}
+
 /// Decodes as [`decode`], by any range, and what it leaves out.
 pub(crate) fn whole(bytes: &[u8], limits: &Limits, range: Range) -> Result<Whole, ImageError> {
     guarded(bytes, limits, |format| decode_as(format, bytes, limits, range, true))
@@ -90,11 +106,10 @@ fn decode_as(
     if !transparency {
         profile = None;
     }
-    let grey = matches!(raw.pixels.colours, Colours::Grey);
-    let (rgb, own) = raw.picture(range, transparency)?;
-    let alpha = alpha.or(own).map(|alpha| orient::upright(alpha, orientation)).transpose()?;
     let packed = format == Format::Tiff && tiff::is_compressed(bytes);
-    Ok(Whole { rgb: orient::upright(rgb, orientation)?, alpha, grey, profile, format, packed })
+    let whole = Whole::of(raw, orientation, range, transparency, format)?;
+    let alpha = alpha.map(|alpha| orient::upright(alpha, orientation)).transpose()?.or(whole.alpha);
+    Ok(Whole { alpha, profile, packed, ..whole })
 }
 
 /// Reads the header of a picture, which takes microseconds whatever its size.

@@ -88,7 +88,7 @@ impl Format {
 }
 
 /// What the header of a picture says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ImageInfo {
     /// Width in pixels as displayed, EXIF orientation applied.
     pub width: u32,
@@ -105,6 +105,8 @@ pub struct ImageInfo {
     pub sample: SampleType,
     /// Pages of a TIFF, frames of a GIF, WebP or animated PNG; of which the first is read.
     pub pages: u32,
+    /// The value that stands for "no data", as a TIFF says by GDAL's tag.
+    pub no_data: Option<f64>,
 }
 
 /// How the numbers of samples are stored.

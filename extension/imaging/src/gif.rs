@@ -28,6 +28,7 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
         orientation: 1,
         sample: SampleType::BYTE,
         pages: frames(bytes).max(1),
+        no_data: None,
     })
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let orientation = orientation(&structure);
     let [width, height] = orient::shown([width, height], orientation);
     let format = Format::Jpeg.id();
-    Ok(ImageInfo { width, height, channels, format, orientation, sample: SampleType::BYTE, pages: 1 })
+    Ok(ImageInfo { width, height, channels, format, orientation, sample: SampleType::BYTE, pages: 1, no_data: None })
 }
 
 /// The colour profile.

@@ -13,8 +13,9 @@ use crate::mask::{Rle, RunWriter};
 use crate::memory::{NoMemory, zeroed};
 use crate::orient;
 use crate::picture::{Sink, unwritten};
-use crate::pixels::{Colours, Stored, by_type};
-use crate::range::Number;
+use crate::pixels::{Colours, Pixels, Stored, by_type};
+use crate::range::{Number, is_no_data};
+use crate::tiff;
 
 /// Most objects of a label image: each has a mask of its own.
 const MAX_OBJECTS: usize = 1_000_000;
@@ -37,8 +38,10 @@ pub enum LabelError {
     )]
     Objects,
     /// A picture whose numbers were changed by its compression.
-    #[error("the image is a JPEG, whose compression changes the numbers of objects; write label images as PNG or TIFF")]
-    Lossy,
+    #[error(
+        "the image is a {0}, whose compression changes the numbers of objects; write label images as PNG or TIFF, without loss"
+    )]
+    Lossy(&'static str),
     /// The picture cannot be read or written.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -102,11 +105,16 @@ pub fn label_image(
 /// The objects of a label image with their numbers, in the order of these. Of a palette its numbers count.
 ///
 /// # Errors
-/// Pictures with several channels; JPEG; values with a fraction; as [`crate::decode`].
+/// Pictures with several channels; JPEG, also in TIFF; values with a fraction; as [`crate::decode`].
 pub fn masks_of_labels(bytes: &[u8], limits: &Limits) -> Result<Vec<(i64, Rle)>, LabelError> {
-    if Format::of(bytes) == Some(Format::Jpeg) {
+    let lossy = match Format::of(bytes) {
+        Some(Format::Jpeg) => Some("JPEG"),
+        Some(Format::Tiff) if tiff::is_lossy(bytes) => Some("TIFF of JPEGs or WebPs"),
+        _ => None,
+    };
+    if let Some(lossy) = lossy {
         decode::info(bytes, limits)?;
-        return Err(LabelError::Lossy);
+        return Err(LabelError::Lossy(lossy));
     }
     let bands = Bands::read_labels(bytes, limits)?;
     let pixels = bands.pixels();
@@ -114,20 +122,25 @@ pub fn masks_of_labels(bytes: &[u8], limits: &Limits) -> Result<Vec<(i64, Rle)>,
         return Err(LabelError::Channels(bands.channels()));
     }
     let columns = bands.columns()?;
-    by_type!(pixels.stored, collect(bands.size(), &columns))
+    by_type!(pixels.stored, collect(pixels, &columns))
 }
 
 /// Collects runs of equal values down the columns.
 fn collect<T: Number + PartialEq, const N: usize>(
-    [width, height]: [u32; 2],
+    of: &Pixels,
     columns: &[u8],
     read: impl Fn(&[u8; N]) -> T,
 ) -> Result<Vec<(i64, Rle)>, LabelError> {
     let pixels = columns.as_chunks::<N>().0;
     let mut found: HashMap<i64, RunWriter> = HashMap::new();
+    let is_no_data = is_no_data::<T>(of);
     let mut at = 0;
     while let Some(first) = pixels.get(at) {
         let length = pixels[at..].iter().take_while(|pixel| *pixel == first).count();
+        if is_no_data(read(first)) {
+            at += length;
+            continue;
+        }
         let value = read(first).value();
         // Whole numbers up to here are exact.
         if value.fract() != 0.0 || value.abs() > (1u64 << 53) as f64 {
@@ -143,7 +156,7 @@ fn collect<T: Number + PartialEq, const N: usize>(
     }
     let mut masks: Vec<(i64, Rle)> = Vec::new();
     masks.try_reserve_exact(found.len()).map_err(|_| NoMemory { bytes: found.len() * size_of::<(i64, Rle)>() })?;
-    masks.extend(found.into_iter().map(|(label, runs)| (label, runs.finish(height, width, pixels.len() as u64))));
+    masks.extend(found.into_iter().map(|(label, runs)| (label, runs.finish(of.height, of.width, pixels.len() as u64))));
     masks.sort_unstable_by_key(|(label, _)| *label);
     Ok(masks)
 }
@@ -179,6 +192,56 @@ mod tests {
         let bytes = png(png::ColorType::Indexed, png::BitDepth::One, [9, 1], &[0b1010_0000, 0x80]);
         assert_eq!(areas(&bytes).unwrap(), [(1, 3)]);
         assert!(matches!(areas(&bytes[..bytes.len() - 20]), Err(LabelError::Image(ImageError::Damaged { .. }))));
+    }
+
+    #[test]
+    fn numbers_of_few_bits_are_no_levels() {
+        let grey = |depth, size, data: &[u8]| areas(&png(png::ColorType::Grayscale, depth, size, data)).unwrap();
+        assert_eq!(grey(png::BitDepth::Four, [3, 2], &[0x0f, 0x10, 0x21, 0xf0]), [(1, 2), (2, 1), (15, 2)]);
+        assert_eq!(grey(png::BitDepth::Two, [4, 1], &[0b00_01_10_01]), [(1, 2), (2, 1)]);
+        assert_eq!(grey(png::BitDepth::One, [9, 1], &[0b1010_0000, 0x80]), [(1, 3)]);
+        // Files of 4 bits, 2 bits and 1 bit, where lower is lighter and where it is darker.
+        for name in ["grey4_minisblack", "grey2_minisblack", "grey1_minisblack", "grey4_miniswhite", "palette4"] {
+            let path = format!("{}/tests/data/tiff/{name}.tif", env!("CARGO_MANIFEST_DIR"));
+            let bytes = std::fs::read(path).unwrap();
+            let bits = name.bytes().find(u8::is_ascii_digit).unwrap() - b'0';
+            let found = areas(&bytes).unwrap();
+            let labels: Vec<i64> = found.iter().map(|(label, _)| *label).collect();
+            assert!(
+                !labels.is_empty() && labels.iter().all(|label| (1..1 << bits).contains(label)),
+                "{name} {labels:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_of_many_bits_are_exact() {
+        use ::tiff::encoder::colortype::{ColorType, Gray32, Gray32Float, Gray64, GrayI32};
+        fn written<C: ColorType>(data: &[C::Inner]) -> Vec<u8>
+        where
+            [C::Inner]: ::tiff::encoder::TiffValue,
+        {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            let mut file = ::tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+            file.write_image::<C>(data.len() as u32, 1, data).unwrap();
+            bytes.into_inner()
+        }
+        let large = (1i64 << 53) - 1;
+        assert_eq!(areas(&written::<Gray32>(&[0, 7, u32::MAX, 7])).unwrap(), [(7, 2), (u32::MAX.into(), 1)]);
+        assert_eq!(areas(&written::<GrayI32>(&[0, -7, i32::MAX])).unwrap(), [(-7, 1), (i32::MAX.into(), 1)]);
+        assert_eq!(areas(&written::<Gray64>(&[0, large as u64])).unwrap(), [(large, 1)]);
+        assert_eq!(areas(&written::<Gray32Float>(&[0.0, 3.0, 16_777_216.0])).unwrap(), [(3, 1), (16_777_216, 1)]);
+        for (value, said) in [(0.5, "0.5"), (f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+            let error = areas(&written::<Gray32Float>(&[0.0, value])).unwrap_err();
+            assert_eq!(error, LabelError::Value(said.to_string()));
+        }
+    }
+
+    #[test]
+    fn what_changes_numbers_is_refused() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiff/jpeg_grey.tif");
+        let error = areas(&std::fs::read(path).unwrap()).unwrap_err();
+        assert_eq!(error, LabelError::Lossy("TIFF of JPEGs or WebPs"));
     }
 
     #[test]

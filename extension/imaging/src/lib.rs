@@ -3,7 +3,7 @@
 //! Pictures: [`decode`] turns untrusted bytes (JPEG, PNG, WebP, GIF, BMP, TIFF) into upright RGB pixels under
 //! [`Limits`], [`info`] reads only the header, [`resize_bilinear`] resizes as Pillow does, bit for bit.
 //! [`Picture`] keeps transparency and colour profile, and is changed and written again; [`page`] is a page of a TIFF or
-//! a frame of a GIF with its samples as they are.
+//! a frame of a GIF with its samples as they are, [`Original`] is cut into parts that have them.
 //!
 //! Masks: [`MaskBuilder`] packs rows of logits into a [`Mask`] of one bit per pixel, [`Rle`] is COCO's run-length
 //! encoding of it, exchangeable with pycocotools.
@@ -25,10 +25,12 @@ mod mask;
 mod memory;
 mod metadata;
 mod orient;
+mod original;
 mod page;
 mod picture;
 mod pixels;
 mod range;
+mod raster;
 mod recognise;
 mod resize;
 mod samples;
@@ -47,8 +49,9 @@ pub use mask::{
     non_maximum_suppression, wkb, wkb_at, wkt, wkt_at,
 };
 pub use memory::NoMemory;
+pub use original::Original;
 pub use page::{page, pages};
-pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png};
+pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png, tiles};
 pub use pixels::Range;
 pub use recognise::{Recognised, Wrapping};
 pub use resize::resize_bilinear;

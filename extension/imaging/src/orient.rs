@@ -17,6 +17,29 @@ pub(crate) fn shown([width, height]: [u32; 2], orientation: u8) -> [u32; 2] {
     if swaps_sides(orientation) { [height, width] } else { [width, height] }
 }
 
+/// The pixels of `stride` bytes in the part of `size` whose upper left corner is at `corner`, and the width and height of what
+/// of it lies inside.
+///
+/// # Errors
+/// There is no memory for them.
+pub(crate) fn cut(
+    pixels: &[u8],
+    stride: usize,
+    whole: [u32; 2],
+    corner: [u32; 2],
+    size: [u32; 2],
+) -> Result<(Vec<u8>, [u32; 2]), NoMemory> {
+    let corner = [0, 1].map(|axis| corner[axis].min(whole[axis]));
+    let [width, height] = [0, 1].map(|axis| size[axis].min(whole[axis] - corner[axis]));
+    let mut part = zeroed(width as usize * height as usize * stride)?;
+    let (row_bytes, length) = (whole[0] as usize * stride, width as usize * stride);
+    let rows = pixels.chunks_exact(row_bytes.max(1)).skip(corner[1] as usize);
+    for (row, part) in rows.zip(part.chunks_exact_mut(length.max(1))) {
+        part.copy_from_slice(&row[corner[0] as usize * stride..][..length]);
+    }
+    Ok((part, [width, height]))
+}
+
 /// The picture, or its alpha, as it is to be displayed. Orientations outside 2..=8 change nothing.
 ///
 /// # Errors

@@ -2,20 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
-
 use crate::decode::{self, guarded};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
-use crate::memory::NoMemory;
-use crate::picture::{Picture, Sink, unwritten};
-use crate::pixels::{Colours, Range, Stored};
-use crate::samples::Raw;
-use crate::{coded, gif, orient, range, tiff};
+use crate::original::{Original, png_page};
+use crate::picture::Picture;
+use crate::{gif, tiff};
 
-/// Page `number` of a picture, counted from 1, upright, as a PNG: samples of 8 bits, and grey and colours of 16, as they
-/// are; any other number stretched to 16 bits, from the lowest in the page to the highest. Of other animations than GIF
+/// Page `number` of a picture, counted from 1, upright, as a PNG; as a TIFF where a PNG cannot hold its values: signed ones,
+/// those with a fraction or of more than 16 bits, many bands, "no data". Values are those of the page, but for palettes,
+/// CMYK and levels of 8 bits or fewer from white to black, which are written as they are shown. Of other animations than GIF
 /// only the first frame is read.
 ///
 /// # Errors
@@ -26,10 +22,7 @@ pub fn page(bytes: &[u8], number: i64, limits: &Limits) -> Result<Vec<u8>, Image
         let missing = || ImageError::NoPage { format: format.name(), number, pages };
         let page = u32::try_from(number).ok().filter(|number| (1..=pages).contains(number)).ok_or_else(missing)?;
         match format {
-            Format::Tiff => {
-                let (raw, orientation) = tiff::decode(bytes, page as usize, limits)?;
-                png(raw, orientation)
-            }
+            Format::Tiff => Original::of(tiff::decode_page(bytes, page as usize, limits)?, format, false)?.page(),
             Format::Gif => {
                 let (rgb, alpha) = gif::page(bytes, page, limits)?;
                 Picture { rgb, alpha, grey: false, profile: None, format, packed: false }.encode(Format::Png)
@@ -38,10 +31,7 @@ pub fn page(bytes: &[u8], number: i64, limits: &Limits) -> Result<Vec<u8>, Image
                 "a frame after the first",
                 "take the frame out first, for example with ffmpeg or ImageMagick, or save the animation as GIF",
             )),
-            Format::Png => {
-                let (raw, orientation, _) = coded::decode(format, bytes, limits)?;
-                png(raw, orientation)
-            }
+            Format::Png => Original::of(png_page(bytes, limits)?, format, false)?.page(),
             Format::Jpeg | Format::WebP | Format::Bmp => Picture::read(bytes, limits)?.encode(Format::Png),
         }
     })
@@ -57,7 +47,7 @@ pub fn pages(
     mut take: impl FnMut(Vec<u8>) -> ControlFlow<()>,
 ) -> Result<(), ImageError> {
     guarded(bytes, limits, |format| match format {
-        Format::Tiff => tiff::decode_pages(bytes, limits, |raw, orientation| Ok(take(png(raw, orientation)?))),
+        Format::Tiff => tiff::decode_pages(bytes, limits, |page| Ok(take(Original::of(page, format, false)?.page()?))),
         Format::Gif => gif::pages(bytes, limits, |rgb, alpha| {
             Ok(take(Picture { rgb, alpha, grey: false, profile: None, format, packed: false }.encode(Format::Png)?))
         }),
@@ -71,34 +61,4 @@ pub fn pages(
             Ok(())
         }
     })
-}
-
-fn png(raw: Raw, orientation: u8) -> Result<Vec<u8>, ImageError> {
-    let pixels = raw.pixels.clone();
-    let plain = matches!(pixels.colours, Colours::Grey | Colours::Rgb) && !pixels.premultiplied;
-    if pixels.stored == Stored::U8 || !plain {
-        let (format, grey) = (Format::Png, matches!(pixels.colours, Colours::Grey));
-        let (rgb, alpha) = raw.picture(Range::Own, true)?;
-        let rgb = orient::upright(rgb, orientation)?;
-        let alpha = alpha.map(|alpha| orient::upright(alpha, orientation)).transpose()?;
-        return Picture { rgb, alpha, grey, profile: None, format, packed: false }.encode(format);
-    }
-    // Of 16 bits they are as they should be.
-    let levels = match pixels.stored == Stored::U16 && !pixels.inverted {
-        true => raw.into_samples(),
-        false => range::to_16(&pixels, raw.samples())?,
-    };
-    let size = [pixels.width, pixels.height];
-    let (levels, color) = match pixels.channels() {
-        1 => (orient::turned::<2>(levels, size, orientation)?, ExtendedColorType::L16),
-        2 => (orient::turned::<4>(levels, size, orientation)?, ExtendedColorType::La16),
-        3 => (orient::turned::<6>(levels, size, orientation)?, ExtendedColorType::Rgb16),
-        _ => (orient::turned::<8>(levels, size, orientation)?, ExtendedColorType::Rgba16),
-    };
-    let [width, height] = orient::shown(size, orientation);
-    // The encoder copies them, in the byte order of PNG.
-    NoMemory::expect(levels.len() as u64)?;
-    let mut bytes = Sink::default();
-    PngEncoder::new(&mut bytes).write_image(&levels, width, height, color).map_err(|error| unwritten("PNG", error))?;
-    Ok(bytes.into_inner())
 }

@@ -11,8 +11,8 @@ pub(crate) const RGB: usize = 3;
 pub enum Range {
     /// Their own range: the lowest value in the picture, over all colours, becomes 0 and the highest 255, and between
     /// them it is linear. NaN and infinities have no part in it; they become 0 and the end they are nearest to. A
-    /// picture of a single value becomes 0. Alpha and further bands have no part in it either. What stands for "no data"
-    /// is not guessed.
+    /// picture of a single value becomes 0. Alpha and further bands have no part in it either. What a TIFF says stands for
+    /// "no data" has none, and becomes 0; it is not guessed.
     #[default]
     Own,
     /// The range of their type: the upper 8 bits of whole numbers, and 0 to 1 for fractions.
@@ -81,6 +81,45 @@ macro_rules! by_type {
 }
 pub(crate) use by_type;
 
+/// The value that stands for "no data", as a file says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum NoData {
+    /// A whole number.
+    Whole(i128),
+    /// Another one, or NaN.
+    Fraction(f64),
+}
+
+impl NoData {
+    /// The number in a text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\0');
+        if let Ok(whole) = text.parse() {
+            return Some(Self::Whole(whole));
+        }
+        let value: f64 = text.parse().ok()?;
+        // -9999.0 is a whole number. Beyond 2^53 a fraction may stand for several.
+        let is_whole = value.fract() == 0.0 && value.abs() <= (1u64 << 53) as f64;
+        Some(if is_whole { Self::Whole(value as i128) } else { Self::Fraction(value) })
+    }
+
+    /// The whole number, if it is one.
+    pub(crate) fn whole(self) -> Option<i128> {
+        match self {
+            Self::Whole(whole) => Some(whole),
+            Self::Fraction(_) => None,
+        }
+    }
+
+    /// The same, or nearly.
+    pub(crate) fn value(self) -> f64 {
+        match self {
+            Self::Whole(whole) => whole as f64,
+            Self::Fraction(value) => value,
+        }
+    }
+}
+
 /// What the pixels of a buffer are.
 #[derive(Clone, Debug)]
 pub(crate) struct Pixels {
@@ -96,13 +135,25 @@ pub(crate) struct Pixels {
     pub premultiplied: bool,
     /// Whether the lowest value is white.
     pub inverted: bool,
+    /// What stands for "no data".
+    pub no_data: Option<NoData>,
 }
 
 impl Pixels {
     /// Pixels without alpha, whose samples have all bits of their type.
     pub(crate) fn new([width, height]: [u32; 2], stored: Stored, colours: Colours) -> Self {
         let bits = stored.bytes() as u16 * 8;
-        Self { width, height, stored, bits, colours, alpha: false, premultiplied: false, inverted: false }
+        Self {
+            width,
+            height,
+            stored,
+            bits,
+            colours,
+            alpha: false,
+            premultiplied: false,
+            inverted: false,
+            no_data: None,
+        }
     }
 
     pub(crate) fn channels(&self) -> usize {
@@ -205,6 +256,17 @@ pub(crate) fn times(a: u8, b: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_data_is_a_number() {
+        for (text, value) in [("-9999", -9999), ("0\0", 0), (" 255 ", 255), ("1e4", 10_000), ("-9999.0", -9999)] {
+            assert_eq!(NoData::parse(text), Some(NoData::Whole(value)));
+        }
+        let large = NoData::parse("-3.4028234663852886e+38").and_then(NoData::whole);
+        assert_eq!((large, NoData::parse("none"), NoData::parse("")), (None, None, None));
+        assert!(NoData::parse("nan").unwrap().value().is_nan());
+        assert_eq!(NoData::parse("18446744073709551615").unwrap().whole(), Some(u64::MAX.into()));
+    }
 
     #[test]
     fn video_range_is_widened() {

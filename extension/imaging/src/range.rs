@@ -1,7 +1,6 @@
 //! The range of samples: how numbers of any type become levels.
 
-use crate::memory::{NoMemory, zeroed};
-use crate::pixels::{Colours, Pixels, Stored, by_type};
+use crate::pixels::{NoData, Pixels, Stored};
 
 /// A number that samples are.
 pub(crate) trait Number: Copy {
@@ -19,10 +18,23 @@ pub(crate) trait Number: Copy {
     }
     fn lesser(self, other: Self) -> Self;
     fn greater(self, other: Self) -> Self;
+    /// The number that stands for "no data", if samples can have it.
+    fn of_no_data(no_data: NoData) -> Option<Self>;
+    /// Whether it is that number.
+    fn stands_for(self, no_data: Self) -> bool;
+}
+
+/// How far apart two fractions are that are one, in parts of them: texts of other software round them.
+const ROUNDING: f64 = 2.0 * f32::EPSILON as f64;
+
+/// Whether samples have this value where there is no data.
+pub(crate) fn is_no_data<T: Number>(pixels: &Pixels) -> impl Fn(T) -> bool + Copy + use<T> {
+    let no_data = pixels.no_data.and_then(T::of_no_data);
+    move |value| no_data.is_some_and(|no_data| value.stands_for(no_data))
 }
 
 macro_rules! number {
-    ($finite:expr => $($type:ty),*) => {
+    ($finite:expr, $of:expr, $same:expr => $($type:ty),*) => {
         $(impl Number for $type {
             const LOWEST: Self = <$type>::MIN;
             const HIGHEST: Self = <$type>::MAX;
@@ -48,22 +60,37 @@ macro_rules! number {
             fn greater(self, other: Self) -> Self {
                 self.max(other)
             }
+
+            fn of_no_data(no_data: NoData) -> Option<Self> {
+                let of: fn(NoData) -> Option<$type> = $of;
+                of(no_data)
+            }
+
+            fn stands_for(self, no_data: Self) -> bool {
+                let same: fn($type, $type) -> bool = $same;
+                same(self, no_data)
+            }
         })*
     };
 }
 
-number!(|_| true => u8, u16, u32, u64, i8, i16, i32, i64);
-number!(|value| value.is_finite() => f32, f64);
+number!(|_| true, |no_data| no_data.whole()?.try_into().ok(), |a, b| a == b => u8, u16, u32, u64, i8, i16, i32, i64);
+number!(|value| value.is_finite(), |no_data| Some(no_data.value() as f32), |a, b| {
+    let [a, b] = [a, b].map(f64::from);
+    a == b || a.is_nan() && b.is_nan() || b.is_finite() && (a - b).abs() <= ROUNDING * b.abs()
+} => f32);
+number!(|value| value.is_finite(), |no_data| Some(no_data.value()), |a, b| a == b || a.is_nan() && b.is_nan() => f64);
 
-/// The lowest and the highest finite value of all colours; zeros where there is none.
+/// The lowest and the highest finite value of all colours, without "no data"; zeros where there is none.
 pub(crate) fn extremes<T: Number, const N: usize>(
     pixels: &Pixels,
     samples: &[u8],
     read: &impl Fn(&[u8; N]) -> T,
 ) -> (f64, f64) {
+    let is_no_data = is_no_data::<T>(pixels);
     let see = |(least, most): (T, T), samples: &[u8]| {
         samples.as_chunks::<N>().0.iter().map(read).fold((least, most), |(least, most), value| {
-            match value.is_number() {
+            match value.is_number() && !is_no_data(value) {
                 true => (least.lesser(value), most.greater(value)),
                 false => (least, most),
             }
@@ -126,39 +153,4 @@ pub(crate) fn full(pixels: &Pixels, sample: &[u8]) -> u8 {
         Stored::F32 => unit(f32::from_ne_bytes(array(sample)).into()),
         Stored::F64 => unit(f64::from_ne_bytes(array(sample))),
     }
-}
-
-/// Grey or colours, and alpha, as levels of 16 bits in the byte order of the machine: those of 9 to 16 bits as they are,
-/// others from the lowest to the highest.
-///
-/// # Errors
-/// There is no memory for them.
-pub(crate) fn to_16(pixels: &Pixels, samples: &[u8]) -> Result<Vec<u8>, NoMemory> {
-    fn levels<T: Number, const N: usize>(
-        pixels: &Pixels,
-        samples: &[u8],
-        read: impl Fn(&[u8; N]) -> T,
-    ) -> Result<Vec<u8>, NoMemory> {
-        let (least, most) = match pixels.stored {
-            Stored::U16 => (0.0, 65535.0),
-            _ => extremes(pixels, samples, &read),
-        };
-        let level = Level::between(least, most, 65535.0);
-        let highest = if pixels.stored == Stored::U16 { u16::MAX >> (16 - pixels.bits) } else { u16::MAX };
-        debug_assert!(matches!(pixels.colours, Colours::Grey | Colours::Rgb));
-        let (channels, colours) = (pixels.channels(), pixels.colours.channels());
-        let mut out = zeroed(samples.len() / N * 2)?;
-        for (index, (out, sample)) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples.as_chunks::<N>().0).enumerate()
-        {
-            let value = read(sample).value();
-            *out = match (index % channels < colours, pixels.stored) {
-                (false, Stored::F32 | Stored::F64) => (value.clamp(0.0, 1.0) * 65535.0).round() as u16,
-                (true, _) if pixels.inverted => highest.saturating_sub(level.of(value) as u16),
-                _ => level.of(value) as u16,
-            }
-            .to_ne_bytes();
-        }
-        Ok(out)
-    }
-    by_type!(pixels.stored, levels(pixels, samples))
 }

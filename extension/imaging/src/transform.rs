@@ -56,6 +56,26 @@ impl Transform {
         [a * x + b * y + c, d * x + e * y + f].map(|value| value + 0.0)
     }
 
+    /// Whether numbers tell the corners of each pixel of a picture of `size`, width and height, apart.
+    ///
+    /// ```
+    /// use sam_imaging::Transform;
+    ///
+    /// let fine = Transform::new([1e-7, 0.0, 16.4, 0.0, -1e-7, 48.2])?;
+    /// let too_fine = Transform::new([1e-20, 0.0, 16.4, 0.0, -1e-20, 48.2])?;
+    /// assert!(fine.tells_apart([1000, 1000]) && !too_fine.tells_apart([1000, 1000]));
+    /// # Ok::<(), sam_imaging::TransformError>(())
+    /// ```
+    pub fn tells_apart(&self, size: [u32; 2]) -> bool {
+        let [width, height] = size.map(|side| f64::from(side.saturating_sub(1)));
+        // Numbers are the coarsest where they are the largest: at one of the corners.
+        [[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]].into_iter().all(|[x, y]| {
+            let (at, right, below) = (self.place([x, y]), self.place([x + 1.0, y]), self.place([x, y + 1.0]));
+            let [[a, d], [b, e]] = [right, below].map(|end| [end[0] - at[0], end[1] - at[1]]);
+            if self.mirrors() { a * e < b * d } else { a * e > b * d }
+        })
+    }
+
     /// Whether it turns left into right, as those do whose y points up.
     pub(crate) fn mirrors(&self) -> bool {
         let [a, b, _, d, e, _] = self.0;

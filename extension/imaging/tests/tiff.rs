@@ -59,8 +59,8 @@ fn pages_keep_their_samples() {
         })
         .collect();
     let kinds: Vec<_> = found.iter().map(|(channels, sample, _)| (*channels, sample.as_str())).collect();
-    assert_eq!(kinds, [(1, "uint8"), (1, "uint16"), (1, "uint16"), (3, "uint8"), (3, "uint16")]);
-    // Page 3 holds floats, which come out as from a file of their own.
+    assert_eq!(kinds, [(1, "uint8"), (1, "uint16"), (1, "float32"), (3, "uint8"), (3, "uint16")]);
+    // Page 3 holds floats, which come out as those of a file of their own.
     assert_eq!(found[2].2, decode(&read("float32_II.tif"), &limits).unwrap());
     assert_eq!(found[4].2, decode(&read("rgb16_big_MM.tif"), &limits).unwrap());
     for number in [0, 6, -1, i64::MAX] {

@@ -112,7 +112,7 @@ impl<'a> Column<'a> {
     }
 
     /// A column without rows.
-    fn none(kind: Type) -> Self {
+    pub fn none(kind: Type) -> Self {
         let (vector, data, validity) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
         Self { vector, kind, rows: 0, data, validity, engine: PhantomData }
     }

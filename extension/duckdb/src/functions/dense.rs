@@ -36,6 +36,23 @@ impl<'a> Values<'a> {
     }
 }
 
+/// The range of the list in `row`, where a plain number may stand as well: only to say what to give instead, and because the
+/// engine takes an untyped NULL for one.
+pub fn range_of_list(what: &str, lists: &Column<'_>, row: usize) -> Result<Option<Range<usize>>> {
+    if !matches!(lists.kind(), Type::Bigint) {
+        return Ok(lists.range(row));
+    }
+    match lists.bigint(row) {
+        Some(number) => Err(Failure::input(format!("the {what} is the number {number}; give a list of numbers"))),
+        None => Ok(None),
+    }
+}
+
+/// The elements of such lists.
+pub fn elements_of_list<'a>(lists: &Column<'a>) -> Result<Column<'a>> {
+    if matches!(lists.kind(), Type::Bigint) { Ok(Column::none(Type::Float)) } else { lists.elements() }
+}
+
 /// Cuts `values` into consecutive pieces of these lengths.
 pub fn split<'a, T>(mut values: &'a mut [T], lengths: &[usize]) -> Result<Vec<&'a mut [T]>> {
     let piece = |&length: &usize| {

@@ -8,7 +8,8 @@ use crate::decode::{self, Whole};
 use crate::error::{ImageError, Limits};
 use crate::format::Format;
 use crate::memory::{joined, zeroed};
-use crate::pixels::{Range, times};
+use crate::orient;
+use crate::pixels::{RGB, Range, times};
 use crate::resize::try_resize_bilinear;
 
 /// A picture, upright, with what has to survive a change of its pixels.
@@ -54,12 +55,17 @@ impl Picture {
     /// # Errors
     /// As [`Picture::read`].
     pub fn read_as(bytes: &[u8], limits: &Limits, range: Range) -> Result<Self, ImageError> {
-        let Whole { rgb, alpha, grey, profile, format, packed } = decode::whole(bytes, limits, range)?;
+        Ok(Self::of(decode::whole(bytes, limits, range)?))
+    }
+
+    /// A picture that is decoded.
+    pub(crate) fn of(whole: Whole) -> Self {
+        let Whole { rgb, alpha, grey, profile, format, packed } = whole;
         // The colour space of the profile stands at a fixed place in its header.
         let space: &[u8] = if grey { b"GRAY" } else { b"RGB " };
         let profile = profile.filter(|profile| profile.get(16..20) == Some(space));
         let alpha = alpha.filter(|alpha| alpha.iter().any(|&value| value < 255));
-        Ok(Self { rgb, alpha, grey, profile, format, packed })
+        Self { rgb, alpha, grey, profile, format, packed }
     }
 
     /// Width and height in pixels.
@@ -72,22 +78,12 @@ impl Picture {
     /// # Errors
     /// [`ImageError::NoMemory`].
     pub fn crop(&self, corner: [u32; 2], size: [u32; 2]) -> Result<Self, ImageError> {
-        let whole = self.size();
-        let corner = [0, 1].map(|axis| corner[axis].min(whole[axis]));
-        let [width, height] = [0, 1].map(|axis| size[axis].min(whole[axis] - corner[axis]));
-        let cut = |pixels: &[u8], channels: usize| {
-            let mut part = zeroed(width as usize * height as usize * channels)?;
-            let (stride, length) = (whole[0] as usize * channels, width as usize * channels);
-            let rows = pixels.chunks_exact(stride.max(1)).skip(corner[1] as usize);
-            for (row, part) in rows.zip(part.chunks_exact_mut(length.max(1))) {
-                part.copy_from_slice(&row[corner[0] as usize * channels..][..length]);
-            }
-            Ok::<_, ImageError>(part)
-        };
+        let cut = |pixels: &[u8], channels: usize| orient::cut(pixels, channels, self.size(), corner, size);
         let alpha = self.alpha.as_ref().map(|alpha| cut(alpha, 1)).transpose()?;
+        let (rgb, [width, height]) = cut(&self.rgb, RGB)?;
         Ok(Self {
-            rgb: RgbImage::from_raw(width, height, cut(&self.rgb, 3)?).expect("three bytes for each pixel"),
-            alpha: alpha.and_then(|alpha| GrayImage::from_raw(width, height, alpha)),
+            rgb: RgbImage::from_raw(width, height, rgb).expect("three bytes for each pixel"),
+            alpha: alpha.and_then(|(alpha, _)| GrayImage::from_raw(width, height, alpha)),
             profile: self.profile.clone(),
             ..*self
         })

@@ -25,6 +25,7 @@ impl Picture {
     /// [`ImageError::Encode`]: a side is longer than the format allows, or the format is [`Format::Gif`].
     /// [`ImageError::NoMemory`].
     pub fn encode(&self, format: Format) -> Result<Vec<u8>, ImageError> {
+        check_sides(format, self.size())?;
         let mut bytes = Sink::default();
         let written = match format {
             Format::Jpeg => self.write(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY), false),
@@ -47,6 +48,7 @@ impl Picture {
     /// # Errors
     /// As [`Picture::encode`], and [`ImageError::Encode`] for a format that is lossless.
     pub fn encode_lossy(&self, format: Format, quality: u8) -> Result<Vec<u8>, ImageError> {
+        check_sides(format, self.size())?;
         let mut bytes = Sink::default();
         let written = match format {
             Format::Jpeg => self.write(JpegEncoder::new_with_quality(&mut bytes, quality), false),
@@ -89,6 +91,23 @@ impl Picture {
             }
         })
     }
+}
+
+/// Checks what a format can hold, of which encoders say little.
+fn check_sides(format: Format, [width, height]: [u32; 2]) -> Result<(), ImageError> {
+    let most = match format {
+        Format::WebP => 16_383,
+        Format::Jpeg => 65_535,
+        _ => return Ok(()),
+    };
+    if width.max(height) <= most {
+        return Ok(());
+    }
+    let reason = format!(
+        "it has {width} x {height} pixels, and a side of this format has at most {most}; write it as PNG or TIFF, or make \
+         it smaller before"
+    );
+    Err(ImageError::Encode { format: format.name(), reason })
 }
 
 fn interleave(rgb: &RgbImage, alpha: &GrayImage) -> Result<Vec<u8>, ImageError> {
@@ -169,4 +188,28 @@ pub fn mask_png(mask: &Rle, limits: &Limits) -> Result<Vec<u8>, ImageError> {
         .write_image(&pixels, mask.width, mask.height, ExtendedColorType::L8)
         .map_err(|error| unwritten("PNG", error))?;
     Ok(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_that_a_format_cannot_have_are_named() {
+        let picture = |width, height| {
+            let png = mask_png(&Rle { height, width, counts: vec![height * width] }, &Limits::none()).unwrap();
+            Picture::read(&png, &Limits::none()).unwrap()
+        };
+        let wide = picture(16_384, 2);
+        let said = "the picture cannot be written as WebP: it has 16384 x 2 pixels, and a side of this format has at most \
+                    16383; write it as PNG or TIFF, or make it smaller before";
+        assert_eq!(wide.encode(Format::WebP).unwrap_err().to_string(), said);
+        assert_eq!(wide.encode_lossy(Format::WebP, 80).unwrap_err().to_string(), said);
+        for written in [wide.encode(Format::Png), wide.encode(Format::Jpeg), picture(2, 16_383).encode(Format::WebP)] {
+            assert!(crate::decode(&written.unwrap(), &Limits::none()).is_ok());
+        }
+        let high = picture(1, 65_536);
+        assert!(high.encode(Format::Jpeg).unwrap_err().to_string().contains("1 x 65536 pixels"));
+        assert!(high.encode(Format::Tiff).is_ok());
+    }
 }

@@ -12,4 +12,4 @@ pub use draw::colour;
 pub use edit::Picture;
 pub use encode::mask_png;
 pub(crate) use encode::{Sink, unwritten};
-pub use tile::{Tile, TooManyTiles};
+pub use tile::{Tile, TooManyTiles, tiles};

@@ -1,7 +1,5 @@
 //! Pictures larger than what a model sees, cut into tiles.
 
-use super::edit::Picture;
-
 /// Most tiles of one picture.
 const MAX_TILES: u64 = 10_000;
 
@@ -19,26 +17,26 @@ pub struct Tile {
 #[error("the picture would have {0} tiles, the limit is {MAX_TILES}; use a larger size or a smaller overlap")]
 pub struct TooManyTiles(u64);
 
-impl Picture {
-    /// Tiles of `size` x `size` pixels that cover the picture, row by row, each sharing at least `overlap` pixels with
-    /// its neighbours. The last ones are moved back so that all have the full size; only where the picture itself is
-    /// smaller a tile is too.
-    ///
-    /// # Panics
-    /// If `overlap` is not less than `size`.
-    pub fn tiles(&self, size: u32, overlap: u32) -> Result<Vec<Tile>, TooManyTiles> {
-        assert!(overlap < size, "an overlap of {overlap} pixels in tiles of {size}");
-        let stride = size - overlap;
-        let [columns, rows] = self.size().map(|side| u64::from(side.saturating_sub(size).div_ceil(stride)) + 1);
-        if columns * rows > MAX_TILES {
-            return Err(TooManyTiles(columns * rows));
-        }
-        let [width, height] = self.size();
-        let start = |index: u64, side: u32| (index as u32).saturating_mul(stride).min(side.saturating_sub(size));
-        let tile = |column, row| Tile {
-            corner: [start(column, width), start(row, height)],
-            size: [size.min(width), size.min(height)],
-        };
-        Ok((0..rows).flat_map(|row| (0..columns).map(move |column| tile(column, row))).collect())
+/// Tiles of `size` x `size` pixels that cover a picture of `whole` pixels, width and height, row by row, each sharing at least
+/// `overlap` pixels with its neighbours. The last ones are moved back so that all have the full size; only where the picture
+/// itself is smaller a tile is too.
+///
+/// # Errors
+/// There would be too many.
+///
+/// # Panics
+/// If `overlap` is not less than `size`.
+pub fn tiles(whole: [u32; 2], size: u32, overlap: u32) -> Result<Vec<Tile>, TooManyTiles> {
+    assert!(overlap < size, "an overlap of {overlap} pixels in tiles of {size}");
+    let stride = size - overlap;
+    let [columns, rows] = whole.map(|side| u64::from(side.saturating_sub(size).div_ceil(stride)) + 1);
+    if columns * rows > MAX_TILES {
+        return Err(TooManyTiles(columns * rows));
     }
+    let start = |index: u64, side: u32| (index as u32).saturating_mul(stride).min(side.saturating_sub(size));
+    let tile = |column, row| Tile {
+        corner: [start(column, whole[0]), start(row, whole[1])],
+        size: whole.map(|side| size.min(side)),
+    };
+    Ok((0..rows).flat_map(|row| (0..columns).map(move |column| tile(column, row))).collect())
 }

@@ -77,6 +77,14 @@ impl<'a> File<'a> {
         Some((Directory { file: *self, entries }, next))
     }
 
+    /// The directories of pages: overviews, thumbnails and masks are pictures that belong to another. Where there is nothing
+    /// else the first directory is the page.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = Directory<'a>> {
+        let mut pages = self.directories().filter(|directory| !directory.belongs_to_another()).peekable();
+        let only = if pages.peek().is_none() { self.first() } else { None };
+        pages.chain(only)
+    }
+
     /// The first directory.
     pub(crate) fn first(&self) -> Option<Directory<'a>> {
         self.directories().next()
@@ -99,6 +107,31 @@ impl<'a> File<'a> {
 }
 
 impl<'a> Directory<'a> {
+    /// Whether it is said to be a picture of reduced size, or a mask, of another one.
+    fn belongs_to_another(&self) -> bool {
+        const REDUCED: u64 = 1;
+        const MASK: u64 = 4;
+        const OLD_REDUCED: u64 = 2;
+        /// Entries are sorted by their tags, and these are the lowest two. A file may have very many of very many entries.
+        const LOOKED_AT: usize = 16;
+        let (entry_bytes, value) = if self.file.big { (20, 12) } else { (12, 8) };
+        let mut entries = self.entries.chunks_exact(entry_bytes).take(LOOKED_AT);
+        entries.any(|entry| {
+            let [tag, kind] = [&entry[..2], &entry[2..4]].map(|bytes| self.file.number(bytes));
+            let number = |bytes: usize| self.file.number(&entry[value..value + bytes]);
+            let said = match kind {
+                3 => number(2),
+                4 => number(4),
+                _ => 0,
+            };
+            match tag {
+                254 => said & (REDUCED | MASK) != 0,
+                255 => said == OLD_REDUCED,
+                _ => false,
+            }
+        })
+    }
+
     /// Whether a tag is there, but its values lie outside the file: it was cut, and what the tag stands for without values
     /// would be a guess.
     pub(crate) fn has_lost(&self, tag: u16) -> bool {
@@ -216,5 +249,31 @@ mod tests {
         bytes[10] = 8;
         assert_eq!(File::new(&bytes).unwrap().directories().count(), 1);
         assert!(File::new(b"II*\0\xff\xff\xff\xff").unwrap().first().is_none());
+    }
+
+    #[test]
+    fn overviews_and_masks_are_no_pages() {
+        // Directories of one entry, chained: a tag and a value of 32 bits.
+        let file = |entries: &[(u16, u32)]| {
+            let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+            for (index, (tag, value)) in entries.iter().enumerate() {
+                let next = if index + 1 < entries.len() { bytes.len() as u32 + 18 } else { 0 };
+                let entry = [&1u16.to_le_bytes()[..], &tag.to_le_bytes(), &4u16.to_le_bytes(), &1u32.to_le_bytes()];
+                bytes.extend(entry.concat());
+                bytes.extend([value.to_le_bytes(), next.to_le_bytes()].concat());
+            }
+            bytes
+        };
+        let pages = |entries: &[(u16, u32)]| -> Vec<u64> {
+            let bytes = file(entries);
+            let file = File::new(&bytes).unwrap();
+            assert_eq!(file.directories().count(), entries.len());
+            file.pages().map(|page| page.number(254).or(page.number(256)).unwrap_or(99)).collect()
+        };
+        assert_eq!(pages(&[(256, 10), (254, 1), (254, 4), (254, 5), (256, 20)]), [10, 20]);
+        // Pages of a document, and what older writers say.
+        assert_eq!(pages(&[(254, 2), (254, 0), (255, 2), (255, 1)]), [2, 0, 99]);
+        assert_eq!(pages(&[(254, 1), (256, 10)]), [10]);
+        assert_eq!(pages(&[(254, 1)]), [1]);
     }
 }

@@ -5,14 +5,14 @@ use super::colours::{alpha, colours, subsampling};
 use super::directory::{Directory, File, ORIENTATION, Values};
 use super::fax::Scheme;
 use super::tags::{
-    BITS, COMPRESSION, DNG_VERSION, FILL_ORDER, HEIGHT, JPEG_TABLES, MOSAIC, PHOTOMETRIC, PLANAR, PREDICTOR,
+    BITS, COMPRESSION, DNG_VERSION, FILL_ORDER, HEIGHT, JPEG_TABLES, MOSAIC, NO_DATA, PHOTOMETRIC, PLANAR, PREDICTOR,
     ROWS_PER_STRIP, SAMPLE_FORMAT, SAMPLES, STRIP_BYTES, STRIP_OFFSETS, SUB_DIRECTORIES, T4_OPTIONS, TILE_BYTES,
     TILE_HEIGHT, TILE_OFFSETS, TILE_WIDTH, WIDTH, XMP, damaged, unsupported,
 };
 use crate::error::ImageError;
 use crate::format::{Format, Numbers, SampleType};
 use crate::metadata;
-use crate::pixels::{Colours, Stored};
+use crate::pixels::{Colours, NoData, Stored};
 
 const REMEDY_RAW: &str = "develop it to JPEG, PNG or TIFF first, for example with darktable, RawTherapee or rawpy";
 
@@ -59,6 +59,7 @@ pub(super) struct Layout<'a> {
     pub subsampling: Option<[usize; 2]>,
     pub tables: Option<&'a [u8]>,
     pub chunks: Chunks<'a>,
+    pub no_data: Option<NoData>,
 }
 
 /// What is said of a picture even if it cannot be decoded.
@@ -106,11 +107,14 @@ pub(super) fn head(directory: &Directory<'_>) -> Result<Head, ImageError> {
 /// Refuses what is a TIFF only on the outside: the picture in its first directory is a thumbnail.
 pub(super) fn check_raw(file: &File<'_>, directory: &Directory<'_>) -> Result<(), ImageError> {
     let mosaic = |directory: &Directory<'_>| directory.number(PHOTOMETRIC) == Some(MOSAIC);
-    let what = if directory.values(DNG_VERSION).is_some() {
+    // A thumbnail may come first, which is no page.
+    let first = file.first();
+    let says = |looks: &dyn Fn(&Directory<'_>) -> bool| looks(directory) || first.as_ref().is_some_and(looks);
+    let what = if says(&|directory| directory.values(DNG_VERSION).is_some()) {
         "DNG"
     } else if file.bytes.get(8..10) == Some(b"CR") {
         "Canon CR2"
-    } else if mosaic(directory) || directory.children(SUB_DIRECTORIES).any(|child| mosaic(&child)) {
+    } else if says(&|directory| mosaic(directory) || directory.children(SUB_DIRECTORIES).any(|child| mosaic(&child))) {
         "the mosaic of a sensor"
     } else {
         return Ok(());
@@ -181,6 +185,7 @@ impl<'a> Layout<'a> {
             subsampling,
             tables,
             chunks,
+            no_data: no_data(directory),
         })
     }
 
@@ -236,6 +241,17 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// Whether a page is compressed.
+pub(super) fn is_compressed(directory: &Directory<'_>) -> bool {
+    const UNCOMPRESSED: u64 = 1;
+    directory.number(COMPRESSION).is_some_and(|found| found != UNCOMPRESSED)
+}
+
+/// What the file says stands for "no data".
+pub(super) fn no_data(directory: &Directory<'_>) -> Option<NoData> {
+    NoData::parse(std::str::from_utf8(directory.values(NO_DATA)?.bytes()).ok()?)
+}
+
 fn sample_type(directory: &Directory<'_>, samples: usize) -> Result<SampleType, ImageError> {
     let bits = directory.number(BITS).unwrap_or(1);
     if let Some(values) = directory.values(BITS) {
@@ -258,7 +274,7 @@ fn sample_type(directory: &Directory<'_>, samples: usize) -> Result<SampleType, 
     }
 }
 
-fn compression(directory: &Directory<'_>) -> Result<Compression, ImageError> {
+pub(super) fn compression(directory: &Directory<'_>) -> Result<Compression, ImageError> {
     let two_dimensions = directory.number(T4_OPTIONS).unwrap_or(0) & 1 == 1;
     let name = match directory.number(COMPRESSION).unwrap_or(1) {
         1 => return Ok(Compression::None),

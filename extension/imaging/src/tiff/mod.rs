@@ -10,6 +10,7 @@ mod colours;
 pub(crate) mod directory;
 mod fax;
 mod geo;
+mod kept;
 mod layout;
 mod rows;
 mod tags;
@@ -20,16 +21,17 @@ use chunk::{Chunk, Compression};
 use directory::{Directory, File};
 use layout::Layout;
 use rows::Rows;
-use tags::damaged;
+use tags::{PROFILE, damaged};
 
 pub use geo::{Geo, geo};
+pub(crate) use kept::Tags;
 
 use crate::error::{ImageError, Limits};
 use crate::format::{Format, ImageInfo};
 use crate::jpeg;
 use crate::memory::joined;
 use crate::orient;
-use crate::pixels::{Colours, Pixels, Stored};
+use crate::pixels::{Colours, NoData, Pixels, Stored};
 use crate::samples::Raw;
 
 /// The work of decompression beside what comes out of it, as bytes: for each strip or tile, and for each byte of it. A
@@ -47,7 +49,7 @@ fn cost(compression: Compression) -> (u64, u64) {
 
 /// Pages.
 pub(crate) fn pages(bytes: &[u8]) -> u32 {
-    File::new(bytes).map_or(0, |file| file.directories().count() as u32)
+    File::new(bytes).map_or(0, |file| file.pages().count() as u32)
 }
 
 /// What the directory of a page says, as long as it is a picture.
@@ -57,7 +59,8 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
     let layout::Head { width, height, samples, sample, orientation } = layout::head(&directory)?;
     let [width, height] = orient::shown([width, height], orientation);
     let format = Format::Tiff.id();
-    Ok(ImageInfo { width, height, channels: samples, format, orientation, sample, pages: pages(bytes) })
+    let no_data = layout::no_data(&directory).map(NoData::value);
+    Ok(ImageInfo { width, height, channels: samples, format, orientation, sample, pages: pages(bytes), no_data })
 }
 
 /// The samples of a page, the first being 1, and its orientation.
@@ -65,7 +68,7 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
 /// # Errors
 /// Damage, what is not supported, and the limits.
 pub(crate) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<(Raw, u8), ImageError> {
-    decode_channels(bytes, page, limits, false)
+    decode_channels(bytes, page, limits, Wanted::Shown)
 }
 
 /// The same with all bands, also those that have no part in what is shown, where they are numbers rather than colours.
@@ -73,31 +76,83 @@ pub(crate) fn decode(bytes: &[u8], page: usize, limits: &Limits) -> Result<(Raw,
 /// # Errors
 /// As [`decode`].
 pub(crate) fn decode_bands(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageError> {
-    decode_channels(bytes, 1, limits, true)
+    decode_channels(bytes, 1, limits, Wanted::Bands)
 }
 
-/// The samples of all pages and their orientations, until `take` says to stop.
+/// The samples of the first page where they are numbers of something: those of fewer than 8 bits are no levels.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_numbers(bytes: &[u8], limits: &Limits) -> Result<(Raw, u8), ImageError> {
+    decode_channels(bytes, 1, limits, Wanted::Numbers)
+}
+
+/// Whether the first page is compressed by what changes its samples: as JPEGs, or as WebPs.
+pub(crate) fn is_lossy(bytes: &[u8]) -> bool {
+    let directory = File::new(bytes).and_then(|file| file.pages().next());
+    let compression = directory.and_then(|directory| layout::compression(&directory).ok());
+    matches!(compression, Some(Compression::Jpeg | Compression::WebP))
+}
+
+/// What is wanted of the samples of a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Those that are shown.
+    Shown,
+    /// All, where they are numbers rather than colours.
+    Bands,
+    /// Those that are shown, as numbers rather than levels.
+    Numbers,
+}
+
+/// A page as it is in the file: with all bands, where there is more in them than is shown.
+pub(crate) struct Page {
+    pub raw: Raw,
+    pub orientation: u8,
+    /// What a TIFF with these samples has to say about them; `None` where what is shown is all there is.
+    pub tags: Option<Tags>,
+    pub profile: Option<Vec<u8>>,
+}
+
+/// A page as it is in the file, the first being 1.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_page(bytes: &[u8], page: usize, limits: &Limits) -> Result<Page, ImageError> {
+    let (file, directory) = open(bytes, page)?;
+    whole_page(file, &directory, page == 1, limits)
+}
+
+/// All pages as they are in the file, until `take` says to stop.
 ///
 /// # Errors
 /// As [`decode`].
 pub(crate) fn decode_pages(
     bytes: &[u8],
     limits: &Limits,
-    mut take: impl FnMut(Raw, u8) -> Result<ControlFlow<()>, ImageError>,
+    mut take: impl FnMut(Page) -> Result<ControlFlow<()>, ImageError>,
 ) -> Result<(), ImageError> {
     let (file, _) = open(bytes, 1)?;
-    for (index, directory) in file.directories().enumerate() {
-        let (raw, orientation) = samples(file, &directory, index == 0, limits, false)?;
-        if take(raw, orientation)?.is_break() {
+    for (index, directory) in file.pages().enumerate() {
+        if take(whole_page(file, &directory, index == 0, limits)?)?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-fn decode_channels(bytes: &[u8], page: usize, limits: &Limits, all: bool) -> Result<(Raw, u8), ImageError> {
+fn whole_page(file: File<'_>, directory: &Directory<'_>, is_first: bool, limits: &Limits) -> Result<Page, ImageError> {
+    let layout = Layout::new(file, directory)?;
+    let tags = Tags::of(&layout, directory);
+    let wanted = if tags.is_some() { Wanted::Bands } else { Wanted::Shown };
+    let (raw, orientation) = samples(file, directory, is_first, limits, wanted)?;
+    let profile = directory.values(PROFILE).map(|profile| profile.bytes().to_vec());
+    Ok(Page { raw, orientation, tags, profile })
+}
+
+fn decode_channels(bytes: &[u8], page: usize, limits: &Limits, wanted: Wanted) -> Result<(Raw, u8), ImageError> {
     let (file, directory) = open(bytes, page)?;
-    samples(file, &directory, page == 1, limits, all)
+    samples(file, &directory, page == 1, limits, wanted)
 }
 
 fn samples(
@@ -105,7 +160,7 @@ fn samples(
     directory: &Directory<'_>,
     is_first: bool,
     limits: &Limits,
-    all: bool,
+    wanted: Wanted,
 ) -> Result<(Raw, u8), ImageError> {
     if is_first {
         layout::check_raw(&file, directory)?;
@@ -113,11 +168,11 @@ fn samples(
     let (head, bytes) = (layout::head(directory)?, file.bytes);
     limits.check_size(head.width, head.height)?;
     let mut layout = Layout::new(file, directory)?;
-    if all && matches!(layout.colours, Colours::Grey | Colours::Rgb) {
+    if wanted == Wanted::Bands && matches!(layout.colours, Colours::Grey | Colours::Rgb) {
         (layout.colours, layout.alpha, layout.premultiplied) = (Colours::Bands(layout.samples), None, false);
     }
     let stored = Stored::for_type(layout.sample).ok_or_else(|| damaged("it has samples of an unknown type"))?;
-    let pixels = Pixels {
+    let mut pixels = Pixels {
         width: layout.width,
         height: layout.height,
         stored,
@@ -126,7 +181,12 @@ fn samples(
         alpha: layout.alpha.is_some(),
         premultiplied: layout.premultiplied,
         inverted: layout.inverted,
+        no_data: layout.no_data,
     };
+    let is_level = wanted != Wanted::Numbers && !matches!(pixels.colours, Colours::Palette(_));
+    if is_level && layout.sample.bits < 8 {
+        pixels.no_data = pixels.no_data.and_then(|no_data| rows::level(no_data.whole()?, layout.sample.bits));
+    }
     let work = work(&layout, &pixels, head.orientation);
     limits.check_work("TIFF", bytes.len(), work)?;
     if layout.compression == Compression::Jpeg {
@@ -134,26 +194,23 @@ fn samples(
         limits.check_work("TIFF", bytes.len(), work.saturating_add(scans))?;
     }
     let mut raw = Raw::new(pixels)?;
-    read(&layout, &mut raw)?;
+    read(&layout, &mut raw, wanted == Wanted::Numbers)?;
     Ok((raw, head.orientation))
 }
 
 /// The colour profile of the first page.
 pub(crate) fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
-    const PROFILE: u16 = 34675;
-    Some(File::new(bytes)?.first()?.values(PROFILE)?.bytes().to_vec())
+    Some(File::new(bytes)?.pages().next()?.values(PROFILE)?.bytes().to_vec())
 }
 
 /// Whether the first page is compressed.
 pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
-    const UNCOMPRESSED: u64 = 1;
-    let directory = File::new(bytes).and_then(|file| file.first());
-    directory.and_then(|directory| directory.number(tags::COMPRESSION)).is_some_and(|found| found != UNCOMPRESSED)
+    File::new(bytes).and_then(|file| file.pages().next()).is_some_and(|directory| layout::is_compressed(&directory))
 }
 
 fn open(bytes: &[u8], page: usize) -> Result<(File<'_>, Directory<'_>), ImageError> {
     let file = File::new(bytes).ok_or_else(|| damaged("its beginning is wrong"))?;
-    let directory = file.directories().nth(page - 1).ok_or_else(|| damaged("it has no directory"))?;
+    let directory = file.pages().nth(page - 1).ok_or_else(|| damaged("it has no directory"))?;
     Ok((file, directory))
 }
 
@@ -186,7 +243,7 @@ fn work(layout: &Layout<'_>, pixels: &Pixels, orientation: u8) -> u64 {
 }
 
 /// Reads all chunks.
-fn read(layout: &Layout<'_>, raw: &mut Raw) -> Result<(), ImageError> {
+fn read(layout: &Layout<'_>, raw: &mut Raw, are_numbers: bool) -> Result<(), ImageError> {
     let channels = raw.pixels.colours.channels();
     // Which sample of the file is which channel of the picture.
     let wanted: Vec<usize> = (0..channels).chain(layout.alpha).collect();
@@ -194,7 +251,7 @@ fn read(layout: &Layout<'_>, raw: &mut Raw) -> Result<(), ImageError> {
         true => wanted.iter().enumerate().map(|(channel, &sample)| (sample, vec![(0, channel)])).collect(),
         false => vec![(0, wanted.iter().enumerate().map(|(channel, &sample)| (sample, channel)).collect())],
     };
-    let mut rows = Rows::new(layout, &raw.pixels);
+    let mut rows = Rows::new(layout, &raw.pixels, are_numbers);
     for (plane, channels) in planes {
         for down in 0..layout.chunks.down {
             for across in 0..layout.chunks.across {

@@ -5,7 +5,7 @@ use std::io;
 use super::chunk::{Chunk, Shape};
 use super::layout::{Layout, Predictor};
 use crate::format::{Numbers, SampleType};
-use crate::pixels::{Colours, Pixels, Stored};
+use crate::pixels::{Colours, NoData, Pixels, Stored};
 
 /// Bytes behind a row that may be read.
 const WORD: usize = size_of::<u64>();
@@ -27,14 +27,13 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(layout: &Layout<'_>, pixels: &Pixels) -> Self {
-        let levels = match (layout.sample.bits, &layout.colours) {
-            // Numbers of colours stay what they are, the highest level becomes 255.
-            (bits @ 1..8, Colours::Palette(_)) => (0..=u8::MAX >> (8 - bits)).collect(),
-            (bits @ 1..8, _) => {
-                let most = (1u32 << bits) - 1;
-                (0..=most).map(|value| ((value * 255 + most / 2) / most) as u8).collect()
-            }
+    /// `are_numbers`: samples of fewer than 8 bits are no levels, and stay what they are.
+    pub(super) fn new(layout: &Layout<'_>, pixels: &Pixels, are_numbers: bool) -> Self {
+        let are_numbers = are_numbers || matches!(layout.colours, Colours::Palette(_));
+        let levels = match (layout.sample.bits, are_numbers) {
+            // Numbers stay what they are, the highest level becomes 255.
+            (bits @ 1..8, true) => (0..=u8::MAX >> (8 - bits)).collect(),
+            (bits @ 1..8, _) => (0..1u32 << bits).map(|value| level_of(value, bits)).collect(),
             _ => Vec::new(),
         };
         Self {
@@ -225,6 +224,18 @@ impl Rows {
             }
         }
     }
+}
+
+/// What becomes of a level of fewer than 8 bits.
+fn level_of(value: u32, bits: u16) -> u8 {
+    let most = (1u32 << bits) - 1;
+    ((value * 255 + most / 2) / most) as u8
+}
+
+/// What becomes of "no data" among them; `None` where no level is it.
+pub(super) fn level(value: i128, bits: u16) -> Option<NoData> {
+    let level = u32::try_from(value).ok().filter(|&value| value < 1 << bits)?;
+    Some(NoData::Whole(level_of(level, bits).into()))
 }
 
 /// Adds to each sample the one of the pixel left of it.

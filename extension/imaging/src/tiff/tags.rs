@@ -30,6 +30,10 @@ pub(super) const YCBCR_COEFFICIENTS: u16 = 529;
 pub(super) const YCBCR_SUBSAMPLING: u16 = 530;
 pub(super) const REFERENCE_BLACK_WHITE: u16 = 532;
 pub(super) const XMP: u16 = 700;
+/// The colour profile.
+pub(super) const PROFILE: u16 = 34675;
+/// GDAL's own: what stands for "no data", as a text.
+pub(super) const NO_DATA: u16 = 42113;
 pub(super) const DNG_VERSION: u16 = 50706;
 
 /// The photometric interpretation of a sensor's mosaic.

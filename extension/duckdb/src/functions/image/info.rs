@@ -16,6 +16,7 @@ const INFO: Type = Type::Struct(&[
     (c"orientation", Type::Integer),
     (c"sample", Type::Varchar),
     (c"pages", Type::Integer),
+    (c"nodata", Type::Double),
 ]);
 
 /// `image_info(image)`; NULL for bytes that are not an image.
@@ -28,9 +29,10 @@ pub static IMAGE_INFO: ScalarFunction = ScalarFunction {
             file. `format` is `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`. `sample` is the type of the samples: \
             `uint8`, `uint16`, `int16`, `float32` and others. All functions stretch samples other than `uint8` when \
             they read an image. The lowest value in the image, over all colours, becomes 0 and the highest 255. Alpha, \
-            further bands, NaN and infinities are left out; an image of one value becomes black. `pages` is the number \
-            of pages of a TIFF, or of frames of an animation; the first is read (see `image_page`). Bytes that are not \
-            an image, or are a damaged one, give NULL. An image in a format that is not decoded, such as HEIC, is an \
+            further bands, NaN, infinities and `nodata` are left out; an image of one value becomes black. `pages` is the number \
+            of pages of a TIFF, or of frames of an animation; the first is read (see `image_page`). Overviews, \
+            thumbnails and masks in a TIFF are no pages. `nodata` is the value that stands for \"no data\" in a TIFF \
+            of GDAL; NULL where the file names none, which is never guessed. Bytes that are not an image, or are a damaged one, give NULL. An image in a format that is not decoded, such as HEIC, is an \
             error.",
         example: "image_info(image).width",
     },
@@ -131,5 +133,9 @@ fn write(info: &ImageInfo, row: usize, output: &mut Output<'_>) -> Result<()> {
     output.field(4)?.integers()[row] = integer(info.orientation.into())?;
     output.field(5)?.set_bytes(row, info.sample.to_string().as_bytes())?;
     output.field(6)?.integers()[row] = integer(info.pages.into())?;
+    match info.no_data {
+        Some(value) => output.field(7)?.doubles()[row] = value,
+        None => output.field(7)?.set_null(row)?,
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `image_overlay` and `image_cutout`: images with masks.
 
 use super::Pictures;
-use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
+use crate::engine::{Any, Category, Help, Input, Kind, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::arguments::IMAGE;
 use crate::functions::mask::{Encoded, Lists, Masks, ONE, ONE_OR_MANY, sizes_differ};
 use sam_imaging::{Picture, Rle, colour};
@@ -63,6 +63,11 @@ fn drawn(mut picture: Picture, masks: &Vec<Option<Encoded<'_>>>) -> Result<Optio
 }
 
 fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
+    let values = Any::new(input.column(1)?)?;
+    // Literals such as 0.5 are of a type of their own.
+    if values.elements().is_some_and(|elements| matches!(elements.kind(), Kind::Number(_))) {
+        return number_cutout(input, output, &values);
+    }
     let (pictures, masks) = (Pictures::new(input)?, Masks::new(input.column(1)?)?);
     pictures.change(
         input,
@@ -72,12 +77,26 @@ fn cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     )
 }
 
+/// Probabilities of another type than those of `sam_segment`.
+fn number_cutout(input: &Input<'_>, output: &mut Output<'_>, lists: &Any<'_>) -> Result<()> {
+    let pictures = Pictures::new(input)?;
+    let read = |row| {
+        let Some((elements, range)) = lists.elements().zip(lists.range(row)) else { return Ok(None) };
+        let numbers: Option<Vec<f64>> = range.map(|index| elements.number(index)).collect();
+        numbers.ok_or_else(has_null).map(Some)
+    };
+    pictures.change(input, output, read, |picture, numbers| cut(&picture, numbers))
+}
+
+fn has_null() -> Failure {
+    Failure::input("the probabilities contain NULL; give a number for each pixel")
+}
+
 fn soft_cutout(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (pictures, lists) = (Pictures::new(input)?, input.column(1)?);
     let values = lists.elements()?;
     let read = |row| {
         let Some(range) = lists.range(row) else { return Ok(None) };
-        let has_null = || Failure::input("the probabilities contain NULL; give a number for each pixel");
         let probabilities = match values.kind() {
             Type::Float => values.floats(range).map(Probabilities::Floats),
             _ => values.doubles(range).map(Probabilities::Doubles),

@@ -24,7 +24,7 @@ use crate::engine::{Input, Output};
 use crate::functions::arguments::Images;
 use crate::functions::room::Room;
 use crate::functions::rows::{Rows, write_bytes};
-use sam_imaging::{ImageError, Limits, Picture};
+use sam_imaging::{ImageError, Limits, Original, Picture};
 use sam_runtime::Result;
 
 /// The rows of a call whose first argument is an image.
@@ -47,10 +47,30 @@ impl<'a> Pictures<'a> {
         read: impl Fn(usize) -> Result<Option<A>>,
         work: impl Fn(Picture, &A) -> Result<Option<T>> + Sync,
     ) -> Result<Vec<Option<T>>> {
+        self.each_read(input, read, Picture::read, work)
+    }
+
+    /// The same where the values of an image are kept.
+    fn each_original<A: Sync, T: Send + Sync>(
+        &self,
+        input: &Input<'_>,
+        read: impl Fn(usize) -> Result<Option<A>>,
+        work: impl Fn(Original, &A) -> Result<Option<T>> + Sync,
+    ) -> Result<Vec<Option<T>>> {
+        self.each_read(input, read, Original::read, work)
+    }
+
+    fn each_read<P, A: Sync, T: Send + Sync>(
+        &self,
+        input: &Input<'_>,
+        read: impl Fn(usize) -> Result<Option<A>>,
+        decode: impl Fn(&[u8], &Limits) -> std::result::Result<P, ImageError> + Sync,
+        work: impl Fn(P, &A) -> Result<Option<T>> + Sync,
+    ) -> Result<Vec<Option<T>>> {
         let images = Images::new(input.column(0)?)?;
         let arguments = self.rows.read(|row| Ok(images.get(row)?.zip(read(row)?)))?;
         self.rows.call.rows(&arguments, 1, |(image, argument)| {
-            read_or_null(|| Picture::read(image, &self.limits))?.map_or(Ok(None), |picture| work(picture, argument))
+            read_or_null(|| decode(image, &self.limits))?.map_or(Ok(None), |picture| work(picture, argument))
         })
     }
 

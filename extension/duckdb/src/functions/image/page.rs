@@ -12,10 +12,11 @@ pub static PAGE: ScalarFunction = ScalarFunction {
     name: c"image_page",
     help: Help {
         category: Category::Images,
-        description: "Returns page `number` of a TIFF, or frame `number` of a GIF, as a PNG. Pages are counted from 1 \
-            to `image_info(image).pages`. All other functions read the first. The result is upright. Samples of 8 \
-            bits, and grey and colours of 16, stay as they are. Floats and others become 16 bits, from the lowest \
-            value in the page to the highest. A number that the image does not have is an error. Bytes that are not an \
+        description: "Returns page `number` of a TIFF, or frame `number` of a GIF, as a PNG, or as a TIFF where a PNG \
+            cannot hold its values. Pages are counted from 1 to `image_info(image).pages`. All other functions read \
+            the first. The result is upright and has the values of the page. `uint8`, and grey and colours of `uint16`, \
+            are a PNG; signed numbers, more bits, floats, further bands and a page with \"no data\" are a TIFF with all of \
+            them. Only palettes and CMYK become RGB, and fewer than 8 bits become 8. A number that the image does not have is an error. Bytes that are not an \
             image, or are a damaged one, give NULL.",
         example: "image_page(image, 2)",
     },
@@ -32,7 +33,7 @@ pub static PAGES: ScalarFunction = ScalarFunction {
     help: Help {
         category: Category::Images,
         description: "Returns all pages of a TIFF, or all frames of a GIF, in their order, each as `image_page` gives \
-            it: a stack of a microscope as PNGs of its own depth. An image with one page gives a list with one PNG. \
+            it: a stack of a microscope as images of its own depth. An image with one page gives a list with one image. \
             Bytes that are not an image, or are a damaged one, give NULL.",
         example: "unnest(image_pages(image))",
     },

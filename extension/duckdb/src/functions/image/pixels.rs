@@ -3,7 +3,7 @@
 use super::{Pictures, read_or_null};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::arguments::{IMAGE, Images};
-use crate::functions::dense::{Values, split};
+use crate::functions::dense::{Values, elements_of_list, range_of_list, split};
 use crate::functions::rows::write_bytes;
 use rayon::prelude::*;
 use sam_imaging::{Bands, Depth, LevelError, png_of_levels};
@@ -56,8 +56,10 @@ pub static FROM_PIXELS: ScalarFunction = ScalarFunction {
     ],
 };
 
-const VALUES: Parameter =
-    Parameter::new("pixels", &[Type::List(&Type::Float), Type::List(&Type::Double), Type::List(&Type::Utinyint)]);
+const VALUES: Parameter = Parameter {
+    refused: &[Type::Bigint],
+    ..Parameter::new("pixels", &[Type::List(&Type::Float), Type::List(&Type::Double), Type::List(&Type::Utinyint)])
+};
 const HEIGHT: Parameter = Parameter::new("height", &[Type::Bigint]);
 const WIDTH: Parameter = Parameter::new("width", &[Type::Bigint]);
 const CHANNELS: Parameter = Parameter::new("channels", &[Type::Bigint]);
@@ -122,11 +124,13 @@ fn channel(number: i64, channels: usize) -> Result<usize> {
 fn from_pixels(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (pictures, lists) = (Pictures::new(input)?, input.column(0)?);
     let (elements, heights, widths, channels) =
-        (lists.elements()?, input.column(1)?, input.column(2)?, input.column(3)?);
+        (elements_of_list(&lists)?, input.column(1)?, input.column(2)?, input.column(3)?);
     let samples = if input.arguments() > 4 { Some(input.column(4)?) } else { None };
     let read = |row| {
         let depth = samples.map_or(Ok(Some(Depth::Eight)), |samples| samples.text(row)?.map(depth).transpose())?;
-        let (Some(range), Some(depth)) = (lists.range(row), depth) else { return Ok(None) };
+        let (Some(range), Some(depth)) = (range_of_list("list of pixels", &lists, row)?, depth) else {
+            return Ok(None);
+        };
         let (Some(height), Some(width), Some(channels)) =
             (heights.bigint(row), widths.bigint(row), channels.bigint(row))
         else {

@@ -15,8 +15,7 @@ pub static THUMBNAIL: ScalarFunction = ScalarFunction {
         description: "Scales an image down so that its longer side has at most `max_side` pixels. The aspect ratio is \
             kept, and an image that is small enough keeps its size. The format is that of the image (PNG for a GIF); \
             JPEGs are written with quality 90 and WebP without loss. The result is upright, and of the metadata only \
-            the colour profile is kept. The same holds for all functions that return an image, except that \
-            `image_page` drops the profile of a TIFF or PNG. Bytes that are not an image, or are a damaged one, give \
+            the colour profile is kept. The same holds for all functions that return an image. Bytes that are not an image, or are a damaged one, give \
             NULL.",
         example: "image_thumbnail(image, 128)",
     },
@@ -51,8 +50,10 @@ pub static CROP: ScalarFunction = ScalarFunction {
         category: Category::Images,
         description: "Returns the part of an image in a box, such as the `bbox` of `sam_annotate`. The box is \
             `[x, y, width, height]` in pixels of the upright image. Pixels that it covers in part are taken whole; \
-            what lies outside the image is left out. Format and metadata are as for `image_thumbnail`. A box that \
-            holds no pixel of the image gives NULL. Bytes that are not an image, or are a damaged one, give NULL.",
+            what lies outside the image is left out. A box that holds no pixel of the image gives NULL. The part has \
+            the values of the image: of a TIFF or PNG with other samples than `uint8` their type, of a TIFF all bands, \
+            and what stands for \"no data\". So a part is stretched by its own range when it is looked at. Otherwise \
+            format and metadata are as for `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.",
         example: "image_crop(image, [10, 20, 300, 200])",
     },
     overloads: &[Overload {
@@ -141,10 +142,14 @@ fn crop(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         let numbers: Vec<Option<f64>> = range.map(|index| numbers.double(index)).collect();
         bbox(&numbers).map(Some)
     };
-    pictures.change(input, output, read, |picture, bbox| {
+    let parts = pictures.each_original(input, read, |picture, bbox| {
         let [(x, width), (y, height)] = [0, 1].map(|axis| span(bbox[axis], bbox[axis + 2], picture.size()[axis]));
-        Ok((width > 0 && height > 0).then(|| picture.crop([x, y], [width, height])).transpose()?)
-    })
+        if width == 0 || height == 0 {
+            return Ok(None);
+        }
+        pictures.room.hold(picture.part([x, y], [width, height])?).map(Some)
+    })?;
+    write_bytes(&parts, output)
 }
 
 /// The four numbers of a box, checked.
@@ -243,6 +248,9 @@ fn range(name: &str) -> Result<Range> {
     match name {
         "own" => Ok(Range::Own),
         "full" => Ok(Range::Full),
+        _ if name.trim().parse::<f64>().is_ok() => Err(Failure::input(format!(
+            "range '{name}' is a text; a quality is a number, without quotes, and a range is 'own' or 'full'"
+        ))),
         _ => Err(Failure::input(format!(
             "range '{name}' is unknown; it is 'own' (from the lowest in the picture to the highest) or 'full' (the range \
              of the type of the samples)"

@@ -3,6 +3,7 @@
 use super::Pictures;
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
 use crate::functions::arguments::IMAGE;
+use sam_imaging::{Tile, tiles};
 use sam_runtime::{Failure, Result};
 
 /// Where a tile lies, and the tile.
@@ -16,8 +17,8 @@ pub static TILE: ScalarFunction = ScalarFunction {
         description: "Cuts an image into tiles of `size` x `size` pixels that share at least `overlap` pixels with \
             their neighbours. The tiles are listed row by row; `x` and `y` are the upper left corner of a tile in the \
             image. All have the full size, because the last ones are moved back; only an image that is smaller itself \
-            gives smaller ones. `mask_place` puts masks of a tile back in the image. Format and metadata are as for \
-            `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.",
+            gives smaller ones. `mask_place` puts masks of a tile back in the image; masks of different tiles can be compared only \
+            there. Values, format and metadata are as for `image_crop`. Bytes that are not an image, or are a damaged one, give NULL.",
         example: "unnest(image_tile(image, 1024, 128))",
     },
     overloads: &[Overload {
@@ -33,11 +34,11 @@ fn run(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         Some((size, overlap)) => arguments(size, overlap, pictures.limits.max_side).map(Some),
         None => Ok(None),
     };
-    let tiles = pictures.each(input, read, |picture, &(size, overlap)| {
-        let tiles = picture.tiles(size, overlap).map_err(|error| Failure::input(error.to_string()))?;
-        let cut = |tile: sam_imaging::Tile| {
-            let bytes = picture.crop(tile.corner, tile.size)?.encode(picture.format.writable())?;
-            Ok((tile.corner, pictures.room.hold(bytes)?))
+    let tiles = pictures.each_original(input, read, |picture, &(size, overlap)| {
+        let tiles = tiles(picture.size(), size, overlap).map_err(|error| Failure::input(error.to_string()))?;
+        let cut = |tile: Tile| {
+            pictures.rows.call.check()?;
+            Ok((tile.corner, pictures.room.hold(picture.part(tile.corner, tile.size)?)?))
         };
         tiles.into_iter().map(cut).collect::<Result<Vec<_>>>().map(Some)
     })?;

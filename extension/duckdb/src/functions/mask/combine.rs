@@ -91,7 +91,7 @@ fn lists(input: &Input<'_>, output: &mut Output<'_>, combine: fn(Vec<Rle>) -> Op
     let rows = Rows::new(input)?;
     let lists = rows.read(|row| lists.get(row))?;
     let masks = rows.call.rows(&lists, 1, |list| {
-        let masks = of_one_size(list)?;
+        let masks = of_one_size(list, &rows.call)?;
         Ok(masks.and_then(|masks| combine(masks.into_iter().map(|(_, mask)| mask).collect())))
     })?;
     write(masks.iter().map(Option::as_ref), output.reborrow())

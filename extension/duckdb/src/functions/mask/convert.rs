@@ -3,7 +3,7 @@
 use super::coco::sides;
 use super::{MASK, ONE, TOGETHER, each, write};
 use crate::engine::{Category, Help, Input, Output, Overload, Parameter, ScalarFunction, Type};
-use crate::functions::dense::{Values, split};
+use crate::functions::dense::{Values, elements_of_list, range_of_list, split};
 use crate::functions::rows::{Rows, write_bytes};
 use rayon::prelude::*;
 use sam_imaging::{Mask, Rle};
@@ -22,15 +22,18 @@ pub static TO_RLE: ScalarFunction = ScalarFunction {
     },
     overloads: &[Overload {
         parameters: &[
-            Parameter::new(
-                "mask",
-                &[
-                    Type::List(&Type::Float),
-                    Type::List(&Type::Double),
-                    Type::List(&Type::Utinyint),
-                    Type::List(&Type::Boolean),
-                ],
-            ),
+            Parameter {
+                refused: &[Type::Bigint],
+                ..Parameter::new(
+                    "mask",
+                    &[
+                        Type::List(&Type::Float),
+                        Type::List(&Type::Double),
+                        Type::List(&Type::Utinyint),
+                        Type::List(&Type::Boolean),
+                    ],
+                )
+            },
             Parameter::new("height", &[Type::Bigint]),
             Parameter::new("width", &[Type::Bigint]),
         ],
@@ -79,10 +82,10 @@ fn encode(values: Values<'_>, [height, width]: [u32; 2]) -> Rle {
 
 fn to_rle(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let masks = input.column(0)?;
-    let (values, heights, widths) = (masks.elements()?, input.column(1)?, input.column(2)?);
+    let (values, heights, widths) = (elements_of_list(&masks)?, input.column(1)?, input.column(2)?);
     let argument = |row| {
-        let (Some(range), Some(height), Some(width)) = (masks.range(row), heights.bigint(row), widths.bigint(row))
-        else {
+        let range = range_of_list("dense mask", &masks, row)?;
+        let (Some(range), Some(height), Some(width)) = (range, heights.bigint(row), widths.bigint(row)) else {
             return Ok(None);
         };
         let has_null = || Failure::input("the mask contains NULL; give a number for each pixel");

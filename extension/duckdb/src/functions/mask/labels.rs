@@ -34,9 +34,9 @@ pub static FROM_LABELS: ScalarFunction = ScalarFunction {
         category: Category::Masks,
         description: "Returns the masks of a label image, whose values are the numbers of objects, 0 where there is \
             none. `label` is the number; the list is in its order. Of an image with a palette (PNG, TIFF, GIF) the \
-            numbers of the colours count, as in the instance masks of Pascal VOC. Whole numbers of any type are read. \
-            An image with colours, with fractions or with more than a million values is an error, and so is a JPEG, \
-            whose compression changes the numbers. Bytes that are not an image, or are a damaged one, give NULL.",
+            numbers of the colours count, as in the instance masks of Pascal VOC. Whole numbers of any type are read, \
+            those of 1, 2 and 4 bits as they are. An image with colours, with fractions or with more than a million \
+            values is an error, and so is a JPEG, or a TIFF of JPEGs, whose compression changes the numbers. Bytes that are not an image, or are a damaged one, give NULL.",
         example: "unnest(masks_from_labels(image), max_depth := 2)",
     },
     overloads: &[Overload { parameters: &[IMAGE], returns: Type::List(&LABELLED), run: from_labels }],
@@ -59,7 +59,7 @@ fn labels(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
         Ok(masks.get(row)?.zip(format))
     })?;
     let images = rows.call.rows(&arguments, 1, |(list, format)| {
-        let Some(masks) = of_one_size(list)? else { return Ok(None) };
+        let Some(masks) = of_one_size(list, &rows.call)? else { return Ok(None) };
         let Some([width, height]) = masks.first().map(|(_, mask)| [mask.width, mask.height]) else { return Ok(None) };
         if width.min(height) == 0 {
             return Ok(None);

@@ -34,7 +34,8 @@ pub static IOU: ScalarFunction = ScalarFunction {
     help: Help {
         category: Category::Masks,
         description: "Returns the intersection over union of two masks, 0 to 1; 0 where both have no pixels. Masks of \
-            different sizes are an error. An invalid mask gives NULL.",
+            different sizes are an error. A mask does not tell which image or tile it is of: put masks of different \
+            tiles in the whole image by `mask_place` first. An invalid mask gives NULL.",
         example: "mask_iou(mask, other)",
     },
     overloads: &[Overload { parameters: PAIR, returns: Type::Double, run: iou }],

@@ -32,7 +32,7 @@ use crate::engine::{Input, Output, Parameter, Type};
 use crate::functions::rows::Rows;
 use crate::functions::types::{FOUND, MASK, SEG};
 use sam_imaging::Rle;
-use sam_runtime::{Failure, Result};
+use sam_runtime::{Call, Failure, Result};
 
 /// COCO's other forms. `size` has the widest of integers where DuckDB reads it from JSON. Run lengths may be numbers,
 /// as COCO publishes those of crowds, or bytes, as pycocotools returns them.
@@ -103,11 +103,12 @@ fn each<T: Send + Sync>(
 }
 
 /// The masks of a list, which must be of one size, with their places in it, from 0 on. NULLs have none; where one is invalid
-/// there is no list.
-pub fn of_one_size(list: &[Option<Encoded<'_>>]) -> Result<Option<Vec<(usize, Rle)>>> {
+/// there is no list. Between masks it is asked whether the call is cancelled.
+pub fn of_one_size(list: &[Option<Encoded<'_>>], call: &Call<'_>) -> Result<Option<Vec<(usize, Rle)>>> {
     let mut masks: Vec<(usize, Rle)> = Vec::with_capacity(list.len());
     for (place, mask) in list.iter().enumerate() {
         let Some(mask) = mask else { continue };
+        call.check()?;
         let Some(mask) = mask.decode()? else { return Ok(None) };
         if let Some((_, before)) = masks.last()
             && [before.height, before.width] != [mask.height, mask.width]

@@ -7,7 +7,7 @@ use crate::functions::dense::split;
 use crate::functions::rows::Rows;
 use rayon::prelude::*;
 use sam_imaging::{Others, Overlap, Rle, non_maximum_suppression};
-use sam_runtime::{Failure, Result, Results};
+use sam_runtime::{Call, Failure, Result, Results};
 
 /// `mask_nms(masks, scores, threshold)` and `mask_nms(masks, scores, threshold, by)`
 pub static NMS: ScalarFunction = ScalarFunction {
@@ -69,8 +69,8 @@ struct Rivals<'a> {
 
 impl Rivals<'_> {
     /// The places of those that are kept, from 1 on; `None` where a mask is invalid.
-    fn best(&self) -> Result<Option<Vec<i64>>> {
-        let Some(masks) = of_one_size(&self.masks)? else { return Ok(None) };
+    fn best(&self, call: &Call<'_>) -> Result<Option<Vec<i64>>> {
+        let Some(masks) = of_one_size(&self.masks, call)? else { return Ok(None) };
         let (places, masks): (Vec<usize>, Vec<Rle>) = masks.into_iter().unzip();
         let score = |&place: &usize| {
             let shown = || self.scores[place].map_or("NULL".into(), |score| score.to_string());
@@ -78,7 +78,7 @@ impl Rivals<'_> {
             self.scores[place].filter(|score| !score.is_nan()).ok_or_else(missing)
         };
         let scores = places.iter().map(score).collect::<Result<Vec<_>>>()?;
-        let kept = non_maximum_suppression(&masks, &scores, self.threshold, self.overlap);
+        let kept = non_maximum_suppression(&masks, &scores, self.threshold, self.overlap, || call.check())?;
         Ok(Some(kept.into_iter().map(|index| places[index] as i64 + 1).collect()))
     }
 }
@@ -102,7 +102,7 @@ fn nms(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     };
     let rows = Rows::new(input)?;
     let rivals = rows.read(read)?;
-    let kept = rows.call.rows(&rivals, 1, Rivals::best)?;
+    let kept = rows.call.rows(&rivals, 1, |rivals| rivals.best(&rows.call))?;
     let lengths: Vec<usize> = kept.iter().map(|kept| kept.as_ref().map_or(0, Vec::len)).collect();
     output.lists(&lengths)?.bigints().copy_from_slice(&kept.iter().flatten().flatten().copied().collect::<Vec<_>>());
     output.set_nulls(&kept)
@@ -146,7 +146,9 @@ fn matrix(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let rows = Rows::new(input)?;
     let lists = rows.read(read)?;
     let pairs = rows.call.rows(&lists, 1, |(masks, others, crowds)| {
-        let Some((masks, others)) = aligned(masks)?.zip(aligned(others)?) else { return Ok(None) };
+        let Some((masks, others)) = aligned(masks, &rows.call)?.zip(aligned(others, &rows.call)?) else {
+            return Ok(None);
+        };
         if let (Some(a), Some(b)) = (masks.iter().flatten().next(), others.iter().flatten().next())
             && [a.height, a.width] != [b.height, b.width]
         {
@@ -161,8 +163,8 @@ fn matrix(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
 }
 
 /// The masks of a list in their places; `None` where one is invalid.
-fn aligned(list: &[Option<Encoded<'_>>]) -> Result<Option<Vec<Option<Rle>>>> {
-    Ok(of_one_size(list)?.map(|masks| {
+fn aligned(list: &[Option<Encoded<'_>>], call: &Call<'_>) -> Result<Option<Vec<Option<Rle>>>> {
+    Ok(of_one_size(list, call)?.map(|masks| {
         let mut aligned: Vec<Option<Rle>> = vec![None; list.len()];
         masks.into_iter().for_each(|(place, mask)| aligned[place] = Some(mask));
         aligned

@@ -91,6 +91,15 @@ fn outlines<T: AsRef<[u8]> + Send + Sync>(
     })?;
     let outlines = rows.call.rows(&arguments, TOGETHER, |(mask, (tolerance, transform))| {
         let Some(mask) = mask.decode()? else { return Ok(None) };
+        if let Some(transform) = transform
+            && !transform.tells_apart([mask.width, mask.height])
+        {
+            let six = transform.numbers();
+            return Err(Failure::input(format!(
+                "transform {six:?} cannot be used: its pixels are so small that corners of the mask become one place in \
+                 numbers of 64 bits"
+            )));
+        }
         let (limit, what) = match *tolerance > 0.0 {
             true => (MAX_SIMPLIFIED, "simplified with a tolerance"),
             false => (MAX_RUNS, "drawn"),

@@ -69,6 +69,9 @@ pub fn encoded<'a>(values: &Any<'a>, row: usize) -> Result<Option<Encoded<'a>>> 
             Err(Failure::input(format!("the number {number} is no mask; {FORMS}")))
         }
         Kind::List(elements) | Kind::Array(_, elements) if is_polygon(elements) => Err(Failure::input(POLYGON)),
+        Kind::List(elements) | Kind::Array(_, elements) if matches!(elements.kind(), Kind::Null) => {
+            Err(Failure::input(format!("a list without masks is no mask; {FORMS}")))
+        }
         _ => Err(Failure::input(format!("the {} is no mask; {FORMS}", values.name()))),
     }
 }
