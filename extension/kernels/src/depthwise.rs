@@ -14,12 +14,17 @@ use std::ops::Range;
 
 /// Output pixels per register tile.
 const PIXELS: usize = 4;
+/// Channels of bf16 that are read at a time where even and odd ones come apart ([`Simd::SPLITS`]).
+const SPLIT: usize = 32;
 
 /// Weights as `[9][channels]`, and a bias.
 #[derive(Clone)]
 pub struct Depthwise {
     weight: AlignedVec<f32>,
     bias: AlignedVec<f32>,
+    /// Both with the even ones of each [`SPLIT`] channels before the odd ones; empty if the channels are no multiple of it.
+    split_weight: AlignedVec<f32>,
+    split_bias: AlignedVec<f32>,
     channels: usize,
 }
 
@@ -34,7 +39,11 @@ impl Depthwise {
                 packed[tap * channels + c] = weight[c * 9 + tap];
             }
         }
-        Self { weight: packed, bias: AlignedVec::copy_of(bias), channels }
+        let (mut split_weight, mut split_bias) = (AlignedVec::zeroed(0), AlignedVec::zeroed(0));
+        if channels.is_multiple_of(SPLIT) {
+            (split_weight, split_bias) = (split(&packed), split(bias));
+        }
+        Self { weight: packed, bias: AlignedVec::copy_of(bias), split_weight, split_bias, channels }
     }
 
     /// Channels of input and output.
@@ -89,6 +98,17 @@ impl Depthwise {
         }
         I::convolve(isa, Row { conv: self, input, width, stride, act, out });
     }
+}
+
+/// Numbers of channels, the even ones of each [`SPLIT`] before the odd ones.
+fn split(numbers: &[f32]) -> AlignedVec<f32> {
+    let mut to = AlignedVec::zeroed(numbers.len());
+    for (to, from) in to.chunks_exact_mut(SPLIT).zip(numbers.chunks_exact(SPLIT)) {
+        for (i, number) in from.iter().enumerate() {
+            to[i % 2 * (SPLIT / 2) + i / 2] = *number;
+        }
+    }
+    to
 }
 
 /// An output row whose sizes [`Depthwise::row`] has checked: input rows of `width` pixels, an output row of
@@ -194,12 +214,63 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
         // SAFETY: these pixels and taps exist; a short vector where fewer than LANES channels are left.
         unsafe {
             let mut c = 0;
+            if S::SPLITS && I::STEP == 2 && O::STEP == 2 && channels.is_multiple_of(SPLIT) {
+                while c < channels {
+                    self.two_vectors::<S, FULL, STRIDE, P>(s, x, from, to, c);
+                    c += SPLIT;
+                }
+                return;
+            }
             while c < whole {
                 self.vector::<S, FULL, STRIDE, P, true>(s, x, from, to, c, S::LANES);
                 c += S::LANES;
             }
             if c < channels {
                 self.vector::<S, FULL, STRIDE, P, false>(s, x, from, to, c, channels - c);
+            }
+        }
+    }
+
+    /// Channels `c..c + SPLIT` of these pixels, even and odd ones apart: widening them then takes one instruction each.
+    ///
+    /// # Safety
+    /// As [`Row::pixels`]; `I` and `O` are bf16, and the channels a multiple of `SPLIT`, as is `c`.
+    #[inline(always)]
+    unsafe fn two_vectors<S: Simd, const FULL: bool, const STRIDE: usize, const P: usize>(
+        &mut self,
+        s: S,
+        x: usize,
+        from: usize,
+        to: usize,
+        c: usize,
+    ) {
+        let channels = self.conv.channels;
+        // SAFETY: channels c..c + SPLIT of existing pixels and taps; pointers are to bf16, as the types say.
+        unsafe {
+            let mut acc = [two(s, self.conv.split_bias.as_ptr().add(c)); P];
+            for ky in 0..3 {
+                // as in `vector`
+                let left = match self.input[ky] {
+                    Some(row) => {
+                        row.as_ptr().wrapping_add(x * STRIDE * channels).wrapping_sub(channels).wrapping_add(c)
+                    }
+                    None if FULL => unreachable!(),
+                    None => continue,
+                };
+                for kx in 0..3 {
+                    if P == 1 && !(from..to).contains(&kx) {
+                        continue;
+                    }
+                    let w = two(s, self.conv.split_weight.as_ptr().add((ky * 3 + kx) * channels + c));
+                    for (p, acc) in acc.iter_mut().enumerate() {
+                        let at = s.load_bf16_split(left.wrapping_add((p * STRIDE + kx) * channels).cast());
+                        *acc = [s.fma(at[0], w[0], acc[0]), s.fma(at[1], w[1], acc[1])];
+                    }
+                }
+            }
+            for (p, &acc) in acc.iter().enumerate() {
+                let y = [activate::<S, O>(s, acc[0], self.act), activate::<S, O>(s, acc[1], self.act)];
+                s.store_bf16_split(self.out.as_mut_ptr().add((x + p) * channels + c).cast(), y);
             }
         }
     }
@@ -250,6 +321,16 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
             }
         }
     }
+}
+
+/// Two vectors.
+///
+/// # Safety
+/// `p` is valid for reading `2 * LANES` elements.
+#[inline(always)]
+unsafe fn two<S: Simd>(s: S, p: *const f32) -> [S::F; 2] {
+    // SAFETY: by contract.
+    unsafe { [s.load(p), s.load(p.add(S::LANES))] }
 }
 
 /// A whole vector or its first `n` values.

@@ -1,6 +1,7 @@
 //! Functions of every element of a slice.
 
 use crate::Isa;
+use crate::bf16::Bf16;
 use crate::simd::{Kernel, Simd, polynomial};
 
 /// Writes the logistic function `1 / (1 + e^-x)` of each logit, on the best instruction set (or the one that `SAM_ISA`
@@ -19,6 +20,48 @@ pub fn sigmoid(logits: &[f32], probabilities: &mut [f32]) {
     // A wrong SAM_ISA is reported where a model is opened.
     let isa = Isa::get().unwrap_or_else(|_| Isa::available()[0]);
     apply(isa, Function::Sigmoid, logits, probabilities);
+}
+
+/// Writes each number, rounded to bf16 as by [`Bf16::from_f32`](crate::Bf16::from_f32). Panics where the lengths differ.
+///
+/// ```
+/// use sam_kernels::{Bf16, Isa, round};
+///
+/// let mut rounded = [Bf16::ZERO; 2];
+/// round(Isa::get()?, &[1.0, 0.1], &mut rounded);
+/// assert_eq!(rounded.map(Bf16::to_f32), [1.0, 0.100_097_656]);
+/// # Ok::<(), sam_kernels::IsaError>(())
+/// ```
+pub fn round(isa: Isa, numbers: &[f32], rounded: &mut [Bf16]) {
+    assert_eq!(numbers.len(), rounded.len(), "numbers and room for them");
+    isa.run(Round { numbers, rounded });
+}
+
+struct Round<'a> {
+    numbers: &'a [f32],
+    rounded: &'a mut [Bf16],
+}
+
+impl Kernel for Round<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Round { numbers, rounded } = self;
+        let two = 2 * S::LANES;
+        let (mut from, mut to) = (numbers.chunks_exact(two), rounded.chunks_exact_mut(two));
+        for (from, to) in (&mut from).zip(&mut to) {
+            // SAFETY: a chunk is two vectors.
+            unsafe {
+                let x = [s.load(from.as_ptr()), s.load(from.as_ptr().add(S::LANES))];
+                s.store_bf16_two(to.as_mut_ptr(), x);
+            }
+        }
+        for (from, to) in from.remainder().chunks(S::LANES).zip(to.into_remainder().chunks_mut(S::LANES)) {
+            // SAFETY: a chunk of a remainder has at most LANES elements.
+            unsafe { s.store_bf16_n(to.as_mut_ptr(), from.len(), s.load_n(from.as_ptr(), from.len())) }
+        }
+    }
 }
 
 /// What [`apply`] applies.

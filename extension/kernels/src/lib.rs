@@ -41,7 +41,7 @@ pub use bf16::Bf16;
 pub use buffer::{AlignedVec, Plain, Scratch};
 pub use depthwise::Depthwise;
 pub use elem::Elem;
-pub use functions::sigmoid;
+pub use functions::{round, sigmoid};
 pub use gemm::{Act, Conv3x3, Epilogue, Mat, MatMut, Out, Packed, Patches, Residual, Rows, Source, gemm, good_stride};
 pub use guided::GuidedFilter;
 pub use isa::{ISA_VARIABLE, Isa, IsaError};

@@ -62,6 +62,8 @@ fn check<I: Elem, O: Elem>(tolerance: f64) {
         [8, 11, 8, 2],
         [3, 22, 20, 1],
         [4, 21, 16, 2],
+        [5, 11, 32, 1],
+        [6, 9, 64, 2],
     ] {
         for act in [Act::None, Act::Gelu] {
             let case = Case::<I>::new(&mut r, sizes, act);

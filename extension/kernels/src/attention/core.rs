@@ -6,16 +6,17 @@
 
 use crate::gemm::tile::{Acc, MAX_MR, PANEL, accumulate, zeros};
 use crate::scalar::Scalar;
-use crate::simd::Simd;
+use crate::simd::{Simd, tiles::DEPTH};
 
 /// Elements of the packed keys of a tile.
 pub(super) fn keys_len<E: Scalar>(keys: usize, d: usize) -> usize {
     keys.next_multiple_of(PANEL) * d.next_multiple_of(E::STEP)
 }
 
-/// Elements of one panel (up to 32 dimensions) of the packed values of a tile.
+/// Elements of one panel (up to 32 dimensions) of the packed values of a tile: those of bf16 fill whole matrix tiles, with
+/// zeros.
 pub(super) fn value_panel_len<E: Scalar>(keys: usize) -> usize {
-    keys.next_multiple_of(E::STEP) * PANEL
+    keys.next_multiple_of(if E::STEP == 1 { 1 } else { DEPTH }) * PANEL
 }
 
 /// Elements of the packed values of a tile.
@@ -208,13 +209,14 @@ impl<E: Scalar> Step<'_, E> {
         }
     }
 
-    /// As [`Step::softmax`], given the largest scores of each lane.
+    /// As [`Step::softmax`], given the largest scores of each lane. On tiles those of columns without a key, up to a whole
+    /// panel, are minus infinity: their probabilities are zero.
     ///
     /// # Safety
     /// As there.
     #[inline(always)]
     pub(super) unsafe fn exponentials<S: Simd>(&self, s: S, state: &mut State, r: usize, top: S::F) -> S::F {
-        // SAFETY: the row has `width` columns, at least `keys` rounded up to a vector.
+        // SAFETY: the row has `width` columns, at least `keys` rounded up to a panel.
         unsafe {
             let (row, to) = (self.scores.add(r * self.width), self.probabilities.add(r * self.width));
             let (mut max, mut sum, mut shrink) = (s.top(top), s.splat(0.0), s.splat(0.0));
@@ -224,7 +226,8 @@ impl<E: Scalar> Step<'_, E> {
                 sum = s.mul(s.load(state.sum[r].as_ptr()), shrink);
             }
             let max_v = s.splat(max);
-            for c in (0..self.keys).step_by(S::LANES) {
+            let columns = if E::tiled::<S>() { self.keys.next_multiple_of(PANEL) } else { self.keys };
+            for c in (0..columns).step_by(S::LANES) {
                 let p = s.exp2(s.sub(s.load(row.add(c)), max_v));
                 sum = s.add(sum, p);
                 E::store(s, to.add(c), p);

@@ -3,7 +3,7 @@
 use super::core::value_panel_len;
 use crate::gemm::tile::PANEL;
 use crate::scalar::Scalar;
-use crate::simd::Simd;
+use crate::simd::{Simd, tiles::DEPTH};
 
 /// Tokens that are turned at a time; half a panel.
 const BLOCK: usize = 16;
@@ -78,6 +78,27 @@ pub(super) unsafe fn pack_keys<S: Simd, E: Scalar>(s: S, from: Tokens<E>, tokens
     }
 }
 
+/// Copies the queries, `d` values of each, one behind the other.
+///
+/// # Safety
+/// `from` leads for each of the tokens to `d` values that can be read. `to` is valid for writing as many for each, and overlaps
+/// none of them.
+#[inline(always)]
+pub(super) unsafe fn pack_queries<E: Scalar>(from: Tokens<E>, tokens: impl Iterator<Item = u32>, d: usize, to: *mut E) {
+    for (i, token) in tokens.enumerate() {
+        let (mut from, mut to) = (from.at(token), to.wrapping_add(i * d));
+        for _ in 0..d / DEPTH {
+            // SAFETY: by contract.
+            unsafe { std::ptr::copy_nonoverlapping(from, to, DEPTH) };
+            (from, to) = (from.wrapping_add(DEPTH), to.wrapping_add(DEPTH));
+        }
+        if !d.is_multiple_of(DEPTH) {
+            // SAFETY: as above, the rest.
+            unsafe { std::ptr::copy_nonoverlapping(from, to, d % DEPTH) };
+        }
+    }
+}
+
 /// Packs `d` values of each token into `to`.
 ///
 /// # Safety
@@ -137,5 +158,7 @@ unsafe fn values<E: Scalar, const N: usize>(from: Tokens<E>, tokens: &[u32], n: 
                 }
             }
         }
+        let end = tokens.len().next_multiple_of(2) * PANEL;
+        to.add(end).write_bytes(0, value_panel_len::<E>(tokens.len()) - end);
     }
 }

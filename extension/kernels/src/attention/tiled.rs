@@ -6,6 +6,7 @@ use crate::gemm::tiled::{Copied, Left, PAIRS, even, load_panel};
 use crate::scalar::Scalar;
 use crate::simd::Simd;
 use crate::simd::tiles::{BYTES, DEPTH, ROWS, Tiles};
+use std::mem::MaybeUninit;
 
 /// Tiles of a row that are made ready once for all panels; those of longer rows are made for each.
 const READY: usize = 4;
@@ -13,15 +14,19 @@ const READY: usize = 4;
 /// The tiles of a thread, and where operands that lie unevenly are put together.
 pub(super) struct TileWork<T> {
     tiles: T,
-    left: [Copied; READY],
-    right: [Copied; 2],
+    left: [MaybeUninit<Copied>; READY],
+    right: [MaybeUninit<Copied>; 2],
 }
 
 impl<T: Tiles> TileWork<T> {
     /// Takes the tiles, if products of `E` are computed on them.
     #[inline(always)]
     pub(super) fn start<S: Simd<Tiles = T>, E: Scalar>() -> Option<Self> {
-        E::tiled::<S>().then(|| Self { tiles: T::start(), left: [Copied::ZERO; READY], right: [Copied::ZERO; 2] })
+        E::tiled::<S>().then(|| Self {
+            tiles: T::start(),
+            left: [const { MaybeUninit::uninit() }; READY],
+            right: [const { MaybeUninit::uninit() }; 2],
+        })
     }
 
     #[inline(always)]
@@ -58,6 +63,35 @@ impl<T: Tiles> TileWork<T> {
             let mut left = [Left::NOWHERE; READY];
             for k in 0..steps.min(READY) {
                 left[k] = Left::new(s, rows, stride, k * DEPTH, length(k), &mut self.left[k]);
+            }
+            if steps == 1 && !add && depth == DEPTH {
+                left[0].load::<T, 4>(&mut self.tiles);
+                // two panels at a time, so that products of one are computed while the other's tiles are read
+                for panel in (0..panels).step_by(2) {
+                    let (right, to) = (packed.add(panel * panel_len).cast::<u8>(), to.add(panel * PANEL).cast::<u8>());
+                    self.tiles.load::<6>(right, PAIRS);
+                    self.tiles.zero::<0>();
+                    self.tiles.dot::<0, 4, 6>();
+                    self.tiles.load::<7>(right.add(BYTES), PAIRS);
+                    self.tiles.zero::<1>();
+                    self.tiles.dot::<1, 4, 7>();
+                    if panel + 1 < panels {
+                        let right = right.add(panel_len * size_of::<E>());
+                        self.tiles.load::<5>(right, PAIRS);
+                        self.tiles.zero::<2>();
+                        self.tiles.dot::<2, 4, 5>();
+                        self.tiles.load::<6>(right.add(BYTES), PAIRS);
+                        self.tiles.zero::<3>();
+                        self.tiles.dot::<3, 4, 6>();
+                    }
+                    self.tiles.store::<0>(to, to_bytes);
+                    self.tiles.store::<1>(to.add(BYTES), to_bytes);
+                    if panel + 1 < panels {
+                        self.tiles.store::<2>(to.add(2 * BYTES), to_bytes);
+                        self.tiles.store::<3>(to.add(3 * BYTES), to_bytes);
+                    }
+                }
+                return;
             }
             for panel in 0..panels {
                 let to = to.add(panel * PANEL).cast::<u8>();
@@ -131,7 +165,17 @@ impl<E: Scalar> Step<'_, E> {
             }
             let (panel, panels) = (value_panel_len::<E>(self.keys), self.d.div_ceil(PANEL));
             let (to, stride) = (self.partial, self.partial_stride);
-            work.product(s, &probabilities, self.keys, self.values, panel, panels, to, stride, !self.first);
+            work.product(
+                s,
+                &probabilities,
+                self.keys.next_multiple_of(DEPTH),
+                self.values,
+                panel,
+                panels,
+                to,
+                stride,
+                !self.first,
+            );
             if self.last {
                 self.finish(s, state);
             }
@@ -149,6 +193,17 @@ impl<E: Scalar> Step<'_, E> {
             let (row, biases, scale) = (self.scores.add(r * self.width), self.bias.rows[r], s.splat(self.scale));
             let (mut bias, mut left) = (0, self.bias.run);
             let mut tops = [s.splat(f32::NEG_INFINITY); 2];
+            if left >= self.keys {
+                for c in (0..self.keys).step_by(PANEL) {
+                    for v in 0..2 {
+                        let at = c + v * S::LANES;
+                        let score = s.fma(s.load(row.add(at)), scale, s.load(biases.add(at)));
+                        s.store(row.add(at), score);
+                        tops[v] = s.max(tops[v], score);
+                    }
+                }
+                return s.max(tops[0], tops[1]);
+            }
             for c in (0..self.keys).step_by(S::LANES) {
                 let score = s.fma(s.load(row.add(c)), scale, s.load(biases.add(bias)));
                 s.store(row.add(c), score);
@@ -158,6 +213,10 @@ impl<E: Scalar> Step<'_, E> {
                 if left == 0 {
                     (bias, left) = (bias + self.bias.skip, self.bias.run);
                 }
+            }
+            // a run of biases ends with the keys
+            for c in (self.keys.next_multiple_of(S::LANES)..self.keys.next_multiple_of(PANEL)).step_by(S::LANES) {
+                s.store(row.add(c), s.splat(f32::NEG_INFINITY));
             }
             s.max(tops[0], tops[1])
         }

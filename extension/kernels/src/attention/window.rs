@@ -9,7 +9,7 @@
 use super::bias::{Bias, Expansion, Position};
 use super::core::{State, Step, keys_len, values_len};
 use super::heads::Heads;
-use super::pack::{PAD, Tokens, pack_keys, pack_values};
+use super::pack::{PAD, Tokens, pack_keys, pack_queries, pack_values};
 use super::tiled::TileWork;
 use crate::Isa;
 use crate::buffer::{Scratch, Shared};
@@ -181,6 +181,8 @@ struct Buffers<E> {
     packed: *mut E,
     tile_len: usize,
     keys_len: usize,
+    /// On matrix tiles all queries of the head, one behind the other.
+    queries: Option<*mut E>,
     /// MR rows of `bias.columns`.
     probabilities: *mut E,
     /// MR rows of `bias.columns`.
@@ -207,7 +209,9 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
         let queries = if sizes.is_large() { BLOCK } else { E::height::<S>() };
         let (partial, products) = (queries * d.next_multiple_of(PANEL), queries * self.bias.product_columns());
         let mut held = std::mem::take(self.scratch);
-        let (packed, floats, _) = held.take::<E, f32, f32>([packed_len + step, 2 * step + 16 + products + partial, 0]);
+        let queries_len = if E::tiled::<S>() { window * window * d } else { 0 };
+        let (packed, floats, _) =
+            held.take::<E, f32, f32>([packed_len + step + queries_len, 2 * step + 16 + products + partial, 0]);
         let (packed, floats) = (packed.as_mut_ptr(), floats.as_mut_ptr());
         // SAFETY: parts of the two buffers.
         let buffers = unsafe {
@@ -216,6 +220,7 @@ impl<E: Scalar> Kernel for WindowRun<'_, '_, E> {
                 packed,
                 tile_len,
                 keys_len,
+                queries: E::tiled::<S>().then(|| packed.add(packed_len + step)),
                 probabilities: packed.add(packed_len),
                 scores: floats,
                 bias: Expansion { rows: floats.add(step), columns, products },
@@ -324,6 +329,10 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
                 pack_values(values, tokens, d, to_keys.add(to.keys_len));
             }
         }
+        if let Some(queries) = to.queries {
+            // SAFETY: as above; the buffer has room for all queries of a window.
+            unsafe { pack_queries(self.tokens(0, head), w.queries.iter().map(|(token, _)| *token), d, queries) };
+        }
     }
 
     /// Outputs of a block of queries, given the packed keys and values of the head.
@@ -344,11 +353,8 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
         let Windows { window, d, .. } = *sizes;
         let q = self.tokens(0, unit.head);
         let large = sizes.is_large();
-        let all = if large {
-            &w.queries[unit.block * BLOCK..w.queries.len().min((unit.block + 1) * BLOCK)]
-        } else {
-            &w.queries[..]
-        };
+        let (begin, end) = if large { (unit.block * BLOCK, (unit.block + 1) * BLOCK) } else { (0, w.queries.len()) };
+        let all = &w.queries[begin..w.queries.len().min(end)];
         for (tile, top) in (0..window).step_by(sizes.tile_rows()).enumerate() {
             let bottom = window.min(top + sizes.tile_rows());
             for (t, some) in all.chunks(E::height::<S>()).enumerate() {
@@ -356,8 +362,12 @@ impl<E: Scalar> WindowRun<'_, '_, E> {
                 let mut queries = [std::ptr::null(); MAX_MR];
                 let mut outs = [std::ptr::null_mut(); MAX_MR];
                 for r in 0..E::height::<S>() {
-                    let token = some[r.min(rows - 1)].0 as usize;
-                    queries[r] = q.start.wrapping_add(token * q.stride);
+                    let index = r.min(rows - 1);
+                    let token = some[index].0 as usize;
+                    queries[r] = match to.queries {
+                        Some(packed) => packed.wrapping_add((begin + t * E::height::<S>() + index) * d).cast_const(),
+                        None => q.start.wrapping_add(token * q.stride),
+                    };
                     outs[r] = self.piece.out.at(token * self.piece.out_stride + unit.head * d, d);
                 }
                 // In a small window each step is the first and last of its queries.

@@ -1,8 +1,8 @@
 //! Every function against f64: a sample of all floats, and (ignored, minutes) every float there is:
 //! `cargo test --release -p sam-kernels every_float -- --ignored`.
 
-use super::{Function, apply, sigmoid};
-use crate::Isa;
+use super::{Function, apply, round, sigmoid};
+use crate::{Bf16, Isa};
 
 #[path = "../../tests/common/reference.rs"]
 mod reference;
@@ -178,4 +178,18 @@ fn every_float() {
             });
         }
     });
+}
+
+#[test]
+fn numbers_are_rounded_as_one_by_one() {
+    let special = [0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 3.141_592_7, 1.003_906_2, 1.011_718_8];
+    let numbers: Vec<f32> = (0..100).map(|i| special[i % special.len()] * (1.0 + i as f32 * 0.001)).collect();
+    for isa in Isa::testable() {
+        for n in [0, 1, 15, 16, 31, 32, 33, 47, 100] {
+            let mut rounded = vec![Bf16::ZERO; n];
+            round(isa, &numbers[..n], &mut rounded);
+            let want: Vec<Bf16> = numbers[..n].iter().map(|number| Bf16::from_f32(*number)).collect();
+            assert_eq!(rounded, want, "{isa:?} {n}");
+        }
+    }
 }

@@ -56,20 +56,25 @@ impl Epilogue<'_> {
 pub struct Out<'a> {
     pub(crate) f32: Option<MatMut<'a, f32>>,
     pub(crate) bf16: Option<MatMut<'a, Bf16>>,
+    pub(crate) near: bool,
 }
 
 impl<'a> Out<'a> {
     /// f32 only.
     pub fn f32(data: &'a mut [f32], stride: usize) -> Self {
-        Self { f32: Some(MatMut::new(data, stride)), bf16: None }
+        Self { f32: Some(MatMut::new(data, stride)), bf16: None, near: false }
     }
     /// bf16 only.
     pub fn bf16(data: &'a mut [Bf16], stride: usize) -> Self {
-        Self { f32: None, bf16: Some(MatMut::new(data, stride)) }
+        Self { f32: None, bf16: Some(MatMut::new(data, stride)), near: false }
+    }
+    /// Says that the memory is in the second-level cache. Of other memory lines are asked for before results are there.
+    pub fn near(self) -> Self {
+        Self { near: true, ..self }
     }
     /// Both, the bf16 a rounded copy.
     pub fn both(f32: MatMut<'a, f32>, bf16: MatMut<'a, Bf16>) -> Self {
-        Self { f32: Some(f32), bf16: Some(bf16) }
+        Self { f32: Some(f32), bf16: Some(bf16), near: false }
     }
 }
 
@@ -79,6 +84,7 @@ pub(crate) struct Finish {
     pub act: Act,
     pub act_after: Act,
     pub fast: bool,
+    pub near: bool,
     pub residual: *const f32,
     pub residual_stride: usize,
     pub f32: *mut f32,
@@ -99,6 +105,7 @@ impl Finish {
             act: epilogue.act,
             act_after: epilogue.act_after,
             fast: out.f32.is_none(),
+            near: out.near,
             residual: std::ptr::null(),
             residual_stride: 0,
             f32: std::ptr::null_mut(),

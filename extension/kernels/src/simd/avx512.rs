@@ -133,6 +133,7 @@ impl<L: Level> Simd for Avx512<L> {
     const MR: usize = 12;
     const LEAST_EXPONENT: f32 = -160.0;
     const TILED: bool = L::TILED;
+    const SPLITS: bool = true;
     type F = __m512;
     type P = Pairs;
     type Tiles = L::Tiles;
@@ -176,6 +177,42 @@ impl<L: Level> Simd for Avx512<L> {
     #[inline(always)]
     unsafe fn store_bf16_n(self, p: *mut Bf16, n: usize, x: __m512) {
         v!(_mm256_mask_storeu_epi16(p.cast(), mask(n), self.narrow(x)))
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16_two(self, p: *mut Bf16, x: [__m512; 2]) {
+        if L::BF16 {
+            // SAFETY: `self` proves AVX512_BF16 when L::BF16 is true; the two types have the same bits.
+            let both = unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(x[1], x[0])) };
+            return v!(_mm512_storeu_si512(p.cast(), both));
+        }
+        // SAFETY: by contract.
+        unsafe {
+            self.store_bf16(p, x[0]);
+            self.store_bf16(p.add(16), x[1]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_split(self, p: *const Bf16) -> [__m512; 2] {
+        v!({
+            let both = _mm512_loadu_si512(p.cast());
+            let odd = _mm512_and_si512(both, _mm512_set1_epi32(0xffff_0000u32 as i32));
+            [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(both)), _mm512_castsi512_ps(odd)]
+        })
+    }
+    #[inline(always)]
+    unsafe fn store_bf16_split(self, p: *mut Bf16, x: [__m512; 2]) {
+        v!({
+            let (even, odd) = (_mm512_cvtepu16_epi32(self.narrow(x[0])), _mm512_cvtepu16_epi32(self.narrow(x[1])));
+            _mm512_storeu_si512(p.cast(), _mm512_or_si512(even, _mm512_slli_epi32::<16>(odd)));
+        })
+    }
+    #[inline(always)]
+    unsafe fn copy_some(self, from: *const u16, to: *mut u16, n: usize) {
+        v!({
+            let some = ((1u64 << n) - 1) as __mmask32;
+            _mm512_storeu_si512(to.cast(), _mm512_maskz_loadu_epi16(some, from.cast()));
+        })
     }
 
     #[inline(always)]

@@ -126,6 +126,46 @@ pub trait Simd: Copy {
     fn exp2(self, x: Self::F) -> Self::F;
     /// erf-GELU; `FAST` is for results that are rounded to bf16. Bounds: `polynomial.rs`.
     fn gelu<const FAST: bool>(self, x: Self::F) -> Self::F;
+    /// Two vectors side by side, rounded.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `2 * LANES` bf16.
+    #[inline(always)]
+    unsafe fn store_bf16_two(self, p: *mut Bf16, x: [Self::F; 2]) {
+        // SAFETY: by contract.
+        unsafe {
+            self.store_bf16(p, x[0]);
+            self.store_bf16(p.add(Self::LANES), x[1]);
+        }
+    }
+    /// Whether reading bf16 with even and odd values apart is cheaper than in order.
+    const SPLITS: bool = false;
+    /// The even and the odd ones of `2 * LANES` values.
+    ///
+    /// # Safety
+    /// `p` is valid for reading as many; asked for only where [`Simd::SPLITS`].
+    unsafe fn load_bf16_split(self, _p: *const Bf16) -> [Self::F; 2] {
+        unreachable!("asked for only where `Simd::SPLITS`")
+    }
+    /// Writes even and odd values, rounded.
+    ///
+    /// # Safety
+    /// `p` is valid for writing `2 * LANES` of them; asked for only where [`Simd::SPLITS`].
+    unsafe fn store_bf16_split(self, _p: *mut Bf16, _x: [Self::F; 2]) {
+        unreachable!("asked for only where `Simd::SPLITS`")
+    }
+    /// Copies `n` numbers of 16 bits, and zeros behind them, to 32.
+    ///
+    /// # Safety
+    /// `n <= 32`; `from` is valid for reading `n` numbers, `to` for writing 32.
+    #[inline(always)]
+    unsafe fn copy_some(self, from: *const u16, to: *mut u16, n: usize) {
+        // SAFETY: by contract.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, to, n);
+            to.add(n).write_bytes(0, 32 - n);
+        }
+    }
     /// [`Simd::gelu`] of each vector, in place.
     #[inline(always)]
     fn gelu_all<const FAST: bool>(self, x: &mut [Self::F]) {

@@ -15,8 +15,8 @@ use crate::weights::Weights;
 /// Rows that go through several steps while they are in the second-level cache; a multiple of every register tile.
 pub(crate) const TILE_ROWS: usize = 96;
 
-/// Rows by which work is cut: a multiple of every register tile's height.
-pub(crate) const GRAIN: usize = 12;
+/// Rows by which work is cut: a block on matrix tiles. Register tiles of 12 rows lose little where pieces end.
+pub(crate) const GRAIN: usize = 32;
 
 /// Writes the padded, normalised picture into `out`: `side` pixels square, with a border of `border` zero pixels.
 pub(crate) fn write_input<E: Element>(
@@ -106,10 +106,11 @@ impl<E: Element> Mlp<E> {
                     let normed = MatMut::new(&mut tile.operand, stride);
                     self.norm.apply(isa, Mat::new(x, width), count, Act::None, normed);
                     let operand = Rows::new(&tile.operand, stride, width);
-                    let out = E::out(&mut tile.hidden, hidden_stride);
+                    let out = E::out(&mut tile.hidden, hidden_stride).near();
                     gemm(isa, &operand, 0..count, &self.expand, &Epilogue::GELU, out);
                     let operand = Rows::new(&tile.hidden, hidden_stride, hidden);
-                    gemm(isa, &operand, 0..count, &self.project, &Epilogue::ADD, Out::f32(x, width));
+                    let out = Out::f32(x, width).near();
+                    gemm(isa, &operand, 0..count, &self.project, &Epilogue::ADD, out);
                 }
             });
         });
@@ -183,10 +184,11 @@ impl<E: Element> Bottleneck<E> {
                 for (y, out) in rows.zip(out.chunks_exact_mut(out_line)) {
                     let y = y * self.stride;
                     while next <= (y + 1).min(height - 1) {
-                        let operand = E::operand(&x[next * line..][..line], &mut tile.operand);
+                        let operand = E::operand(isa, &x[next * line..][..line], &mut tile.operand);
                         let row = &mut ring[next % 3 * hidden_line..][..hidden_line];
                         let operand = Rows::dense(operand, inputs);
-                        gemm(isa, &operand, 0..width, &self.expand, &Epilogue::GELU, E::out(row, hidden));
+                        let out = E::out(row, hidden).near();
+                        gemm(isa, &operand, 0..width, &self.expand, &Epilogue::GELU, out);
                         next += 1;
                     }
                     let at = |y: usize| (y < height).then(|| &ring[y % 3 * hidden_line..][..hidden_line]);
@@ -261,7 +263,7 @@ impl<E: Element> Neck<E> {
                 let chunks = x.chunks(TILE_ROWS * inputs).zip(values.chunks_mut(TILE_ROWS * outputs));
                 for ((x, values), between) in chunks.zip(between.chunks_mut(TILE_ROWS * outputs)) {
                     let count = x.len() / inputs;
-                    let operand = Rows::dense(E::operand(x, &mut tile.operand), inputs);
+                    let operand = Rows::dense(E::operand(isa, x, &mut tile.operand), inputs);
                     let out = Out::f32(&mut *values, outputs);
                     gemm(isa, &operand, 0..count, &self.conv1, &Epilogue::BIAS, out);
                     let normed = MatMut::new(between, outputs);

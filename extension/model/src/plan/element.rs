@@ -1,6 +1,6 @@
 //! The two types of matrix operands, as the plan's steps see them.
 
-use sam_kernels::{AlignedVec, Bf16, Elem, Out};
+use sam_kernels::{AlignedVec, Bf16, Elem, Isa, Out, round};
 
 /// `f32` or bf16.
 pub(crate) trait Element: Elem + Send + Sync + 'static {
@@ -8,7 +8,7 @@ pub(crate) trait Element: Elem + Send + Sync + 'static {
     fn out(data: &mut [Self], stride: usize) -> Out<'_>;
 
     /// The values of the residual stream as operands: themselves, or rounded into `space`.
-    fn operand<'a>(values: &'a [f32], space: &'a mut AlignedVec<Self>) -> &'a [Self];
+    fn operand<'a>(isa: Isa, values: &'a [f32], space: &'a mut AlignedVec<Self>) -> &'a [Self];
 }
 
 impl Element for f32 {
@@ -16,7 +16,7 @@ impl Element for f32 {
         Out::f32(data, stride)
     }
 
-    fn operand<'a>(values: &'a [f32], _space: &'a mut AlignedVec<Self>) -> &'a [Self] {
+    fn operand<'a>(_isa: Isa, values: &'a [f32], _space: &'a mut AlignedVec<Self>) -> &'a [Self] {
         values
     }
 }
@@ -26,11 +26,9 @@ impl Element for Bf16 {
         Out::bf16(data, stride)
     }
 
-    fn operand<'a>(values: &'a [f32], space: &'a mut AlignedVec<Self>) -> &'a [Self] {
+    fn operand<'a>(isa: Isa, values: &'a [f32], space: &'a mut AlignedVec<Self>) -> &'a [Self] {
         let space = &mut space[..values.len()];
-        for (to, from) in space.iter_mut().zip(values) {
-            *to = Bf16::from_f32(*from);
-        }
+        round(isa, values, space);
         space
     }
 }
