@@ -12,17 +12,28 @@ ROOT = Path(__file__).resolve().parent.parent
 FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 
-def describe() -> dict[str, str]:
-    """Processor, memory, system; no names or paths of this machine."""
-    info = {}
+def processor() -> dict[str, str]:
+    """What Linux says of the first core."""
+    info: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
         info.setdefault(name.strip(), value.strip())
-    flags = set((info.get("flags") or info.get("Features") or "").split())
+    return info
+
+
+def name() -> str:
+    """Return the processor's name, family and model: the heading of its results."""
+    info = processor()
     family = f"family {info['cpu family']}, model {info['model']}" if "cpu family" in info else ""
+    return f"{info.get('model name', platform.machine())} ({family or platform.machine()})"
+
+
+def describe() -> dict[str, str]:
+    """Instructions, memory, system; no names or paths of this machine."""
+    info = processor()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) * 1024 / 1e9
     return {
-        "Processor": f"{info.get('model name', platform.machine())} ({family or platform.machine()})",
         "Instructions": " ".join(feature for feature in FEATURES if feature in flags),
         "Cores": str(os.cpu_count()),
         "Memory": f"{memory:.0f} GB",

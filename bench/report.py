@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from agreement import Verdict
 from rounds import Samples
 from targets import Results, Target
@@ -154,3 +156,13 @@ def noise(results: Results) -> list[str]:
     middle, worst = shares[len(shares) // 2], shares[-1]
     text = f"- Other processes and the host took {middle:.1%} of the machine in the median turn, {worst:.1%} at worst"
     return [text + (": TOO MUCH, measure again on a quiet machine" if middle > NOISY else "")]
+
+
+def replaced(whole: str, section: str) -> str:
+    """Return the file of all processors with the section of this one in the place of its old one, or at the end."""
+    heading = section.splitlines()[0]
+    before, *others = re.split(r"(?m)^(?=## )", whole)
+    kept = [other for other in others if other.splitlines()[0] != heading]
+    place = next((i for i, other in enumerate(others) if other.splitlines()[0] == heading), len(kept))
+    kept.insert(place, section)
+    return "\n\n".join(part.strip() for part in [before, *kept]) + "\n"

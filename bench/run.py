@@ -159,7 +159,7 @@ class Bench:
         steps: dict[str, Callable[[], None]] = {
             "one_core": lambda: self.group("One thread", "encode", of(PEERS, threads=1), check=False),
             "vit_b": lambda: self.group(
-                "ViT-B", "encode", of(["torch-f32", "ort-f32", "ov-f32", "ours-f32"], "sam_vit_b"), check=True
+                "ViT-B", "encode", of(["torch-f32", "ort-f32", "ov-f32", "ov-bf16", *OURS], "sam_vit_b"), check=True
             ),
             "row": lambda: self.group("One row", "row", of(OURS + sql), check=False),
             "workflow": lambda: self.group(
@@ -191,15 +191,15 @@ class Bench:
         facts = [f"- {name}: {value}" for name, value in (machine.describe() | self.pool.versions).items()]
         command = "make bench" + (f' ARGS="{" ".join(options.shown)}"' if options.shown else "")
         sections = [
-            "# Results",
-            f"Written by `{command}`; README.md says what is measured and how. All of one run.",
+            f"## {machine.name()}",
+            f"Written by `{command}`. All of one run.",
             "\n".join([*facts, *report.peak_lines(results, peaks), *report.generate_lines(results, points),
                        *report.noise(results)]),
-            "## Targets\n\n" + summary,
-            "## All medians\n\n" + report.stage_table(results, sizes),
-            "## Memory\n\n" + report.memory_table(results) if results.peaks or results.growth else "",
-            "## Agreement\n\n" + report.agreement_table(self.verdicts) if self.verdicts else "",
-            "## Not run\n\n" + "\n".join(missing) if missing else "",
+            "### Targets\n\n" + summary,
+            "### All medians\n\n" + report.stage_table(results, sizes),
+            "### Memory\n\n" + report.memory_table(results) if results.peaks or results.growth else "",
+            "### Agreement\n\n" + report.agreement_table(self.verdicts) if self.verdicts else "",
+            "### Not run\n\n" + "\n".join(missing) if missing else "",
         ]  # fmt: skip
         return summary, "\n\n".join(section for section in sections if section) + "\n"
 
@@ -261,7 +261,7 @@ def main() -> None:
     (FILES / "raw.json").write_text(json.dumps(raw, indent=1))
     whole = not options.quick and options.only is STAGES and not options.without
     path = ROOT / "bench" / "RESULTS.md" if whole else FILES / "RESULTS-part.md"
-    path.write_text(text)
+    path.write_text(report.replaced(path.read_text(), text) if whole else text)
     print(f"\n{summary}\n\n" + "\n".join(report.noise(bench.results)) + f"\n\nwritten: {path.relative_to(ROOT)}")
     wrong = [
         f"{verdict.contender}, {verdict.what}: {verdict.value:.4g}" for verdict in bench.verdicts if not verdict.ok
