@@ -962,10 +962,11 @@ def mask_stats(
     The list has an entry for each mask and each channel. `mask` is the place of the mask in the list and `channel` the
     number of the channel, both counted from 1. Values are those of the file, whatever its type, nothing is stretched.
     All bands of a TIFF are measured, alpha as well; palettes and CMYK become RGB; fewer than 8 bits become 8. `std` is
-    the standard deviation of all values (NumPy's). NaN is left out, and `count` says how many values there are. Where
-    there are none the other numbers are NULL. The image is decoded once for all masks of a row, and is upright, as it
-    is for masks. A mask of another size than the image is an error. NULLs in the list are skipped. Bytes that are not
-    an image, or are a damaged one, give NULL. An invalid mask gives NULL.
+    the standard deviation of all values (NumPy's). NaN is left out, and so is the value that stands for "no data"
+    (`image_info(image).nodata`), in each channel by itself, as rasterio masks it; `count` says how many values there
+    are. Where there are none the other numbers are NULL. The image is decoded once for all masks of a row, and is
+    upright, as it is for masks. A mask of another size than the image is an error. NULLs in the list are skipped. Bytes
+    that are not an image, or are a damaged one, give NULL. An invalid mask gives NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``mask``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON; or MASK[], several
@@ -989,7 +990,8 @@ def mask_iou(
 ) -> ir.FloatingValue:
     """Returns the intersection over union of two masks, 0 to 1; 0 where both have no pixels.
 
-    Masks of different sizes are an error. An invalid mask gives NULL.
+    Masks of different sizes are an error. A mask does not tell which image or tile it is of: put masks of different
+    tiles in the whole image by `mask_place` first. An invalid mask gives NULL.
 
     ``a``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
     ``b``: MASK, COCO's run lengths, a record with them as its segmentation, a Mask, or JSON.
@@ -1274,9 +1276,10 @@ def masks_from_labels(
     """Returns the masks of a label image, whose values are the numbers of objects, 0 where there is none.
 
     `label` is the number; the list is in its order. Of an image with a palette (PNG, TIFF, GIF) the numbers of the
-    colours count, as in the instance masks of Pascal VOC. Whole numbers of any type are read. An image with colours,
-    with fractions or with more than a million values is an error, and so is a JPEG, whose compression changes the
-    numbers. Bytes that are not an image, or are a damaged one, give NULL.
+    colours count, as in the instance masks of Pascal VOC. Whole numbers of any type are read, those of 1, 2 and 4 bits
+    as they are. An image with colours, with fractions or with more than a million values is an error, and so is a JPEG,
+    or a TIFF of JPEGs, whose compression changes the numbers. Bytes that are not an image, or are a damaged one, give
+    NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
 
@@ -1317,14 +1320,16 @@ def image_info(
     are those of the file. `format` is `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`. `sample` is the type of the
     samples: `uint8`, `uint16`, `int16`, `float32` and others. All functions stretch samples other than `uint8` when
     they read an image. The lowest value in the image, over all colours, becomes 0 and the highest 255. Alpha, further
-    bands, NaN and infinities are left out; an image of one value becomes black. `pages` is the number of pages of a
-    TIFF, or of frames of an animation; the first is read (see `image_page`). Bytes that are not an image, or are a
-    damaged one, give NULL. An image in a format that is not decoded, such as HEIC, is an error.
+    bands, NaN, infinities and `nodata` are left out; an image of one value becomes black. `pages` is the number of
+    pages of a TIFF, or of frames of an animation; the first is read (see `image_page`). Overviews, thumbnails and masks
+    in a TIFF are no pages. `nodata` is the value that stands for "no data" in a TIFF of GDAL; NULL where the file names
+    none, which is never guessed. Bytes that are not an image, or are a damaged one, give NULL. An image in a format
+    that is not decoded, such as HEIC, is an error.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
 
     Returns struct<width: int32, height: int32, channels: int32, format: string, orientation: int32, sample: string,
-    pages: int32>.
+    pages: int32, nodata: float64>.
 
         sam.image_info(_.image).width
     """
@@ -1365,8 +1370,8 @@ def image_thumbnail(
 
     The aspect ratio is kept, and an image that is small enough keeps its size. The format is that of the image (PNG for
     a GIF); JPEGs are written with quality 90 and WebP without loss. The result is upright, and of the metadata only the
-    colour profile is kept. The same holds for all functions that return an image, except that `image_page` drops the
-    profile of a TIFF or PNG. Bytes that are not an image, or are a damaged one, give NULL.
+    colour profile is kept. The same holds for all functions that return an image. Bytes that are not an image, or are a
+    damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``max_side``: BIGINT.
@@ -1415,8 +1420,10 @@ def image_crop(
     """Returns the part of an image in a box, such as the `bbox` of `sam_annotate`.
 
     The box is `[x, y, width, height]` in pixels of the upright image. Pixels that it covers in part are taken whole;
-    what lies outside the image is left out. Format and metadata are as for `image_thumbnail`. A box that holds no pixel
-    of the image gives NULL. Bytes that are not an image, or are a damaged one, give NULL.
+    what lies outside the image is left out. A box that holds no pixel of the image gives NULL. The part has the values
+    of the image: of a TIFF or PNG with other samples than `uint8` their type, of a TIFF all bands, and what stands for
+    "no data". So a part is stretched by its own range when it is looked at. Otherwise format and metadata are as for
+    `image_thumbnail`. Bytes that are not an image, or are a damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``bbox``: DOUBLE[].
@@ -1578,8 +1585,8 @@ def image_tile(
 
     The tiles are listed row by row; `x` and `y` are the upper left corner of a tile in the image. All have the full
     size, because the last ones are moved back; only an image that is smaller itself gives smaller ones. `mask_place`
-    puts masks of a tile back in the image. Format and metadata are as for `image_thumbnail`. Bytes that are not an
-    image, or are a damaged one, give NULL.
+    puts masks of a tile back in the image; masks of different tiles can be compared only there. Values, format and
+    metadata are as for `image_crop`. Bytes that are not an image, or are a damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``size``: BIGINT.
@@ -1601,12 +1608,14 @@ def image_page(
     image: Image,
     number: Whole,
 ) -> ir.BinaryValue:
-    """Returns page `number` of a TIFF, or frame `number` of a GIF, as a PNG.
+    """Returns page `number` of a TIFF, or frame `number` of a GIF, as a PNG, or as a TIFF where a PNG cannot hold its
+    values.
 
-    Pages are counted from 1 to `image_info(image).pages`. All other functions read the first. The result is upright.
-    Samples of 8 bits, and grey and colours of 16, stay as they are. Floats and others become 16 bits, from the lowest
-    value in the page to the highest. A number that the image does not have is an error. Bytes that are not an image, or
-    are a damaged one, give NULL.
+    Pages are counted from 1 to `image_info(image).pages`. All other functions read the first. The result is upright and
+    has the values of the page. `uint8`, and grey and colours of `uint16`, are a PNG; signed numbers, more bits, floats,
+    further bands and a page with "no data" are a TIFF with all of them. Only palettes and CMYK become RGB, and fewer
+    than 8 bits become 8. A number that the image does not have is an error. Bytes that are not an image, or are a
+    damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
     ``number``: BIGINT.
@@ -1626,9 +1635,9 @@ def image_pages(
     image: Image,
 ) -> ir.ArrayValue:
     """Returns all pages of a TIFF, or all frames of a GIF, in their order, each as `image_page` gives it: a stack of a
-    microscope as PNGs of its own depth.
+    microscope as images of its own depth.
 
-    An image with one page gives a list with one PNG. Bytes that are not an image, or are a damaged one, give NULL.
+    An image with one page gives a list with one image. Bytes that are not an image, or are a damaged one, give NULL.
 
     ``image``: IMAGE, bytes of an image file, or a struct of bytes and path.
 
