@@ -181,7 +181,9 @@ impl<E: Scalar> Tile<'_, E> {
         }
         // SAFETY: bias and weights are padded to whole panels, so that `NV` vectors of columns exist; MR <= S::MR rows do.
         unsafe {
-            self.finish.prefetch(s, row, rows, self.col);
+            if !self.finish.near {
+                self.finish.prefetch(s, row, rows, self.col);
+            }
             let mut bias = [s.load(self.bias.as_ptr()); NV];
             for v in 1..NV {
                 bias[v] = s.load(self.bias.as_ptr().add(v * S::LANES));
