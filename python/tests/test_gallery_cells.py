@@ -221,9 +221,16 @@ def test_masks_without_pixels_without_image_or_wrong() -> None:
     assert one(mask=square(40, 60, 0, 0, 9)).captions == ["81 pixels (3.4 %); without its image"]
     other = one(image=image, mask=square(50, 50, 0, 0, 9))
     assert len(other.images) == 1
-    assert other.captions[1].endswith("without its image")
+    assert other.captions[1].endswith("of 50 × 50 pixels, which no image of this row has")
     small = one(image=image.resize((30, 20)), mask=square(40, 60, 0, 0, 9))  # a thumbnail of the image
-    assert len(small.captions) == 1
+    assert small.captions == ["81 pixels (3.4 %); of 60 × 40 pixels, drawn smaller"]
+    assert len(small.paths) == 1
+    tile = one(image=image.resize((120, 80)), mask=square(40, 60, 0, 0, 9))  # it may be of any part of the image
+    assert tile.captions == [
+        "120 × 80 TIFF", "81 pixels (3.4 %); of 60 × 40 pixels, which no image of this row has",
+    ]  # fmt: skip
+    near = one(image=image.resize((57, 40)), mask=square(40, 60, 0, 0, 9))
+    assert len(near.captions) == 2
 
 
 def test_outlines_of_noise_stay_small() -> None:

@@ -33,8 +33,6 @@ MOST = 300
 
 _NAMES = ("name", "path", "filename", "file_name", "file", "id", "key")
 _LONGEST_NAME = 120
-_LIKE = 0.02
-"""How much the aspect ratio of a mask may differ from that of a thumbnail under it."""
 
 
 @dataclass
@@ -57,6 +55,8 @@ class Frame:
     drawings: list[Drawing] = field(default_factory=list[Drawing])
     points: list[prompts.Point] = field(default_factory=list[prompts.Point])
     boxes: list[prompts.Box] = field(default_factory=list[prompts.Box])
+    note: str = ""
+    """What there is to say about masks of another size than the picture."""
 
 
 @dataclass
@@ -174,15 +174,29 @@ def _frame(made: Card, column: str, size: tuple[int, int]) -> Frame:
     for frame in made.frames:
         if frame.size == size:
             return frame
+    said = f"of {size[1]} × {size[0]} pixels"
     for frame in made.frames:
-        if frame.size is not None and abs(frame.size[1] * size[0] / max(frame.size[0] * size[1], 1) - 1) <= _LIKE:
+        if frame.size is not None and _is_thumbnail(frame.size, size):
+            frame.note = f"{said}, drawn smaller"
             return frame
     for frame in made.frames:
         if frame.size is None:
             frame.size = size
             return frame
-    made.frames.append(Frame(column, None, size))
+    other = f"{said}, which no image of this row has" if any(frame.picture for frame in made.frames) else ""
+    made.frames.append(Frame(column, None, size, note=other))
     return made.frames[-1]
+
+
+def _is_thumbnail(small: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether an image is smaller than that of a mask and has its form, as ``image_thumbnail`` makes it.
+
+    A larger one may be the whole image of which the mask covers a tile: that is not known, and not drawn.
+    """
+    if max(small) >= max(size):
+        return False
+    scale = max(small) / max(size)
+    return all(abs(side - whole * scale) <= 1 for side, whole in zip(small, size, strict=True))
 
 
 def _place_prompts(made: Card, asked: Sequence[tuple[str, Prompt]], labels: Labels | None) -> None:

@@ -96,7 +96,9 @@ def _figure(frame: Frame, card: Card) -> str:
         caption = f"{width} × {height} pixels"
     kind = "picture" if isinstance(picture, Picture) or count else "picture gone"
     about = _about(frame) or caption
-    if count and not isinstance(picture, Picture):
+    if frame.note:
+        about = f"{about}; {safe(frame.note)}"
+    if count and not isinstance(picture, Picture) and not frame.note:
         lost = f"{picture.what}: {picture.reason[:_REASON]}" if picture is not None else "without its image"
         about = f"{about}; {safe(lost)}"
     return (
