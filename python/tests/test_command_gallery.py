@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -51,6 +53,14 @@ def test_photos_and_queries(command: Command, monkeypatch: pytest.MonkeyPatch) -
     query = "SELECT content, sam_annotate('nano', content, [0.5, 0.6]) FROM read_blob('photos/c*.jpg')"
     assert command("gallery", query, "--limit", "1", "--open").out.startswith("gallery.html (1 row, ")
     assert opened == [Path("gallery.html").absolute().as_uri()]
+
+
+def test_odd_names(command: Command, tmp_path: Path) -> None:
+    odd = b"photos/bad\xff.jpg" if sys.platform == "linux" else b"photos/other.jpg"
+    for name in (odd, b"photos/two\nlines.jpg"):
+        shutil.copy(PHOTOS / "coffee.jpg", os.fsdecode(name))
+    assert command("gallery", "photos").out.startswith("gallery.html (5 rows, ")
+    assert (tmp_path / "gallery.html").read_text(encoding="utf-8").count("<img ") == 4
 
 
 def test_mistakes(command: Command, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckdb_sam.cli.errors import spoken
-from duckdb_sam.cli.output import count
+from duckdb_sam.cli.output import count, printable
 from duckdb_sam.cli.streams import note, say
 
 MOST_FAILURES = 1000
@@ -71,4 +71,4 @@ def tell_failures(failed: int, failures: list[tuple[str, str]], place: str) -> N
     shown = f", and the first {len(failures)} are" if len(failures) < failed else ""
     note(f"{count(failed, 'image')} failed; {place} has all with the reason{shown}:")
     for path, why in failures:
-        note(f"  {path}: {spoken(why)}")
+        note(f"  {printable(path)}: {spoken(why)}")

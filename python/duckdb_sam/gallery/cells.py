@@ -169,7 +169,7 @@ def _text(name: str, value: str) -> Cell:
         return Fault(value)
     if is_mask(value):
         return Masks([value], False)
-    if value.lower().endswith(SUFFIXES) and "\n" not in value and len(value) < LONG:
+    if value.lower().endswith(SUFFIXES) and len(value) < LONG:
         return Path(value, lower in _IMAGES or lower.endswith(("path", "image")))
     return _written(value)
 

@@ -18,13 +18,14 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.engine import Engine, quiet
+from duckdb_sam.images import irregular
 from duckdb_sam.inputs import DATABASES, PARQUET, QUERY, connection_of, is_database, is_one_select
 from duckdb_sam.interrupt import interruptible
 from duckdb_sam.jobs.record import RELATIVE, Record, parse
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
 from duckdb_sam.jobs.sinks import TABLE
-from duckdb_sam.jobs.source_paths import SUFFIXES, in_folder
+from duckdb_sam.jobs.source_paths import SUFFIXES, as_text, in_folder
 from duckdb_sam.quoting import identifier, literal
 
 
@@ -94,6 +95,8 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
         return _job(_parquet(own, files, Path(path)), own)
     files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not files:
+        if odd := irregular(path):
+            raise ValueError(f"{given!r} is {odd}")
         raise FileNotFoundError(f"no file matches {given!r}")
     if all(file.lower().endswith(PARQUET) for file in files):
         own = con()
@@ -108,8 +111,9 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
 
 
 def _images(paths: list[str], con: duckdb.DuckDBPyConnection) -> Found:
-    """Return a row for each path."""
-    return Found(con.sql("SELECT unnest($paths::VARCHAR[]) AS path", params={"paths": paths}))
+    """Return a row for each path, or URI where a name is not UTF-8."""
+    given = list(map(as_text, paths))
+    return Found(con.sql("SELECT unnest($paths::VARCHAR[]) AS path", params={"paths": given}))
 
 
 def _database(path: str, table: str | None, held: ExitStack) -> Found:
