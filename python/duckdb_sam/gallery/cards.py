@@ -20,6 +20,7 @@ from duckdb_sam.gallery.cells import (
     Names,
     Path,
     Prompt,
+    Several,
     Text,
     cell,
     tells_faults,
@@ -66,6 +67,8 @@ class Card:
     number: int
     name: str
     frames: list[Frame] = field(default_factory=list[Frame])
+    more: list[Frame] = field(default_factory=list[Frame])
+    """Pictures of lists. No masks are drawn on them: which one of several they are of is not known."""
     maps: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     values: list[tuple[str, Text]] = field(default_factory=list[tuple[str, Text]])
     faults: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -77,7 +80,7 @@ Named = tuple[str, Cell]
 def read(engine: Engine, columns: Sequence[str], row: Sequence[Any], side: int) -> list[Named]:
     """Find out what the cells of a row are, and draw its images; those of paths only where it has no other."""
     found = [(name, cell(engine, name, value, side)) for name, value in zip(columns, row, strict=True)]
-    if any(isinstance(each, Drawn) and not is_alien(each) for _, each in found):
+    if any(isinstance(each, Several) or (isinstance(each, Drawn) and not is_alien(each)) for _, each in found):
         return found
     seen: set[str] = set()
     pictures: list[Named] = []
@@ -110,6 +113,8 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
             else:
                 size = each.picture.size if isinstance(each.picture, Picture) else None
                 made.frames.append(Frame(column, each.picture, size))
+        elif isinstance(each, Several):
+            _add(made, column, each)
         elif isinstance(each, Masks):
             masks.append((column, each))
         elif isinstance(each, Prompt):
@@ -131,6 +136,23 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
         _draw(engine, made, column, each, names, len(masks) > 1)
     _place_prompts(made, asked, labels)
     return made
+
+
+def _add(made: Card, column: str, given: Several) -> None:
+    """Add the pictures of a list, or the one of a struct."""
+    sizes = [each.size if isinstance(each, Picture) else None for each in given.pictures]
+    if given.count == 1:
+        made.frames.append(Frame(column, given.pictures[0], sizes[0]))
+    else:
+        made.more += [
+            Frame(f"{column} {place}", each, size)
+            for place, (each, size) in enumerate(zip(given.pictures, sizes, strict=True), 1)
+        ]
+    if given.count > len(given.pictures):
+        said = f"{given.count:,} images, of which {len(given.pictures)} are drawn; unnest({column}) makes a row of each"
+        made.values.append((column, Text(said, "text")))
+    if given.about is not None:
+        made.values.append((column, given.about))
 
 
 def _name(cells: Sequence[Named]) -> tuple[int, str | None]:

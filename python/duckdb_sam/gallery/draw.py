@@ -42,7 +42,7 @@ def article(card: Card) -> str:
     faults = "".join(
         f'<p class="fault"><b>{safe(column)}</b> {_long(Text(text, "text"))}</p>' for column, text in card.faults
     )
-    pictures = "".join(_figure(frame, card) for frame in card.frames)
+    pictures = "".join(_figure(frame, card) for frame in [*card.frames, *card.more])
     maps = "".join(drawn_map(safe(f"{card.name}, {column}"), safe(column), wkb) for column, wkb in card.maps)
     body = f'<div class="pictures">{pictures}{maps}</div>' if pictures or maps else ""
     name = safe(card.name)
