@@ -75,7 +75,7 @@ def test_mistakes(command: Command, tmp_path: Path) -> None:
         (["photos.db"], "say which one is meant with --table, of a, b"),
         (["SELECT 1", "--db", "nix.db"], "there is no database nix.db"),
         (["SELECT nix"], "nix"),
-        (["DROP TABLE a", "--db", "photos.db"], "no query"),
+        (["DROP TABLE a", "--db", "photos.db"], "not the statement DROP"),
         (["photos/*.nix"], "no file matches"),
     ):
         done = command("gallery", *arguments)

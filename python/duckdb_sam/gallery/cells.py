@@ -122,7 +122,7 @@ def cell(engine: Engine, name: str, value: Any, side: int) -> Cell:
         return _binary(engine, value, side)
     if isinstance(value, str):
         return _text(name, value)
-    if _is_image(value) or (name.lower() in _IMAGES and _has_pixels(value)):
+    if is_image(value) or (name.lower() in _IMAGES and _has_pixels(value)):
         return Drawn(thumbnail(engine, value, side))
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _is_image(value: Any) -> bool:
+def is_image(value: Any) -> bool:
     """Whether it is an image of Pillow, or an array that can only be one."""
     if hasattr(value, "getexif") and hasattr(value, "mode"):
         return True

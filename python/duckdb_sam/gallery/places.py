@@ -26,7 +26,16 @@ from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
 from duckdb_sam.jobs.sinks import TABLE
 from duckdb_sam.jobs.source_paths import SUFFIXES, as_text, in_folder
+from duckdb_sam.options import short
 from duckdb_sam.quoting import identifier, literal
+
+
+_STATEMENT = re.compile(
+    r"\s*(DESC(RIBE)?|SHOW|PRAGMA|EXPLAIN|CALL|CREATE|INSERT|UPDATE|DELETE|DROP|ALTER|COPY|SET|ATTACH|DETACH|INSTALL|LOAD|"
+    r"MERGE|TRUNCATE|EXPORT|IMPORT|EXECUTE|PREPARE)\s+\S",
+    re.IGNORECASE,
+)
+"""How a text begins that is a statement of another kind than a query. DESCRIBE, SHOW and some PRAGMAs return rows."""
 
 
 class Found(NamedTuple):
@@ -60,7 +69,7 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
 
     if table is not None:
         return _database(given, table, held)
-    if QUERY.match(given) and not os.path.exists(given):
+    if (QUERY.match(given) or _is_statement(given)) and not os.path.exists(given):
         return Found(_query(given, at_hand()))
     path = os.path.expanduser(given)
     if os.path.exists(path) or re.search(r"[*?\[/\\]", given):
@@ -77,8 +86,20 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
 
 def _query(text: str, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
     if not is_one_select(con, text):
-        raise ValueError(f"only one query can be shown, a SELECT, not {text!r}")
+        kinds = [str(each.type).rpartition(".")[2] for each in con.extract_statements(text)]
+        what = f"{len(kinds)} statements" if len(kinds) != 1 else f"the statement {kinds[0]}"
+        hint = "run it first, and show a query of what it has made"
+        if kinds == ["CALL"]:
+            hint = "a function that returns rows is shown by FROM name(...)"
+        elif kinds == ["EXPLAIN"]:
+            hint = "a plan has no pictures: print it"
+        raise ValueError(f"only one query can be shown, a SELECT, not {what}, {short(text)}: {hint}")
     return con.sql(text)
+
+
+def _is_statement(text: str) -> bool:
+    """Whether a text begins as statements do that are called by no SELECT, and does not end as names of files do."""
+    return bool(_STATEMENT.match(text)) and not text.lower().endswith((*SUFFIXES, *PARQUET, *DATABASES))
 
 
 def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], held: ExitStack) -> Found:

@@ -12,6 +12,7 @@ from typing import Any
 
 from duckdb_sam.jobs.keys import Key, Unique
 from duckdb_sam.optional import needed
+from duckdb_sam.options import short
 
 COLUMN = "path"
 """The only column: key and image at once."""
@@ -110,7 +111,7 @@ def _local(path: Any) -> str:
 def as_text(path: Any) -> str:
     """Return a path as a table can hold it: that of a file whose name is not UTF-8 as its URI."""
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"the list of paths holds {path!r}, which is no path")
+        raise TypeError(f"the list of paths holds {short(path)}, which is no path")
     text: str = os.fsdecode(path)  # pyright: ignore[reportUnknownArgumentType]
     try:
         text.encode()
