@@ -29,7 +29,6 @@ from duckdb_sam.jobs.source_paths import SUFFIXES, as_text, in_folder
 from duckdb_sam.options import short
 from duckdb_sam.quoting import identifier, literal
 
-
 _STATEMENT = re.compile(
     r"\s*(DESC(RIBE)?|SHOW|PRAGMA|EXPLAIN|CALL|CREATE|INSERT|UPDATE|DELETE|DROP|ALTER|COPY|SET|ATTACH|DETACH|INSTALL|LOAD|"
     r"MERGE|TRUNCATE|EXPORT|IMPORT|EXECUTE|PREPARE)\s+\S",
