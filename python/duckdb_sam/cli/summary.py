@@ -30,7 +30,8 @@ def tell(
 ) -> None:
     """Print what has been done, and what can be done next.
 
-    ``before`` is how many of the photos failed in earlier runs and were not tried again. ``without`` is how many of the new results are photos without boxes, ``others`` how many files were no images.
+    ``before`` is how many of the photos failed in earlier runs and were not tried again, ``without`` how many of the
+    new results are photos without boxes, ``others`` how many files were no images.
     """
     new = summary.rows + summary.failed
     pace = f" in {summary.seconds:.1f} s ({summary.images_per_second:.1f} images/s)" if new else ""

@@ -123,7 +123,9 @@ export class Session extends Events {
     this.emit("changed", place);
     await this.open(place);
     this.emit("listed");
-    this.emit("notice", "The picture has changed in the table: this is how it is now. Masks of the one before are not shown.");
+    const wrong = this.picture?.place === place && this.picture?.error;
+    if (wrong) this.emit("notice", `The picture can no longer be shown: ${wrong}.`);
+    else this.emit("notice", "The picture has changed in the table: this is how it is now. Masks of the one before are not shown.");
     return false;
   }
 
