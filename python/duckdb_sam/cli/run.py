@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from os.path import expanduser, splitext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -210,7 +210,11 @@ def _paths(source: Any) -> list[str]:
     """Return the paths of a list, or of a table of boxes, as results and errors have them."""
     from duckdb_sam.jobs.source_paths import as_text
 
-    return list(map(as_text, source)) if isinstance(source, list) else source["path"].to_pylist()
+    return (
+        [as_text(path) for path in cast("list[Any]", source)]
+        if isinstance(source, list)
+        else source["path"].to_pylist()
+    )
 
 
 def _without_boxes(place: Any, source: Any) -> int:

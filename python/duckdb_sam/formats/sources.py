@@ -97,7 +97,7 @@ def _of_object(number: int, given: Any) -> Row:
     """Return a row for a Mask, or for the Masks of one image, which know where their image is."""
     masks = cast("list[Any]", given) if isinstance(given, list) else [given]
     if not all(isinstance(mask, Mask) for mask in masks):
-        raise TypeError(f"rows must be {_ACCEPTED}; row {number} is {short(given)}")
+        raise TypeError(f"rows must be {_ACCEPTED}; row {number} is {short(cast('object', given))}")
     images = {mask.image for mask in masks} or {getattr(cast("Any", given), "image", None)}
     if not all(isinstance(image, str) for image in images):
         raise ValueError(

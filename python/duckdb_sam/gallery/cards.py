@@ -141,15 +141,17 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
 def _add(made: Card, column: str, given: Several) -> None:
     """Add the pictures of a list, or the one of a struct."""
     sizes = [each.size if isinstance(each, Picture) else None for each in given.pictures]
-    if given.count == 1:
+    if given.length == 1:
         made.frames.append(Frame(column, given.pictures[0], sizes[0]))
     else:
         made.more += [
             Frame(f"{column} {place}", each, size)
             for place, (each, size) in enumerate(zip(given.pictures, sizes, strict=True), 1)
         ]
-    if given.count > len(given.pictures):
-        said = f"{given.count:,} images, of which {len(given.pictures)} are drawn; unnest({column}) makes a row of each"
+    if given.length > len(given.pictures):
+        said = (
+            f"{given.length:,} images, of which {len(given.pictures)} are drawn; unnest({column}) makes a row of each"
+        )
         made.values.append((column, Text(said, "text")))
     if given.about is not None:
         made.values.append((column, given.about))

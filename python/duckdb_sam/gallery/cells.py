@@ -48,7 +48,7 @@ class Several(NamedTuple):
     """Images of a list, the first of them."""
 
     pictures: list[Picture | Broken]
-    count: int
+    length: int
     """How many there are in the list, those that are NULL and those that are not drawn as well."""
     about: Text | None
     """What else is in a struct with an image."""
@@ -174,7 +174,7 @@ def _several(engine: Engine, value: Any, side: int) -> Several | None:
     alone = isinstance(value, Mapping)
     if not alone and not isinstance(value, (list, tuple)):
         return None
-    values = [value] if alone else list(cast("Sequence[Any]", value))
+    values: list[Any] = [value] if alone else list(cast("Sequence[Any]", value))
     some = [each for each in values if each is not None][:FEW]
     images: list[bytes] = []
     rest: list[Any] = []
