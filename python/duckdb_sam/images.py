@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,8 +74,8 @@ def picture(image: Image | Any) -> Picture:
         return Picture(data, size, None)
     if isinstance(image, (str, os.PathLike)):
         path = local_path(os.fsdecode(image))  # pyright: ignore[reportUnknownArgumentType]
-        if path.is_char_device() or path.is_block_device():
-            raise OSError(errno.EINVAL, "a device, which has no end", str(path))
+        if odd := irregular(path):
+            raise OSError(errno.EINVAL, odd, str(path))
         return Picture(path.read_bytes(), None, str(path.absolute()))
     if isinstance(image, Mapping):
         return _record(image)  # pyright: ignore[reportUnknownArgumentType]
@@ -83,6 +84,19 @@ def picture(image: Image | Any) -> Picture:
     if hasattr(image, "__array__"):
         return _array(image)
     raise TypeError(f"image must be {ACCEPTED}, not {_name(image)}")
+
+
+def irregular(path: str | os.PathLike[str]) -> str | None:
+    """Return what is there instead of a file or folder, and would be read without end; None for all others."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # told when it is read
+        return None
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return "a device, which has no end"
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return "a pipe or socket, and no file: write what comes out of it to a file, or give its bytes"
+    return None
 
 
 def local_path(given: str) -> Path:

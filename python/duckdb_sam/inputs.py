@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ def is_one_select(con: duckdb.DuckDBPyConnection, text: str) -> bool:
 
 def is_database(path: str) -> bool:
     """Whether it is the path of a file that begins as DuckDB's databases do."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(12)[8:] == b"DUCK"

@@ -192,6 +192,26 @@ def test_info(command: Command, tmp_path: Path) -> None:
     assert done.status == 1
 
 
+def test_names_with_signs_that_break_lines(command: Command) -> None:
+    for name in ("a\nb.png", "\x1b[31mc.png"):
+        Image.new("RGB", (30, 20)).save(name)
+    Path("d\r\ne.jpg").write_bytes(b"no image")
+    done = command("info", ".")
+    assert [line.split("  ")[0] for line in done.out.splitlines()[1:]] == [r"\x1b[31mc.png", r"a\nb.png"]
+    assert done.err.startswith(r"d\r\ne.jpg: ")
+    assert {row["path"] for row in command("info", ".", "--json").json} == {"a\nb.png", "\x1b[31mc.png", "d\r\ne.jpg"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(command: Command) -> None:
+    os.mkfifo("pipe.png")
+    for arguments in (["info"], ["run", "--point", "0.5", "0.5"], ["label", "--no-browser"], ["gallery"]):
+        done = command(arguments[0], "pipe.png", *arguments[1:])
+        assert done.status == 1
+        assert "pipe.png" in done.err
+        assert "a pipe or socket, and no file" in done.err
+
+
 def test_demo(command: Command, tmp_path: Path) -> None:
     done = command("demo")
     assert done.status == 0

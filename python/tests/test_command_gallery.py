@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -53,6 +55,14 @@ def test_photos_and_queries(command: Command, monkeypatch: pytest.MonkeyPatch) -
     assert opened == [Path("gallery.html").absolute().as_uri()]
 
 
+def test_odd_names(command: Command, tmp_path: Path) -> None:
+    odd = b"photos/bad\xff.jpg" if sys.platform == "linux" else b"photos/other.jpg"
+    for name in (odd, b"photos/two\nlines.jpg"):
+        shutil.copy(PHOTOS / "coffee.jpg", os.fsdecode(name))
+    assert command("gallery", "photos").out.startswith("gallery.html (5 rows, ")
+    assert (tmp_path / "gallery.html").read_text(encoding="utf-8").count("<img ") == 4
+
+
 def test_mistakes(command: Command, tmp_path: Path) -> None:
     Path("mine.html").write_text("mine")
     Path("photos.db").unlink(missing_ok=True)
@@ -65,7 +75,7 @@ def test_mistakes(command: Command, tmp_path: Path) -> None:
         (["photos.db"], "say which one is meant with --table, of a, b"),
         (["SELECT 1", "--db", "nix.db"], "there is no database nix.db"),
         (["SELECT nix"], "nix"),
-        (["DROP TABLE a", "--db", "photos.db"], "no query"),
+        (["DROP TABLE a", "--db", "photos.db"], "not the statement DROP"),
         (["photos/*.nix"], "no file matches"),
     ):
         done = command("gallery", *arguments)

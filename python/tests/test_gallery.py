@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import ibis
+import numpy as np
 import pandas
 import polars
 import pyarrow as pa
@@ -143,10 +144,36 @@ def test_a_name_is_a_table_of_the_connection(photos: duckdb.DuckDBPyConnection, 
     assert len(show("photos", 2, con=photos)) == 2
     with pytest.raises(FileNotFoundError, match="'nowhere' is no file, folder or pattern of files here, no query, and"):
         show("nowhere", con=photos)
-    with pytest.raises(ValueError, match="only one query can be shown, a SELECT"):
-        show("SELECT 1; SELECT 2", con=photos)
+    for text, told in (
+        ("SELECT 1; SELECT 2", "a SELECT, not 2 statements"),
+        ("CREATE TABLE made (i INTEGER)", "not the statement CREATE, 'CREATE TABLE made .*: run it first"),
+        ("call sam_models()", r"not the statement CALL, .*FROM name\(\.\.\.\)"),
+        ("EXPLAIN FROM photos", "not the statement EXPLAIN, .*: a plan has no pictures"),
+        (f"SELECT 1; SELECT '{'x' * 9000}'", r"xx\.\.\. \("),
+    ):
+        with pytest.raises(ValueError, match=told):
+            show(text, con=photos)
+    assert "made" not in str(photos.execute("SHOW TABLES").fetchall())
+    for text in ("DESCRIBE photos", "show tables", "PRAGMA table_info('photos')", "SUMMARIZE photos"):
+        assert len(show(text, con=photos)) > 0
+    with pytest.raises(FileNotFoundError, match="is no file"):
+        show("show me.jpg", con=photos)
     with pytest.raises(TypeError, match="con must be a DuckDB connection"):
         show("photos", con=3)
+
+
+def test_lists_of_images_and_what_is_none() -> None:
+    file = PHOTOS / "coffee.jpg"
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    for given in ([file.read_bytes(), file, str(file), pixels], (pixels,), pixels, [pixels[..., 0]]):
+        found = rows(show(given))
+        assert [len(row.images) for row in found] == [1] * (len(given) if isinstance(given, (list, tuple)) else 1)
+    frame = pandas.DataFrame(np.zeros((20, 10)))
+    assert len(show(frame, 3)) == 3
+    for wrong in ([file.read_bytes(), 5], [["x" * 10_000]]):
+        with pytest.raises(TypeError, match=r"row 0 is .*characters\)") as caught:
+            show(wrong)
+        assert len(str(caught.value)) < 500
 
 
 def test_names_mean_what_they_mean_on_the_connection(con: duckdb.DuckDBPyConnection) -> None:

@@ -66,6 +66,8 @@ def square(height: int, width: int, top: int, left: int, side: int) -> dict[str,
     return {"size": rle["size"], "counts": rle["counts"].decode()}
 
 
+MASK = json.dumps(square(40, 60, 0, 0, 9))
+
 # Images
 
 
@@ -95,6 +97,34 @@ def test_more_than_8_bits_are_stretched() -> None:
 def test_transparency_is_kept() -> None:
     data = encoded(Image.new("RGBA", (50, 40), (255, 0, 0, 100)), "PNG")
     assert one(image=data).images[0].attributes["src"].startswith(("data:image/png", "data:image/webp"))
+
+
+def test_arrays_of_other_forms_are_drawn_or_say_why_not() -> None:
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    assert size(one(image=pixels[..., 0] > 0)) == (60, 40)
+    assert "its channels come first; give array.transpose(1, 2, 0)" in one(image=pixels.transpose(2, 0, 1)).broken[0]
+    assert "must be 1 (grey), 3 (RGB) or 4 (RGBA)" in one(image=pixels[..., :2]).broken[0]
+    assert "is a batch: give one image at a time" in one(image=pixels[None]).broken[0]
+    assert one(pixels=pixels[..., 0] > 0).broken == []
+
+
+def test_lists_of_images_and_structs_with_one(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    pages = [Image.new("L", (60, 40), value) for value in range(9)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    read = f"FROM read_blob('{tmp_path}/stack.tif')"
+    [row] = rows(show(f"SELECT image_pages(content) AS pages {read}", con=con))
+    assert len(row.images) == 6
+    assert row.values == {"pages": "9 images, of which 6 are drawn; unnest(pages) makes a row of each"}
+    [row] = rows(show(f"SELECT image_pages(content)[:2] AS pages, $${MASK}$$ AS mask {read}", con=con))
+    assert (len(row.images), row.values) == (2, {})
+    assert row.captions[0].endswith("without its image")  # it is not known which page it is of
+    [row] = rows(show(f"SELECT image_tile(content, 30, 0) AS tiles {read}", con=con))
+    assert len(row.images) == 4
+    assert '"x": 30' in row.values["tiles"]
+    found = rows(show(f"SELECT unnest(image_tile(content, 30, 0)) AS tile {read}", con=con))
+    assert [len(row.images) for row in found] == [1] * 4
+    assert one(files=[b"no", b"image"]).values == {"files": '["2 bytes", "5 bytes"]'}
+    assert one(files=[]).values == {"files": "[]"}
 
 
 def test_what_is_no_image_is_said(tmp_path: Path) -> None:
@@ -221,9 +251,16 @@ def test_masks_without_pixels_without_image_or_wrong() -> None:
     assert one(mask=square(40, 60, 0, 0, 9)).captions == ["81 pixels (3.4 %); without its image"]
     other = one(image=image, mask=square(50, 50, 0, 0, 9))
     assert len(other.images) == 1
-    assert other.captions[1].endswith("without its image")
+    assert other.captions[1].endswith("of 50 × 50 pixels, which no image of this row has")
     small = one(image=image.resize((30, 20)), mask=square(40, 60, 0, 0, 9))  # a thumbnail of the image
-    assert len(small.captions) == 1
+    assert small.captions == ["81 pixels (3.4 %); of 60 × 40 pixels, drawn smaller"]
+    assert len(small.paths) == 1
+    tile = one(image=image.resize((120, 80)), mask=square(40, 60, 0, 0, 9))  # it may be of any part of the image
+    assert tile.captions == [
+        "120 × 80 TIFF", "81 pixels (3.4 %); of 60 × 40 pixels, which no image of this row has",
+    ]  # fmt: skip
+    near = one(image=image.resize((57, 40)), mask=square(40, 60, 0, 0, 9))
+    assert len(near.captions) == 2
 
 
 def test_outlines_of_noise_stay_small() -> None:

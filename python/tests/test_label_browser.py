@@ -179,6 +179,25 @@ def test_what_sql_changes_is_shown(hand: Hand, con: duckdb.DuckDBPyConnection) -
     hand.page.get_by_text("by hand").first.wait_for()
 
 
+def test_what_sql_changes_without_a_time_is_shown_and_stays(hand: Hand, con: duckdb.DuckDBPyConnection) -> None:
+    hand.click(0.5, 0.3)
+    con.execute("UPDATE prompts SET class = 'by hand'")
+    hand.page.get_by_text("Changed elsewhere").wait_for()
+    hand.page.get_by_text("by hand").first.wait_for()
+    hand.click(0.9, 0.9, shift=True)
+    assert [(row["class"], row["labels"]) for row in stored(con)] == [("by hand", [1, 0])]
+    hand.page.evaluate(f"{SESSION}.look = async () => {{}}")  # it does not see the next change in time
+    con.execute("UPDATE prompts SET points = [[0.2, 0.2]], labels = [1]")
+    hand.click(0.1, 0.9, shift=True)
+    hand.page.get_by_text("object 1 was changed elsewhere").wait_for()
+    hand.wait(f"{SESSION}.items[0].points.length === 1")
+    assert [row["points"] for row in stored(con)] == [[[0.2, 0.2]]]
+    con.execute("UPDATE prompts SET points = [[0.3, 0.3]]")
+    hand.page.get_by_role("button", name="Delete object 1").click()
+    hand.wait(f"{SESSION}.items[0]?.points[0][0] === 0.3")
+    assert len(stored(con)) == 1
+
+
 def test_pictures_that_cannot_be_shown(hand: Hand, con: duckdb.DuckDBPyConnection, page: Any) -> None:
     con.execute("CREATE TABLE odd AS FROM images WHERE name <> 'chelsea.jpg'")
     con.execute("INSERT INTO odd VALUES ('<img src=x onerror=alert(1)>', 'nonsense'::BLOB), ('null.jpg', NULL)")

@@ -74,6 +74,27 @@ def test_a_click_on_a_picture_that_is_another_one_is_not_done(hand: Hand, con: d
     assert len(stored(con)) == 1
 
 
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("DELETE FROM images WHERE name = 'coffee.jpg'", "its row is no longer in the table."),
+        (
+            "ALTER TABLE images DROP image",
+            'images cannot be read: it is no longer as it was (Referenced column "image"',
+        ),
+    ],
+)
+def test_a_picture_that_is_gone_is_not_called_another_one(
+    hand: Hand, con: duckdb.DuckDBPyConnection, sql: str, told: str
+) -> None:
+    con.execute(sql)
+    hand.page.get_by_text(f"The picture can no longer be shown: {told}").wait_for()
+    text = hand.page.inner_text("body")
+    assert "has changed in the table" not in text
+    assert "SELECT" not in text
+    assert "LINE 1" not in text
+
+
 def test_a_class_stays_where_the_person_has_chosen_it(hand: Hand, con: duckdb.DuckDBPyConnection) -> None:
     con.execute("""
         INSERT INTO prompts (name, object, class, points, labels)

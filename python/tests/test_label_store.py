@@ -67,6 +67,24 @@ def test_last_write_wins_and_the_other_is_told(desk: Desk) -> None:
     assert desk.ask("objects", {"place": 1}).values["objects"][0]["points"] == [[0.4, 0.4]]
 
 
+@pytest.mark.parametrize(
+    "change", ["class = 'by hand'", "points = [[0.1, 0.1]]", "box = [0.1, 0.1, 0.6, 0.6]", "mask = NULL"]
+)
+def test_what_is_changed_by_hand_is_not_written_over(con: duckdb.DuckDBPyConnection, desk: Desk, change: str) -> None:
+    first = put(desk, "coffee.jpg")["object"]["changed"]
+    con.execute(f"UPDATE prompts SET {change}")  # and `changed` is as it was
+    there = rows(con, "*")
+    for request in ("put", "drop"):
+        given = {"key": ["coffee.jpg"], "object": 1, "points": [[0.4, 0.4]], "labels": [1], "changed": first}
+        with pytest.raises(Refused, match="object 1 was changed elsewhere"):
+            desk.ask(request, given)
+    assert rows(con, "*") == there
+    [now] = desk.ask("objects", {"place": 1}).values["objects"]
+    assert now["changed"] != first
+    again = put(desk, "coffee.jpg", points=[[0.4, 0.4]], changed=now["changed"])
+    assert not again["other"]
+
+
 def test_two_new_objects_with_one_number_are_two(desk: Desk) -> None:
     put(desk, "coffee.jpg", points=[[0.3, 0.3]])
     assert put(desk, "coffee.jpg", points=[[0.7, 0.7]])["object"]["object"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -376,3 +377,17 @@ def test_prompts_under_the_old_spelling_of_a_path_are_found(
         ]
     finally:
         desk.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode")
+def test_a_name_that_is_not_unicode_is_there_as_its_uri(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for name in (b"a.jpg", b"b\xff.jpg"):
+        (tmp_path / os.fsdecode(name)).write_bytes(photo("coffee.jpg"))
+    desk = Desk(str(tmp_path), "prompts", con=con)
+    try:
+        uri = f"{tmp_path.as_uri()}/b%FF.jpg"
+        assert desk.pictures.keys == [(str(tmp_path / "a.jpg"),), (uri,)]
+        put(desk, uri)
+    finally:
+        desk.close()
+    assert con.execute("SELECT path, mask IS NOT NULL FROM prompts").fetchall() == [(uri, True)]

@@ -8,7 +8,7 @@ import click
 
 from duckdb_sam.cli.errors import SOME_FAILED
 from duckdb_sam.cli.options import Command, as_json
-from duckdb_sam.cli.output import document, table
+from duckdb_sam.cli.output import document, printable, table
 from duckdb_sam.cli.photos import HELP, photos
 from duckdb_sam.cli.streams import note
 
@@ -43,7 +43,7 @@ def command(given: tuple[str, ...], json: bool) -> int:
         if rows:
             table(["FILE", "SIZE", "FORMAT", "CHANNELS", "SAMPLE", "ORIENTATION", "PAGES"], rows)
         for each in failed:
-            note(f"{each['path']}: {each['error']}")
+            note(f"{printable(each['path'])}: {each['error']}")
         for why in missing.values():
             note(why)
     return 1 if missing or len(failed) == len(found) else SOME_FAILED if failed else 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from duckdb_sam.cli.streams import say
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def document(value: Any) -> None:
@@ -21,12 +24,17 @@ def document(value: Any) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows below each other; numbers stand at the right, None is nothing."""
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
     right = [any(isinstance(row[place], (int, float)) for row in rows) for place in range(len(head))]
     for line in [list(head), *cells]:
         fitted = zip(line, widths, right, strict=True)
         say("  ".join(cell.rjust(width) if last else cell.ljust(width) for cell, width, last in fitted).rstrip())
+
+
+def printable(text: str) -> str:
+    """Return a text, such as the name of a file, without what would break its line or steer the terminal."""
+    return _CONTROLS.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 def count(number: int, what: str, plural: str | None = None) -> str:

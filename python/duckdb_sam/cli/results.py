@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +91,13 @@ class Results:
         rows, found = self.con.sql(f"SELECT count(*), {masks} FROM {self._place.rows}").fetchall()[0]
         failed = self.con.sql(f"SELECT count(*) FROM {self._place.errors}").fetchall()[0][0] if self._failed else 0
         return rows, found, failed
+
+    def failed_of(self, paths: Sequence[str]) -> int:
+        """Return how many of these images failed, in whatever run."""
+        if not self._failed:
+            return 0
+        query = f"SELECT count(*) FROM {self._place.errors} WHERE path IN (SELECT unnest(?::VARCHAR[]))"
+        return self.con.execute(query, [list(paths)]).fetchall()[0][0]
 
     def failures(self, limit: int) -> list[tuple[str, str]]:
         """Return path and reason of the first images that failed."""

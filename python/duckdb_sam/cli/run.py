@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from os.path import expanduser, splitext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -145,6 +145,7 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
     written: dict[str, exports.Written] = {}
     with opened(place) as results:
         rows, masks, failed = results.count()
+        before = max(results.failed_of(_paths(asked.source)) - summary.failed, 0)
         failures = results.failures(MOST_FAILURES if json else SOME)
         root = results.root(asked.found.root) if wanted else ""
         for kind, path in wanted.items() if rows else ():
@@ -175,7 +176,7 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
             }
         )  # fmt: skip
     elif not quiet:
-        tell(summary, rows, masks, written, options, without=without, others=asked.found.others)
+        tell(summary, rows, masks, written, options, before=before, without=without, others=asked.found.others)
     if failed and not json:
         tell_failures(failed, failures, summary.errors)
     if not json:
@@ -203,6 +204,17 @@ def _check_into(into: str, table: str | None) -> None:
         )
     if table is not None and kind != "database":
         raise Mistake(f"--table {table} belongs to a database, such as --into photos.db, not to --into {into}")
+
+
+def _paths(source: Any) -> list[str]:
+    """Return the paths of a list, or of a table of boxes, as results and errors have them."""
+    from duckdb_sam.jobs.source_paths import as_text
+
+    return (
+        [as_text(path) for path in cast("list[Any]", source)]
+        if isinstance(source, list)
+        else source["path"].to_pylist()
+    )
 
 
 def _without_boxes(place: Any, source: Any) -> int:

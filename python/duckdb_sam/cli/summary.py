@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from duckdb_sam.cli.errors import spoken
-from duckdb_sam.cli.output import count
+from duckdb_sam.cli.output import count, printable
 from duckdb_sam.cli.streams import note, say
 
 MOST_FAILURES = 1000
@@ -24,16 +24,21 @@ def tell(
     written: Mapping[str, Any],
     options: Mapping[str, Any],
     *,
+    before: int,
     without: int,
     others: int,
 ) -> None:
     """Print what has been done, and what can be done next.
 
-    ``without`` is how many of the new results are photos without boxes, ``others`` how many files were no images.
+    ``before`` is how many of the photos failed in earlier runs and were not tried again, ``without`` how many of the
+    new results are photos without boxes, ``others`` how many files were no images.
     """
     new = summary.rows + summary.failed
     pace = f" in {summary.seconds:.1f} s ({summary.images_per_second:.1f} images/s)" if new else ""
-    earlier = f", {summary.skipped:,} done before" if summary.skipped else ""
+    done = summary.skipped - before
+    earlier = f", {done:,} done before" if done else ""
+    if before:
+        earlier += f", {before:,} failed before (--retry-errors tries {'it' if before == 1 else 'them'} again)"
     failed = f", {summary.failed:,} failed" if summary.failed else ""
     empty = f", {without:,} without boxes" if without else ""
     say(f"{count(summary.rows - without, 'image')} segmented{failed}{empty}{pace}{earlier}")
@@ -71,4 +76,4 @@ def tell_failures(failed: int, failures: list[tuple[str, str]], place: str) -> N
     shown = f", and the first {len(failures)} are" if len(failures) < failed else ""
     note(f"{count(failed, 'image')} failed; {place} has all with the reason{shown}:")
     for path, why in failures:
-        note(f"  {path}: {spoken(why)}")
+        note(f"  {printable(path)}: {spoken(why)}")

@@ -14,6 +14,7 @@ from duckdb_sam.cursors import rows_of
 from duckdb_sam.engine import shared
 from duckdb_sam.masks import Mask
 from duckdb_sam.optional import needed
+from duckdb_sam.options import short
 from duckdb_sam.quoting import identifier
 
 Rows = Any
@@ -82,7 +83,7 @@ def _by_name(rows: Mapping[Any, Any]) -> Source:
         raise ValueError("a single record does not say of what image it is: give masks by name, {'a.jpg': record}")
     for key in rows:
         if not isinstance(key, (str, os.PathLike)):
-            raise TypeError(f"masks are given by the name of their image, {{'a.jpg': masks}}; {key!r} is no name")
+            raise TypeError(f"masks are given by the name of their image, {{'a.jpg': masks}}; {short(key)} is no name")
     return _dicts([{"name": name, "mask": masks} for name, masks in rows.items()]) if rows else _NONE
 
 
@@ -96,7 +97,7 @@ def _of_object(number: int, given: Any) -> Row:
     """Return a row for a Mask, or for the Masks of one image, which know where their image is."""
     masks = cast("list[Any]", given) if isinstance(given, list) else [given]
     if not all(isinstance(mask, Mask) for mask in masks):
-        raise TypeError(f"rows must be {_ACCEPTED}; row {number} is {given!r}")
+        raise TypeError(f"rows must be {_ACCEPTED}; row {number} is {short(cast('object', given))}")
     images = {mask.image for mask in masks} or {getattr(cast("Any", given), "image", None)}
     if not all(isinstance(image, str) for image in images):
         raise ValueError(

@@ -20,6 +20,7 @@ from duckdb_sam.gallery.cells import (
     Names,
     Path,
     Prompt,
+    Several,
     Text,
     cell,
     tells_faults,
@@ -33,8 +34,6 @@ MOST = 300
 
 _NAMES = ("name", "path", "filename", "file_name", "file", "id", "key")
 _LONGEST_NAME = 120
-_LIKE = 0.02
-"""How much the aspect ratio of a mask may differ from that of a thumbnail under it."""
 
 
 @dataclass
@@ -57,6 +56,8 @@ class Frame:
     drawings: list[Drawing] = field(default_factory=list[Drawing])
     points: list[prompts.Point] = field(default_factory=list[prompts.Point])
     boxes: list[prompts.Box] = field(default_factory=list[prompts.Box])
+    note: str = ""
+    """What there is to say about masks of another size than the picture."""
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Card:
     number: int
     name: str
     frames: list[Frame] = field(default_factory=list[Frame])
+    more: list[Frame] = field(default_factory=list[Frame])
+    """Pictures of lists. No masks are drawn on them: which one of several they are of is not known."""
     maps: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     values: list[tuple[str, Text]] = field(default_factory=list[tuple[str, Text]])
     faults: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -77,7 +80,7 @@ Named = tuple[str, Cell]
 def read(engine: Engine, columns: Sequence[str], row: Sequence[Any], side: int) -> list[Named]:
     """Find out what the cells of a row are, and draw its images; those of paths only where it has no other."""
     found = [(name, cell(engine, name, value, side)) for name, value in zip(columns, row, strict=True)]
-    if any(isinstance(each, Drawn) and not is_alien(each) for _, each in found):
+    if any(isinstance(each, Several) or (isinstance(each, Drawn) and not is_alien(each)) for _, each in found):
         return found
     seen: set[str] = set()
     pictures: list[Named] = []
@@ -110,6 +113,8 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
             else:
                 size = each.picture.size if isinstance(each.picture, Picture) else None
                 made.frames.append(Frame(column, each.picture, size))
+        elif isinstance(each, Several):
+            _add(made, column, each)
         elif isinstance(each, Masks):
             masks.append((column, each))
         elif isinstance(each, Prompt):
@@ -131,6 +136,25 @@ def card(engine: Engine, number: int, cells: Sequence[Named], binary: Collection
         _draw(engine, made, column, each, names, len(masks) > 1)
     _place_prompts(made, asked, labels)
     return made
+
+
+def _add(made: Card, column: str, given: Several) -> None:
+    """Add the pictures of a list, or the one of a struct."""
+    sizes = [each.size if isinstance(each, Picture) else None for each in given.pictures]
+    if given.length == 1:
+        made.frames.append(Frame(column, given.pictures[0], sizes[0]))
+    else:
+        made.more += [
+            Frame(f"{column} {place}", each, size)
+            for place, (each, size) in enumerate(zip(given.pictures, sizes, strict=True), 1)
+        ]
+    if given.length > len(given.pictures):
+        said = (
+            f"{given.length:,} images, of which {len(given.pictures)} are drawn; unnest({column}) makes a row of each"
+        )
+        made.values.append((column, Text(said, "text")))
+    if given.about is not None:
+        made.values.append((column, given.about))
 
 
 def _name(cells: Sequence[Named]) -> tuple[int, str | None]:
@@ -174,15 +198,29 @@ def _frame(made: Card, column: str, size: tuple[int, int]) -> Frame:
     for frame in made.frames:
         if frame.size == size:
             return frame
+    said = f"of {size[1]} × {size[0]} pixels"
     for frame in made.frames:
-        if frame.size is not None and abs(frame.size[1] * size[0] / max(frame.size[0] * size[1], 1) - 1) <= _LIKE:
+        if frame.size is not None and _is_thumbnail(frame.size, size):
+            frame.note = f"{said}, drawn smaller"
             return frame
     for frame in made.frames:
         if frame.size is None:
             frame.size = size
             return frame
-    made.frames.append(Frame(column, None, size))
+    other = f"{said}, which no image of this row has" if any(frame.picture for frame in made.frames) else ""
+    made.frames.append(Frame(column, None, size, note=other))
     return made.frames[-1]
+
+
+def _is_thumbnail(small: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether an image is smaller than that of a mask and has its form, as ``image_thumbnail`` makes it.
+
+    A larger one may be the whole image of which the mask covers a tile: that is not known, and not drawn.
+    """
+    if max(small) >= max(size):
+        return False
+    scale = max(small) / max(size)
+    return all(abs(side - whole * scale) <= 1 for side, whole in zip(small, size, strict=True))
 
 
 def _place_prompts(made: Card, asked: Sequence[tuple[str, Prompt]], labels: Labels | None) -> None:

@@ -30,6 +30,8 @@ SHORT, LONG = 240, 4000
 _IMAGES = ("image", "img", "path", "photo", "picture", "file", "filename", "file_name", "thumbnail")
 _ERRORS = ("error", "reason")
 _CATEGORIES = ("categories", "category", "classes", "class", "class_name", "label", "labels")
+FEW = 6
+"""Images of a list that are drawn, the first ones."""
 _DENSE = 64
 """More numbers than this, in a column that is called mask, are a dense mask."""
 
@@ -40,6 +42,16 @@ class Drawn(NamedTuple):
     picture: Picture | Broken
     length: int | None = None
     """Of its bytes, where it came as such."""
+
+
+class Several(NamedTuple):
+    """Images of a list, the first of them."""
+
+    pictures: list[Picture | Broken]
+    length: int
+    """How many there are in the list, those that are NULL and those that are not drawn as well."""
+    about: Text | None
+    """What else is in a struct with an image."""
 
 
 class Path(NamedTuple):
@@ -97,7 +109,7 @@ class Text(NamedTuple):
     """Letters at the end that are not here."""
 
 
-Cell = Union[Drawn, Path, Masks, Prompt, Labels, Names, Geometry, Fault, Text]  # noqa: UP007
+Cell = Union[Drawn, Several, Path, Masks, Prompt, Labels, Names, Geometry, Fault, Text]  # noqa: UP007
 NULL = Text("NULL", "null")
 
 
@@ -110,7 +122,7 @@ def cell(engine: Engine, name: str, value: Any, side: int) -> Cell:
         return _binary(engine, value, side)
     if isinstance(value, str):
         return _text(name, value)
-    if _is_image(value):
+    if is_image(value) or (name.lower() in _IMAGES and _has_pixels(value)):
         return Drawn(thumbnail(engine, value, side))
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
@@ -122,7 +134,7 @@ def cell(engine: Engine, name: str, value: Any, side: int) -> Cell:
             if fields.get("bytes") is None and fields.get("path") is None:
                 return NULL
             return Drawn(thumbnail(engine, fields, side))
-    return _masks(name, value) or _other(name, value)
+    return _masks(name, value) or _several(engine, value, side) or _other(name, value)
 
 
 def _plain(value: Any) -> Any:
@@ -138,7 +150,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _is_image(value: Any) -> bool:
+def is_image(value: Any) -> bool:
     """Whether it is an image of Pillow, or an array that can only be one."""
     if hasattr(value, "getexif") and hasattr(value, "mode"):
         return True
@@ -147,6 +159,41 @@ def _is_image(value: Any) -> bool:
         return False
     sides = cast("tuple[int, ...]", shape)
     return len(sides) in (2, 3) and min(sides[:2]) > 8 and (len(sides) == 2 or sides[2] in (1, 3, 4))
+
+
+def _has_pixels(value: Any) -> bool:
+    """Whether it is an array that may be an image, by its number of axes: one of another form says so in its place."""
+    return hasattr(value, "__array__") and len(getattr(value, "shape", ())) in (2, 3, 4)
+
+
+def _several(engine: Engine, value: Any, side: int) -> Several | None:
+    """Draw a list of images, as ``image_pages`` gives it, or of structs with one each, as ``image_tile`` does.
+
+    So is a struct alone. None for what holds no image.
+    """
+    alone = isinstance(value, Mapping)
+    if not alone and not isinstance(value, (list, tuple)):
+        return None
+    values: list[Any] = [value] if alone else list(cast("Sequence[Any]", value))
+    some = [each for each in values if each is not None][:FEW]
+    images: list[bytes] = []
+    rest: list[Any] = []
+    for each in some:
+        if isinstance(each, Mapping):
+            fields = cast("Mapping[Any, Any]", each)
+            held = [name for name, inner in fields.items() if isinstance(inner, bytes)]
+            if len(held) != 1:
+                return None
+            images.append(fields[held[0]])
+            rest.append({name: inner for name, inner in fields.items() if name != held[0]})
+        elif isinstance(each, bytes):
+            images.append(each)
+        else:
+            return None
+    found = [thumbnail(engine, each, side) for each in images]
+    if all(isinstance(each, Broken) and each.alien for each in found):
+        return None
+    return Several(found, 1 if alone else len(values), written(rest[0] if alone else rest) if rest else None)
 
 
 def _binary(engine: Engine, value: bytes, side: int) -> Cell:
@@ -169,7 +216,7 @@ def _text(name: str, value: str) -> Cell:
         return Fault(value)
     if is_mask(value):
         return Masks([value], False)
-    if value.lower().endswith(SUFFIXES) and "\n" not in value and len(value) < LONG:
+    if value.lower().endswith(SUFFIXES) and len(value) < LONG:
         return Path(value, lower in _IMAGES or lower.endswith(("path", "image")))
     return _written(value)
 

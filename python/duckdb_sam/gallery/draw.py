@@ -42,7 +42,7 @@ def article(card: Card) -> str:
     faults = "".join(
         f'<p class="fault"><b>{safe(column)}</b> {_long(Text(text, "text"))}</p>' for column, text in card.faults
     )
-    pictures = "".join(_figure(frame, card) for frame in card.frames)
+    pictures = "".join(_figure(frame, card) for frame in [*card.frames, *card.more])
     maps = "".join(drawn_map(safe(f"{card.name}, {column}"), safe(column), wkb) for column, wkb in card.maps)
     body = f'<div class="pictures">{pictures}{maps}</div>' if pictures or maps else ""
     name = safe(card.name)
@@ -96,7 +96,9 @@ def _figure(frame: Frame, card: Card) -> str:
         caption = f"{width} × {height} pixels"
     kind = "picture" if isinstance(picture, Picture) or count else "picture gone"
     about = _about(frame) or caption
-    if count and not isinstance(picture, Picture):
+    if frame.note:
+        about = f"{about}; {safe(frame.note)}"
+    if count and not isinstance(picture, Picture) and not frame.note:
         lost = f"{picture.what}: {picture.reason[:_REASON]}" if picture is not None else "without its image"
         about = f"{about}; {safe(lost)}"
     return (

@@ -18,14 +18,23 @@ import duckdb
 
 import duckdb_sam
 from duckdb_sam.engine import Engine, quiet
+from duckdb_sam.images import irregular
 from duckdb_sam.inputs import DATABASES, PARQUET, QUERY, connection_of, is_database, is_one_select
 from duckdb_sam.interrupt import interruptible
 from duckdb_sam.jobs.record import RELATIVE, Record, parse
 from duckdb_sam.jobs.sink_parquet import place_of_errors
 from duckdb_sam.jobs.sink_table import tables
 from duckdb_sam.jobs.sinks import TABLE
-from duckdb_sam.jobs.source_paths import SUFFIXES, in_folder
+from duckdb_sam.jobs.source_paths import SUFFIXES, as_text, in_folder
+from duckdb_sam.options import short
 from duckdb_sam.quoting import identifier, literal
+
+_STATEMENT = re.compile(
+    r"\s*(DESC(RIBE)?|SHOW|PRAGMA|EXPLAIN|CALL|CREATE|INSERT|UPDATE|DELETE|DROP|ALTER|COPY|SET|ATTACH|DETACH|INSTALL|LOAD|"
+    r"MERGE|TRUNCATE|EXPORT|IMPORT|EXECUTE|PREPARE)\s+\S",
+    re.IGNORECASE,
+)
+"""How a text begins that is a statement of another kind than a query. DESCRIBE, SHOW and some PRAGMAs return rows."""
 
 
 class Found(NamedTuple):
@@ -59,7 +68,7 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
 
     if table is not None:
         return _database(given, table, held)
-    if QUERY.match(given) and not os.path.exists(given):
+    if (QUERY.match(given) or _is_statement(given)) and not os.path.exists(given):
         return Found(_query(given, at_hand()))
     path = os.path.expanduser(given)
     if os.path.exists(path) or re.search(r"[*?\[/\\]", given):
@@ -76,8 +85,20 @@ def at_place(given: str, con: Any, engine: Engine, table: str | None, held: Exit
 
 def _query(text: str, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
     if not is_one_select(con, text):
-        raise ValueError(f"only one query can be shown, a SELECT, not {text!r}")
+        kinds = [str(each.type).rpartition(".")[2] for each in con.extract_statements(text)]
+        what = f"{len(kinds)} statements" if len(kinds) != 1 else f"the statement {kinds[0]}"
+        hint = "run it first, and show a query of what it has made"
+        if kinds == ["CALL"]:
+            hint = "a function that returns rows is shown by FROM name(...)"
+        elif kinds == ["EXPLAIN"]:
+            hint = "a plan has no pictures: print it"
+        raise ValueError(f"only one query can be shown, a SELECT, not {what}, {short(text)}: {hint}")
     return con.sql(text)
+
+
+def _is_statement(text: str) -> bool:
+    """Whether a text begins as statements do that are called by no SELECT, and does not end as names of files do."""
+    return bool(_STATEMENT.match(text)) and not text.lower().endswith((*SUFFIXES, *PARQUET, *DATABASES))
 
 
 def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], held: ExitStack) -> Found:
@@ -94,6 +115,8 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
         return _job(_parquet(own, files, Path(path)), own)
     files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not files:
+        if odd := irregular(path):
+            raise ValueError(f"{given!r} is {odd}")
         raise FileNotFoundError(f"no file matches {given!r}")
     if all(file.lower().endswith(PARQUET) for file in files):
         own = con()
@@ -108,8 +131,9 @@ def _path(path: str, given: str, con: Callable[[], duckdb.DuckDBPyConnection], h
 
 
 def _images(paths: list[str], con: duckdb.DuckDBPyConnection) -> Found:
-    """Return a row for each path."""
-    return Found(con.sql("SELECT unnest($paths::VARCHAR[]) AS path", params={"paths": paths}))
+    """Return a row for each path, or URI where a name is not UTF-8."""
+    given = list(map(as_text, paths))
+    return Found(con.sql("SELECT unnest($paths::VARCHAR[]) AS path", params={"paths": given}))
 
 
 def _database(path: str, table: str | None, held: ExitStack) -> Found:

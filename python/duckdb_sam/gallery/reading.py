@@ -16,9 +16,10 @@ from duckdb_sam.cursors import rows_of
 from duckdb_sam.engine import Engine
 from duckdb_sam.formats.entries import MASKS
 from duckdb_sam.formats.sources import source
-from duckdb_sam.gallery.cells import LIST, UNREAD
+from duckdb_sam.gallery.cells import LIST, UNREAD, is_image
 from duckdb_sam.gallery.outlines import DENSE
 from duckdb_sam.gallery.places import at_place
+from duckdb_sam.jobs.source_paths import SUFFIXES
 from duckdb_sam.masks import Mask, held
 from duckdb_sam.optional import needed
 
@@ -78,7 +79,7 @@ def _others(x: Any, limit: int) -> Rows:
     if hasattr(x, "iloc") and hasattr(x, "columns"):
         names = [str(name) for name in x.columns]
         x = x.head(limit + 1).set_axis([str(place) for place in range(len(names))], axis=1)
-    given = source(_of_masks(x) or x)
+    given = source(_of_masks(x) or _of_images(x) or x)
     found = [[row[name] for name in given.columns] for row in islice(given.read(given.columns), limit + 1)]
     return Rows(names if names is not None else given.columns, iter(found[:limit]), len(found) > limit)
 
@@ -101,6 +102,20 @@ def _of_masks(x: Any) -> list[dict[str, Any]] | None:
     if all(row["path"] for row in rows):
         return None
     return [{name: value for name, value in row.items() if name != "path" or value} for row in rows]
+
+
+def _of_images(x: Any) -> list[dict[str, Any]] | None:
+    """Return rows for an array or a Pillow image, or a list of images or their paths; None for others."""
+    given = list(cast("Sequence[Any]", x)) if isinstance(x, (list, tuple)) else [x]
+    if not given or not all(map(_is_picture, given)):
+        return None
+    return [{"image": each} for each in given]
+
+
+def _is_picture(value: Any) -> bool:
+    if isinstance(value, (str, os.PathLike)):
+        return os.fsdecode(cast("str | os.PathLike[str]", value)).lower().endswith(SUFFIXES)
+    return isinstance(value, (bytes, bytearray)) or (is_image(value) and not hasattr(value, "iloc"))
 
 
 def _relation(relation: duckdb.DuckDBPyRelation, limit: int) -> Rows:

@@ -12,6 +12,7 @@ from typing import Any
 
 from duckdb_sam.jobs.keys import Key, Unique
 from duckdb_sam.optional import needed
+from duckdb_sam.options import short
 
 COLUMN = "path"
 """The only column: key and image at once."""
@@ -82,7 +83,7 @@ class Paths:
 
     def keys(self, names: Sequence[str]) -> list[Key] | None:
         """Return the paths, if they are a list."""
-        return [_text(path) for path in self._paths] if isinstance(self._paths, list) else None
+        return [as_text(path) for path in self._paths] if isinstance(self._paths, list) else None
 
     def chunks(
         self, columns: Sequence[str], names: Sequence[str], done: Collection[Key], rows: Callable[[], int]
@@ -92,7 +93,7 @@ class Paths:
         unique = Unique(names)
         iterator = iter(self._paths)
         while True:
-            taken = [_text(path) for path in islice(iterator, rows())]
+            taken = [as_text(path) for path in islice(iterator, rows())]
             if not taken:
                 return
             unique.check(taken)
@@ -107,12 +108,13 @@ def _local(path: Any) -> str:
     return "/" if "://" in text else os.path.expanduser(text)  # an address is the same everywhere
 
 
-def _text(path: Any) -> str:
+def as_text(path: Any) -> str:
+    """Return a path as a table can hold it: that of a file whose name is not UTF-8 as its URI."""
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"the list of paths holds {path!r}, which is no path")
+        raise TypeError(f"the list of paths holds {short(path)}, which is no path")
     text: str = os.fsdecode(path)  # pyright: ignore[reportUnknownArgumentType]
     try:
         text.encode()
-    except UnicodeEncodeError:  # no table can hold the name of such a file, but its URI
+    except UnicodeEncodeError:
         return Path(text).expanduser().absolute().as_uri()
     return text

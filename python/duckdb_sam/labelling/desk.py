@@ -173,9 +173,10 @@ class Desk:
         return version, data
 
     def _drop(self, given: Mapping[str, Any]) -> Reply:
+        changed = given.get("changed")
         with self._writing:
             before = self.store.state()
-            self.store.drop(self._key(given), _number(given))
+            self.store.drop(self._key(given), _number(given), changed and _text(changed))
             return Reply({"before": before, "state": self.store.state()})
 
     def _state(self, given: Mapping[str, Any]) -> Reply:

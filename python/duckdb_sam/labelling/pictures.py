@@ -114,7 +114,10 @@ class Pictures:
         try:
             found = self._con.execute(query, list(self.keys[place])).fetchall()
         except duckdb.Error as error:
-            raise Unreadable(f"{self.title} cannot be read: {error}") from error
+            said = str(error).splitlines()[0]  # and not the SQL, which nobody has written
+            if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+                said = f"it is no longer as it was ({said.partition(': ')[2] or said})"
+            raise Unreadable(f"{self.title} cannot be read: {said}") from error
         if not found:
             raise Unreadable("its row is no longer in the table")
         return found

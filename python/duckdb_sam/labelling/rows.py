@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, cast
 import duckdb
 
 from duckdb_sam.cursors import beside, schemas, search_path
+from duckdb_sam.images import irregular
 from duckdb_sam.inputs import PARQUET, QUERY, is_one_select
 from duckdb_sam.jobs.sink_table import parts_of, resolve
-from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, plain_path, walked
+from duckdb_sam.jobs.source_paths import COLUMN, SUFFIXES, as_text, plain_path, walked
 from duckdb_sam.labelling.errors import LabelError
 from duckdb_sam.quoting import identifier, literal
 
@@ -127,7 +128,8 @@ def _files(path: str) -> Rows:
     else:
         files = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
     if not files:
-        raise LabelError(f"no file matches {path!r}")
+        odd = irregular(path)
+        raise LabelError(f"{path!r} is {odd}" if odd else f"no file matches {path!r}")
     if not all(file.lower().endswith(PARQUET) for file in files):
         return of_paths(files, path)
     listed = ", ".join(map(literal, files))
@@ -139,13 +141,8 @@ def _memory() -> duckdb.DuckDBPyConnection:
 
 
 def of_paths(paths: list[str], title: str) -> Rows:
-    """Return rows of photos by their paths, each once."""
-    unique = list(dict.fromkeys(path if "://" in path else plain_path(path) for path in paths))
-    for path in unique:
-        try:
-            path.encode()
-        except UnicodeEncodeError:
-            raise LabelError(f"the name of the file {path!r} is not UTF-8, so that no table can hold it") from None
+    """Return rows of photos by their paths, each once; those whose names are not UTF-8 by their URIs."""
+    unique = list(dict.fromkeys(as_text(path if "://" in path else plain_path(path)) for path in paths))
     con = _memory()
     con.execute(f"CREATE TABLE {_FRAME} AS SELECT unnest(?::VARCHAR[]) AS {identifier(COLUMN)}", [unique])
     return Rows(con.cursor, _FRAME, title, None, unique)

@@ -29,6 +29,9 @@ _AGAIN = 0.02
 _USUAL = 1_000_000
 """New objects follow the highest number, up to this one."""
 
+_MARK = "coalesce(changed::VARCHAR, '') || '/' || hash(class::VARCHAR, points, labels, box, mask)"
+"""SQL that is another text once a row is another one, also where whoever changed it has left ``changed`` as it was."""
+
 _changing = threading.Lock()
 """Held by what writes prompts: two desks of one process, on one table, would both see that a number is free."""
 
@@ -43,7 +46,8 @@ class Object(NamedTuple):
     prompt: Prompt
     mask: Mapping[str, Any] | None
     changed: str | None
-    """When, as text, which tells whether somebody else has changed it since; empty where it is not known."""
+    """When, and a hash of its contents after a stroke, which tell whether somebody else has changed it since; empty
+    where it is not known."""
 
 
 class Written(NamedTuple):
@@ -85,11 +89,11 @@ class Store:
     def objects(self, key: Key) -> list[Object]:
         """Return the objects of a picture, by their numbers."""
         rows = self._fetched(
-            f"SELECT object, class::VARCHAR, points, labels, box, mask, changed::VARCHAR "
+            f"SELECT object, class::VARCHAR, points, labels, box, mask, {_MARK} "
             f"FROM {self.name} WHERE {self._of_picture} ORDER BY object",
             list(key),
         )
-        return [Object(row[0], row[1], Prompt(*row[2:5]), row[5], row[6] or "") for row in rows]
+        return [Object(row[0], row[1], Prompt(*row[2:5]), row[5], row[6]) for row in rows]
 
     def counts(self) -> dict[Key, int]:
         """Return how many objects each picture has."""
@@ -112,7 +116,8 @@ class Store:
 
         ``new.changed`` is that of the object which it is to replace. None stands for an object that was not there
         before: if its number is taken meanwhile, it gets the next one that is free. ``keep`` leaves the prompt and the
-        mask that are there as they are.
+        mask that are there as they are. Of two pages, the last one that writes wins; what was changed without a new
+        time in ``changed``, as by hand in SQL, is Refused and stays.
         """
         values = {
             "class": new.kind, "points": new.prompt.points, "labels": new.prompt.labels, "box": new.prompt.box,
@@ -131,6 +136,7 @@ class Store:
             number, old = new.number, self._old(con, key, new.number)
             if old is not None and new.changed is None and not _begins(old.prompt, new.prompt):
                 number, old = self._free(con, key), None
+            _check_known(old, new.changed)
             if old is None:
                 con.execute(insert, [*key, number, *values.values()])
             else:  # columns of the user's own keep their values
@@ -149,10 +155,15 @@ class Store:
         except (duckdb.ConversionException, duckdb.ConstraintException) as error:  # of columns that others made
             raise Refused(f"the table {self.into} does not take it: {error}") from error
 
-    def drop(self, key: Key, number: int) -> None:
-        """Remove an object; one that is not there is removed already."""
+    def drop(self, key: Key, number: int, changed: str | None = None) -> None:
+        """Remove an object; one that is not there is removed already. ``changed`` is as in ``put``."""
         query = f"DELETE FROM {self.name} WHERE {self._of_picture} AND object = ?"
-        self._write(lambda con: con.execute(query, [*key, number]).fetchall())
+
+        def write(con: duckdb.DuckDBPyConnection) -> None:
+            _check_known(self._old(con, key, number), changed)
+            con.execute(query, [*key, number])
+
+        self._write(write)
 
     def _free(self, con: duckdb.DuckDBPyConnection, key: Key) -> int:
         """Return a number for another object of a picture."""
@@ -164,11 +175,11 @@ class Store:
     def _old(self, con: duckdb.DuckDBPyConnection, key: Key, number: int) -> Object | None:
         """Return an object without its mask."""
         rows = con.execute(
-            "SELECT class::VARCHAR, points, labels, box, changed::VARCHAR "
+            f"SELECT class::VARCHAR, points, labels, box, {_MARK} "
             f"FROM {self.name} WHERE {self._of_picture} AND object = ?",
             [*key, number],
         ).fetchall()
-        return Object(number, rows[0][0], Prompt(*rows[0][1:4]), None, rows[0][4] or "") if rows else None
+        return Object(number, rows[0][0], Prompt(*rows[0][1:4]), None, rows[0][4]) if rows else None
 
     def close(self) -> None:
         """Close the connection."""
@@ -213,6 +224,15 @@ class Store:
                         raise
             time.sleep(_AGAIN)
         raise AssertionError
+
+
+def _check_known(old: Object | None, changed: str | None) -> None:
+    """Refuse to write over what somebody has changed by hand, without a new time; ``changed`` is what was read last."""
+    if old is None or not changed or not old.changed:
+        return
+    (time_now, _, hash_now), (time_read, _, hash_read) = old.changed.rpartition("/"), changed.rpartition("/")
+    if time_now == time_read and hash_now != hash_read:
+        raise Refused(f"object {old.number} was changed elsewhere, in SQL perhaps; this is how it is now")
 
 
 def _begins(old: Prompt, new: Prompt) -> bool:

@@ -27,6 +27,8 @@ export class Item {
     this.wrong = null;
     /** @type {string | null} of the row as this page knows it; null where there is none */
     this.changed = null;
+    /** Whether the table has refused what the person did to it, so that it is to be read anew. */
+    this.doubtful = false;
     /** @type {string | null} of the picture that was shown when the person did something to it last */
     this.version = null;
     /** Counts what the person does to it. */

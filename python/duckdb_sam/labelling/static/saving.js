@@ -87,7 +87,7 @@ export class Saving extends Events {
       return reply;
     }
     if (item.changed === null) return null;
-    const reply = await this.transport.ask("drop", { key, object: item.number });
+    const reply = await this.transport.ask("drop", { key, object: item.number, changed: item.changed });
     item.changed = null;
     return reply;
   }

@@ -46,8 +46,9 @@ export class Session extends Events {
     this.saving.on("saved", (what) => this.#saved(what));
     this.saving.on("refused", ({ item, message }) => {
       this.emit("notice", `Not done: ${message}`);
-      if (!this.items.includes(item) && item !== this.current) return;
-      item.changed = "";
+      if (!this.items.includes(item) && item !== this.current && !item.gone) return;
+      item.changed ??= "";
+      item.doubtful = true;
       this.reload().catch((error) => this.#failed(error));
     });
     this.saving.on("status", (status) => {
@@ -107,7 +108,7 @@ export class Session extends Events {
     const found = await this.transport.ask("objects", { place, again: true });
     if (this.picture?.place !== place || this.saving.waiting) return false;
     if (found.version !== this.picture?.version) return this.anew();
-    const shown = this.items.map((item) => [item.number, item.changed]);
+    const shown = this.items.map((item) => [item.number, item.doubtful ? null : item.changed]);
     const same = JSON.stringify(shown) === JSON.stringify(found.objects.map((row) => [row.object, row.changed]));
     if (same) this.#state = found.state;
     else this.#take(found, true);
@@ -122,7 +123,9 @@ export class Session extends Events {
     this.emit("changed", place);
     await this.open(place);
     this.emit("listed");
-    this.emit("notice", "The picture has changed in the table: this is how it is now. Masks of the one before are not shown.");
+    const wrong = this.picture?.place === place && this.picture?.error;
+    if (wrong) this.emit("notice", `The picture can no longer be shown: ${wrong}.`);
+    else this.emit("notice", "The picture has changed in the table: this is how it is now. Masks of the one before are not shown.");
     return false;
   }
 
