@@ -50,7 +50,7 @@ pub(crate) fn check_webp(bytes: &[u8]) -> Result<(), ImageError> {
     let found = webp_chunks(bytes).filter(|(name, _)| name == b"ANMF").count();
     match said > length {
         true => Err(Format::WebP.damaged(format!(
-            "it is an animation of {said} bytes, and the file ends behind {length} bytes and {found} whole frames"
+            "it is an animation of {said} bytes, and the file ends behind {length} bytes; frames that are whole: {found}"
         ))),
         false => Ok(()),
     }
