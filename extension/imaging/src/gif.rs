@@ -132,8 +132,12 @@ pub(crate) fn check_frames(
     limits: &Limits,
     mut go_on: impl FnMut() -> ControlFlow<()>,
 ) -> Result<(), ImageError> {
+    let (frames, _) = scan(bytes);
+    if frames < 2 {
+        return Ok(());
+    }
     let mut read = 0;
-    let all = each(bytes, scan(bytes).0.max(1), limits, |number, _| {
+    let all = each(bytes, frames, limits, |number, _| {
         read = number;
         Ok(go_on())
     });
