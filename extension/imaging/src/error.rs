@@ -182,6 +182,16 @@ pub enum ImageError {
         /// How many there are.
         pages: u32,
     },
+    /// A page or frame after the first.
+    #[error("{what} {number}: {error}")]
+    Page {
+        /// "page" or "frame".
+        what: &'static str,
+        /// Its number, counted from 1.
+        number: u32,
+        /// What is wrong with it.
+        error: Box<ImageError>,
+    },
     /// A picture cannot be written in a format.
     #[error("the picture cannot be written as {format}: {reason}")]
     Encode {
@@ -199,6 +209,22 @@ impl From<NoMemory> for ImageError {
 }
 
 impl ImageError {
+    /// The same, about a page or frame; the first is not named.
+    pub(crate) fn on(self, what: &'static str, number: u32) -> Self {
+        match number {
+            1 => self,
+            _ => ImageError::Page { what, number, error: Box::new(self) },
+        }
+    }
+
+    /// What is wrong with the picture, or with the page that the error is about.
+    pub fn cause(&self) -> &Self {
+        match self {
+            ImageError::Page { error, .. } => error.cause(),
+            error => error,
+        }
+    }
+
     /// Whether the bytes are a picture all the same: a sound one that is too large, or of a kind that is not decoded.
     /// Otherwise they are none, or damaged.
     pub fn is_about_a_picture(&self) -> bool {
@@ -208,6 +234,7 @@ impl ImageError {
             | ImageError::NoPixels { .. }
             | ImageError::Damaged { .. } => false,
             ImageError::Recognised(recognised) => recognised.is_picture,
+            ImageError::Page { error, .. } => error.is_about_a_picture(),
             ImageError::TooManyBytes { .. }
             | ImageError::TooManyPixels { .. }
             | ImageError::SideTooLong { .. }

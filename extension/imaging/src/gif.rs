@@ -27,7 +27,7 @@ pub(crate) fn info(bytes: &[u8]) -> Result<ImageInfo, ImageError> {
         format,
         orientation: 1,
         sample: SampleType::BYTE,
-        pages: frames(bytes).max(1),
+        pages: scan(bytes).0.max(1),
         no_data: None,
     })
 }
@@ -96,12 +96,56 @@ pub(crate) fn pages(
     limits: &Limits,
     mut show: impl FnMut(RgbImage, Option<GrayImage>) -> Result<ControlFlow<()>, ImageError>,
 ) -> Result<(), ImageError> {
-    each(bytes, frames(bytes).max(1), limits, |_, Canvas { size, rgb, alpha }| {
+    each(bytes, scan(bytes).0.max(1), limits, |_, Canvas { size, rgb, alpha }| {
         limits.check_work("GIF", bytes.len(), rgb.len() as u64 / 3 * 13)?;
         let copy = Canvas { size: *size, rgb: joined(&[rgb])?, alpha: joined(&[alpha])? };
         let (rgb, alpha) = copy.picture();
         show(rgb, alpha)
     })
+}
+
+/// Checks that the file goes on to its end, without which frames may be missing.
+///
+/// # Errors
+/// Damage.
+pub(crate) fn check_end(bytes: &[u8]) -> Result<(), ImageError> {
+    let (frames, end) = scan(bytes);
+    let found = if frames == 1 { "1 frame is found".to_string() } else { format!("{frames} frames are found") };
+    let length = bytes.len();
+    match bytes.get(end) {
+        Some(&TRAILER) => Ok(()),
+        Some(byte) => Err(Format::Gif.damaged(format!(
+            "{found}, and neither another nor the end of the GIF (0x3b) follows at byte {end}, but 0x{byte:02x}"
+        ))),
+        None => Err(Format::Gif.damaged(format!(
+            "{found}, and the file ends behind {length} bytes without the byte 0x3b that ends a GIF"
+        ))),
+    }
+}
+
+/// Reads the frames after the first and keeps nothing, until `go_on` says to stop, or they are over a limit.
+///
+/// # Errors
+/// Damage, with the number of the frame.
+pub(crate) fn check_frames(
+    bytes: &[u8],
+    limits: &Limits,
+    mut go_on: impl FnMut() -> ControlFlow<()>,
+) -> Result<(), ImageError> {
+    let (frames, _) = scan(bytes);
+    if frames < 2 {
+        return Ok(());
+    }
+    let mut read = 0;
+    let all = each(bytes, frames, limits, |number, _| {
+        read = number;
+        Ok(go_on())
+    });
+    match all {
+        Err(error @ ImageError::NoMemory { .. }) => Err(error),
+        Err(error) if !error.is_about_a_picture() => Err(error.on("frame", read + 1)),
+        _ => Ok(()),
+    }
 }
 
 /// What is displayed, in RGB, and what is not covered.
@@ -263,8 +307,11 @@ fn palette(decoder: &Decoder<'_>) -> Box<[[u8; 3]; 256]> {
     colours
 }
 
-/// Frames, by the blocks of the file.
-fn frames(bytes: &[u8]) -> u32 {
+/// The byte behind the last block.
+const TRAILER: u8 = 0x3b;
+
+/// Frames, by the blocks of the file, and where the blocks end.
+fn scan(bytes: &[u8]) -> (u32, usize) {
     let table = |flags: u8| if flags & 0x80 != 0 { 3 << ((flags & 7) + 1) } else { 0 };
     let mut at = 13 + bytes.get(10).map_or(0, |&flags| table(flags));
     let mut count = 0;
@@ -275,7 +322,7 @@ fn frames(bytes: &[u8]) -> u32 {
                 at += 11 + bytes.get(at + 9).map_or(0, |&flags| table(flags));
             }
             Some(0x21) => at += 2,
-            _ => return count,
+            _ => return (count, at),
         }
         while let Some(&length @ 1..) = bytes.get(at) {
             at += 1 + usize::from(length);

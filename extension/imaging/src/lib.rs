@@ -11,6 +11,7 @@
 //! Nothing here starts a thread: callers spread pictures over theirs.
 #![deny(missing_docs, clippy::missing_safety_doc)]
 
+mod animation;
 mod bands;
 mod coded;
 mod convert;
@@ -50,7 +51,7 @@ pub use mask::{
 };
 pub use memory::NoMemory;
 pub use original::Original;
-pub use page::{page, pages};
+pub use page::{check, page, pages};
 pub use picture::{Picture, Tile, TooManyTiles, colour, mask_png, tiles};
 pub use pixels::Range;
 pub use recognise::{Recognised, Wrapping};

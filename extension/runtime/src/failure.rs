@@ -213,7 +213,7 @@ impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         let text = error.to_string();
         let raise = |limit, needed| Self::input(text.clone()).with(Remedy::RaiseImageLimit(limit, needed));
-        match &error {
+        match error.cause() {
             // The machine's, not the row's.
             ImageError::NoMemory { .. } => Self::new(Kind::Resources, text).with(Remedy::FreeMemory),
             ImageError::TooManyPixels { pixels, .. } => raise(ImageLimit::Megapixels, pixels.div_ceil(1_000_000)),

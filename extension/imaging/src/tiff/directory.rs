@@ -63,13 +63,13 @@ impl<'a> File<'a> {
         self.at(at, if self.big { 8 } else { 4 }).map(|bytes| self.number(bytes))
     }
 
-    /// The directory at `offset`, and where the next one is; 0 where there is none. Entries that a truncated file has
-    /// lost are left out.
-    fn directory(&self, offset: u64) -> Option<(Directory<'a>, u64)> {
+    /// The directory at `offset`, and where the next one is: 0 where there is none, `None` where the file ends before it
+    /// says so. Entries that a truncated file has lost are left out.
+    fn directory(&self, offset: u64) -> Option<(Directory<'a>, Option<u64>)> {
         let (count_bytes, entry_bytes) = if self.big { (8, 20) } else { (2, 12) };
         let count = self.number(self.at(offset, count_bytes)?);
         let (start, length) = (offset + count_bytes, count.checked_mul(entry_bytes)?);
-        let next = start.checked_add(length).and_then(|end| self.offset(end)).unwrap_or(0);
+        let next = start.checked_add(length).and_then(|end| self.offset(end));
         let entries = match self.at(start, length) {
             Some(entries) => entries,
             None => self.bytes.get(usize::try_from(start).ok()?..)?,
@@ -91,18 +91,63 @@ impl<'a> File<'a> {
     }
 
     /// The directories, in the order in which they are chained. A chain that comes back to itself ends there.
-    pub(crate) fn directories(&self) -> impl Iterator<Item = Directory<'a>> {
-        let file = *self;
-        let mut next = self.offset(if self.big { 8 } else { 4 }).unwrap_or(0);
-        let mut seen = HashSet::new();
-        std::iter::from_fn(move || {
-            if next == 0 || seen.len() >= MAX_DIRECTORIES || !seen.insert(next) {
-                return None;
+    pub(crate) fn directories(&self) -> Chain<'a> {
+        let first = self.offset(if self.big { 8 } else { 4 }).unwrap_or(0);
+        Chain { file: *self, next: first, seen: HashSet::new(), fault: None }
+    }
+
+    /// Why there may be more directories than are found, if so.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let mut chain = self.directories();
+        chain.by_ref().for_each(drop);
+        chain.fault
+    }
+}
+
+/// What is wrong with a chain of directories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The next directory should be at this place, outside the file.
+    Outside(u64),
+    /// The file ends in the directory at this place.
+    Cut(u64),
+    /// The next directory is one that was there before, at this place.
+    Loop(u64),
+    /// There are more than are counted.
+    TooMany(usize),
+}
+
+/// The directories of a file, one after the other.
+pub(crate) struct Chain<'a> {
+    file: File<'a>,
+    next: u64,
+    seen: HashSet<u64>,
+    fault: Option<Fault>,
+}
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = Directory<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let place = std::mem::take(&mut self.next);
+        if place == 0 {
+            return None;
+        }
+        if self.seen.contains(&place) {
+            self.fault = Some(Fault::Loop(place));
+        } else if self.seen.len() >= MAX_DIRECTORIES {
+            self.fault = Some(Fault::TooMany(MAX_DIRECTORIES));
+        } else if let Some((directory, next)) = self.file.directory(place) {
+            self.seen.insert(place);
+            self.next = next.unwrap_or(0);
+            if next.is_none() {
+                self.fault = Some(Fault::Cut(place));
             }
-            let (directory, following) = file.directory(next)?;
-            next = following;
-            Some(directory)
-        })
+            return Some(directory);
+        } else {
+            self.fault = Some(Fault::Outside(place));
+        }
+        None
     }
 }
 
@@ -249,6 +294,21 @@ mod tests {
         bytes[10] = 8;
         assert_eq!(File::new(&bytes).unwrap().directories().count(), 1);
         assert!(File::new(b"II*\0\xff\xff\xff\xff").unwrap().first().is_none());
+    }
+
+    #[test]
+    fn chains_that_break_are_told() {
+        // Two directories without entries; the file ends behind the second.
+        let whole = [&b"II*\0\x08\0\0\0"[..], &[0, 0, 14, 0, 0, 0], &[0, 0, 0, 0, 0, 0]].concat();
+        let fault = |bytes: &[u8]| File::new(bytes).unwrap().fault();
+        assert_eq!(fault(&whole), None);
+        let faults: Vec<_> = (8..20).map(|length| fault(&whole[..length]).unwrap()).collect();
+        let expected = [(Fault::Outside(8), 2), (Fault::Cut(8), 4), (Fault::Outside(14), 2), (Fault::Cut(14), 4)];
+        let expected = expected.into_iter().flat_map(|(fault, bytes)| std::iter::repeat_n(fault, bytes));
+        assert_eq!(faults, expected.collect::<Vec<_>>());
+        let mut round = whole.clone();
+        round[16] = 8;
+        assert_eq!(fault(&round), Some(Fault::Loop(8)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod tags;
 use std::ops::ControlFlow;
 
 use chunk::{Chunk, Compression};
-use directory::{Directory, File};
+use directory::{Directory, Fault, File};
 use layout::Layout;
 use rows::Rows;
 use tags::{PROFILE, damaged};
@@ -50,6 +50,60 @@ fn cost(compression: Compression) -> (u64, u64) {
 /// Pages.
 pub(crate) fn pages(bytes: &[u8]) -> u32 {
     File::new(bytes).map_or(0, |file| file.pages().count() as u32)
+}
+
+/// Checks that the chain of directories leads to its end, without which pages may be missing.
+///
+/// # Errors
+/// Damage, and more pages than are counted.
+pub(crate) fn check_chain(bytes: &[u8]) -> Result<(), ImageError> {
+    let Some((file, fault)) = File::new(bytes).and_then(|file| Some((file, file.fault()?))) else { return Ok(()) };
+    let (length, found) = (bytes.len(), file.pages().count());
+    let found = if found == 1 { "1 page is found".to_string() } else { format!("{found} pages are found") };
+    Err(match fault {
+        Fault::Outside(place) => damaged(format!(
+            "{found}, and the next should be described at byte {place}, but the file is {length} bytes long"
+        )),
+        Fault::Cut(place) => damaged(format!(
+            "{found}, and the file of {length} bytes ends in the list at byte {place} that describes the last one"
+        )),
+        Fault::Loop(place) => damaged(format!(
+            "{found}, and behind the last follows the one described at byte {place} again; others may be lost"
+        )),
+        Fault::TooMany(most) => Format::Tiff.unsupported(
+            format!("more than {most} pages, overviews and masks"),
+            "split it, for example with tiffsplit",
+        ),
+    })
+}
+
+/// Reads the pages after the first and keeps nothing, until `go_on` says to stop. Pages that are intact and not read, for
+/// they are of a kind that is not decoded or over a limit, are passed over.
+///
+/// # Errors
+/// Damage, with the number of the page; and where all pages take ten times what one may.
+pub(crate) fn check_pages(
+    bytes: &[u8],
+    limits: &Limits,
+    mut go_on: impl FnMut() -> ControlFlow<()>,
+) -> Result<(), ImageError> {
+    const TOGETHER: u64 = 10;
+    let (file, _) = open(bytes, 1)?;
+    let mut work = 0;
+    for (index, directory) in file.pages().enumerate().skip(1) {
+        if go_on().is_break() {
+            break;
+        }
+        let number = index as u32 + 1;
+        match whole_page(file, &directory, false, limits) {
+            Ok(page) => work += size_of_val(page.raw.samples()) as u64,
+            Err(error @ ImageError::NoMemory { .. }) => return Err(error),
+            Err(error) if error.is_about_a_picture() => (),
+            Err(error) => return Err(error.on("page", number)),
+        }
+        limits.check_work("TIFF", bytes.len(), work / TOGETHER).map_err(|error| error.on("page", number))?;
+    }
+    Ok(())
 }
 
 /// What the directory of a page says, as long as it is a picture.

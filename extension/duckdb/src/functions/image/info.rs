@@ -7,6 +7,7 @@ use crate::functions::rows::{Rows, write_bytes};
 use crate::host::in_sql;
 use sam_imaging::{ImageError, ImageInfo, Picture};
 use sam_runtime::{Failure, Result};
+use std::ops::ControlFlow;
 
 const INFO: Type = Type::Struct(&[
     (c"width", Type::Integer),
@@ -85,7 +86,16 @@ fn error(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
     let (rows, images) = (Rows::new(input)?, Images::new(input.column(0)?)?);
     let limits = rows.call.settings().images;
     let images = rows.read(|row| images.get(row))?;
-    let reason = |image: &&[u8]| Ok(sam_imaging::decode(image, &limits).err().map(|error| in_sql(&error.into())));
+    let reason = |image: &&[u8]| {
+        let mut stopped = Ok(());
+        let go_on = || {
+            stopped = rows.call.check();
+            if stopped.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let damage = sam_imaging::check(image, &limits, go_on).err();
+        stopped?;
+        Ok(damage.map(|error| in_sql(&error.into())))
+    };
     write_bytes(&rows.call.rows(&images, 1, reason)?, output)
 }
 

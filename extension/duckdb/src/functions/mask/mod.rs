@@ -33,6 +33,7 @@ use crate::functions::rows::Rows;
 use crate::functions::types::{FOUND, MASK, SEG};
 use sam_imaging::Rle;
 use sam_runtime::{Call, Failure, Result};
+use std::fmt::Display;
 
 /// COCO's other forms. `size` has the widest of integers where DuckDB reads it from JSON. Run lengths may be numbers,
 /// as COCO publishes those of crowds, or bytes, as pycocotools returns them.
@@ -110,11 +111,11 @@ pub fn of_one_size(list: &[Option<Encoded<'_>>], call: &Call<'_>) -> Result<Opti
         let Some(mask) = mask else { continue };
         call.check()?;
         let Some(mask) = mask.decode()? else { return Ok(None) };
-        if let Some((_, before)) = masks.last()
+        if let Some((first, before)) = masks.last()
             && [before.height, before.width] != [mask.height, mask.width]
         {
             let sizes = [[before.height, before.width], [mask.height, mask.width]];
-            return Err(sizes_differ(["the mask before it", &format!("mask {}", place + 1)], sizes));
+            return Err(sizes_differ([first, &place].map(|place| format!("mask {}", place + 1)), sizes));
         }
         masks.push((place, mask));
     }
@@ -136,7 +137,7 @@ pub fn write<'r>(masks: impl Iterator<Item = Option<&'r Rle>> + Clone, mut outpu
 }
 
 /// The failure for two sizes, height and width each, that should be one.
-pub fn sizes_differ(what: [&str; 2], sizes: [[u32; 2]; 2]) -> Failure {
+pub fn sizes_differ(what: [impl Display; 2], sizes: [[u32; 2]; 2]) -> Failure {
     let [a, b] = sizes.map(|[height, width]| format!("{height} x {width}"));
     Failure::input(format!(
         "{} is {a} pixels (height x width) and {} is {b}; both must be of one picture, at the same size",

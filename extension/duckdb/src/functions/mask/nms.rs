@@ -95,8 +95,12 @@ fn nms(input: &Input<'_>, output: &mut Output<'_>) -> Result<()> {
             return Err(Failure::input(format!("threshold {threshold} is no IoU; give a number from 0 to 1")));
         }
         if scores.len() != masks.len() {
-            let (scores, masks) = (scores.len(), masks.len());
-            return Err(Failure::input(format!("there are {scores} scores for {masks} masks; give one for each mask")));
+            let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            return Err(Failure::input(format!(
+                "{} given for {}; give one score for each mask",
+                count(scores.len(), "score"),
+                count(masks.len(), "mask")
+            )));
         }
         Ok(Some(Rivals { masks, scores, threshold, overlap }))
     };

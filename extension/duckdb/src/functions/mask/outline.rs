@@ -118,7 +118,7 @@ fn outlines<T: AsRef<[u8]> + Send + Sync>(
 
 /// The transform of these numbers.
 fn transform(numbers: &[Option<f64>]) -> Result<Transform> {
-    let form = "[a, b, c, d, e, f], six numbers";
+    let form = "[a, b, c, d, e, f], six numbers, or nine as rasterio has them, of which the last three are 0, 0, 1";
     // rasterio's own has a third row, which is always the same.
     let numbers = match numbers {
         [six @ .., Some(0.0), Some(0.0), Some(1.0)] if six.len() == 6 => six,
