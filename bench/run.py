@@ -255,11 +255,15 @@ def main() -> None:
     peaks = "left out in a quick run" if options.quick else machine.ceilings(options.threads)
 
     bench = Bench(options, engine)
-    bench.run()
+    stopped = False
+    try:
+        bench.run()
+    except (KeyboardInterrupt, SystemExit):  # what was measured until then is reported all the same
+        stopped = True
     summary, text = bench.report(peaks)
     raw = {stage: {who: vars(found) for who, found in of.items()} for stage, of in bench.results.samples.items()}
     (FILES / "raw.json").write_text(json.dumps(raw, indent=1))
-    whole = not options.quick and options.only is STAGES and not options.without
+    whole = not stopped and not options.quick and options.only is STAGES and not options.without
     path = ROOT / "bench" / "RESULTS.md" if whole else FILES / "RESULTS-part.md"
     path.write_text(report.replaced(path.read_text(), text) if whole else text)
     print(f"\n{summary}\n\n" + "\n".join(report.noise(bench.results)) + f"\n\nwritten: {path.relative_to(ROOT)}")
