@@ -156,6 +156,9 @@ fn each_windows<E: Elem>(mut check: impl FnMut(&InWindows<E>, bool, &str)) {
         [2, 50, 48, 1, 8],
         [6, 9, 128, 1, 8],
         [1, 2, 257, 1, 8],
+        // tiles of one row of keys, which end inside a panel
+        [2, 3, 144, 1, 8],
+        [1, 5, 272, 1, 16],
         // one token, and any number of channels
         [3, 5, 1, 2, 16],
         [6, 5, 4, 3, 1],

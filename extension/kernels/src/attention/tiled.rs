@@ -193,7 +193,7 @@ impl<E: Scalar> Step<'_, E> {
             let (row, biases, scale) = (self.scores.add(r * self.width), self.bias.rows[r], s.splat(self.scale));
             let (mut bias, mut left) = (0, self.bias.run);
             let mut tops = [s.splat(f32::NEG_INFINITY); 2];
-            if left >= self.keys {
+            if self.bias.run > self.keys {
                 for c in (0..self.keys).step_by(PANEL) {
                     for v in 0..2 {
                         let at = c + v * S::LANES;

@@ -376,6 +376,6 @@ impl<T: Tiles, E: Scalar> Work<'_, '_, T, E> {
                 }
             }
         }
-        pending.done = pending.done.max(end);
+        pending.done = end;
     }
 }
