@@ -231,6 +231,18 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
         }
     }
 
+    /// Channel `c` of the left neighbour of output pixel `x` in input row `ky`: for x = 0 outside, and not to be read. None
+    /// where there is no such row, which `FULL` excludes.
+    #[inline(always)]
+    fn left<const FULL: bool, const STRIDE: usize>(&self, ky: usize, x: usize, c: usize) -> Option<*const I> {
+        let channels = self.conv.channels;
+        match self.input[ky] {
+            Some(row) => Some(row.as_ptr().wrapping_add(x * STRIDE * channels).wrapping_sub(channels).wrapping_add(c)),
+            None if FULL => unreachable!(),
+            None => None,
+        }
+    }
+
     /// Channels `c..c + SPLIT` of these pixels, even and odd ones apart: widening them then takes one instruction each.
     ///
     /// # Safety
@@ -249,14 +261,7 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
         unsafe {
             let mut acc = [two(s, self.conv.split_bias.as_ptr().add(c)); P];
             for ky in 0..3 {
-                // as in `vector`
-                let left = match self.input[ky] {
-                    Some(row) => {
-                        row.as_ptr().wrapping_add(x * STRIDE * channels).wrapping_sub(channels).wrapping_add(c)
-                    }
-                    None if FULL => unreachable!(),
-                    None => continue,
-                };
+                let Some(left) = self.left::<FULL, STRIDE>(ky, x, c) else { continue };
                 for kx in 0..3 {
                     if P == 1 && !(from..to).contains(&kx) {
                         continue;
@@ -295,14 +300,7 @@ impl<I: Scalar, O: Scalar> Row<'_, I, O> {
         unsafe {
             let mut acc = [some::<S, f32, WHOLE>(s, self.conv.bias.as_ptr().add(c), n); P];
             for ky in 0..3 {
-                // of the first pixel's left neighbour: for x = 0 outside, and not read
-                let left = match self.input[ky] {
-                    Some(row) => {
-                        row.as_ptr().wrapping_add(x * STRIDE * channels).wrapping_sub(channels).wrapping_add(c)
-                    }
-                    None if FULL => unreachable!(),
-                    None => continue,
-                };
+                let Some(left) = self.left::<FULL, STRIDE>(ky, x, c) else { continue };
                 for kx in 0..3 {
                     if P == 1 && !(from..to).contains(&kx) {
                         continue;
