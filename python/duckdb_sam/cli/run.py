@@ -145,7 +145,7 @@ def _run(asked: Asked, options: Mapping[str, Any], *, json: bool, quiet: bool) -
     written: dict[str, exports.Written] = {}
     with opened(place) as results:
         rows, masks, failed = results.count()
-        before = max(results.failed_of(_paths(asked.source)) - summary.failed, 0)
+        before = max(results.failed_of(_paths(asked.source)) - summary.failed, 0) if summary.skipped else 0
         failures = results.failures(MOST_FAILURES if json else SOME)
         root = results.root(asked.found.root) if wanted else ""
         for kind, path in wanted.items() if rows else ():
