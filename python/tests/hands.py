@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import pytest
+
+from labels import served
 
 COFFEE = 1
 SESSION = "document.querySelector('.desk').session"
@@ -79,3 +83,13 @@ def stored(con: duckdb.DuckDBPyConnection, name: str = "coffee.jpg") -> list[dic
     result = con.execute("FROM prompts WHERE name = ? ORDER BY object", [name])
     columns = [column[0] for column in result.description]
     return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+
+@pytest.fixture
+def hand(page: Any, con: duckdb.DuckDBPyConnection) -> Iterator[Hand]:
+    """Somebody who looks at the second photograph."""
+    with served(con, classes=["cup", "saucer"]) as address:
+        hand = Hand(page, address)
+        hand.open()
+        yield hand
+        page.goto("about:blank")

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+import pytest
 from PIL import Image
 
 import duckdb_sam
@@ -140,3 +141,19 @@ def rows(con: duckdb.DuckDBPyConnection, columns: str = "name, object") -> list[
 def pictures(con: duckdb.DuckDBPyConnection, source: Any, key: Any = None, image: str | None = None) -> Pictures:
     """Return the pictures of a source."""
     return Pictures(open_rows(source, con), key, image)
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose database has the photographs in a table."""
+    with duckdb_sam.connect() as connection:
+        fill(connection)
+        yield connection
+
+
+@pytest.fixture
+def desk(con: duckdb.DuckDBPyConnection) -> Iterator[Desk]:
+    """A desk on them."""
+    desk = Desk("images", "prompts", con=con, classes=["cat"])
+    yield desk
+    desk.close()

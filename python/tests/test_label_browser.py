@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,27 +12,12 @@ import duckdb
 import numpy as np
 import pytest
 
-import duckdb_sam
 from browser import Seen, violations
 from duckdb_sam.masks import to_array
 from hands import COFFEE, SESSION, STAGE, Hand, stored
-from labels import Process, ask, database, fill, served
-
-
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb_sam.connect() as con:
-        fill(con)
-        yield con
-
-
-@pytest.fixture
-def hand(page: Any, con: duckdb.DuckDBPyConnection) -> Iterator[Hand]:
-    with served(con, classes=["cup", "saucer"]) as address:
-        hand = Hand(page, address)
-        hand.open()
-        yield hand
-        page.goto("about:blank")
+from hands import hand as hand  # fixture
+from labels import Process, ask, database, served
+from labels import con as con  # fixture
 
 
 def expected(con: duckdb.DuckDBPyConnection, points: Any, labels: Any, box: Any = None) -> np.ndarray:
@@ -163,8 +147,10 @@ def test_two_tabs(hand: Hand, con: duckdb.DuckDBPyConnection) -> None:
     other.click(0.2, 0.8)  # an object of its own, with the next number
     assert [row["object"] for row in stored(con)] == [1, 2]
     other.page.locator(".pick").first.click()
+    hand.page.evaluate(f"{SESSION}.look = async () => {{}}")  # it looks every two seconds, which may be now
     other.click(0.9, 0.9, shift=True)
     hand.click(0.8, 0.2, shift=True)  # it does not know: the last write wins, and the person is told
+    hand.page.evaluate(f"delete {SESSION}.look")
     assert len(stored(con)[0]["points"]) == 2
     assert stored(con)[0]["points"][1] == pytest.approx([0.8, 0.2], abs=0.003)
     hand.page.get_by_text("Somebody else had changed this object").wait_for()

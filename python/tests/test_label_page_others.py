@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import pytest
 
-import duckdb_sam
 from browser import Seen
 from hands import COFFEE, SESSION, Hand, stored
-from labels import fill, served
-
-
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb_sam.connect() as con:
-        fill(con)
-        yield con
-
-
-@pytest.fixture
-def hand(page: Any, con: duckdb.DuckDBPyConnection) -> Iterator[Hand]:
-    with served(con, classes=["cup", "saucer"]) as address:
-        hand = Hand(page, address)
-        hand.open()
-        yield hand
-        page.goto("about:blank")
+from hands import hand as hand  # fixture
+from labels import con as con  # fixture
+from labels import served
 
 
 def exchange(con: duckdb.DuckDBPyConnection, other: str = "coins.jpg") -> None:

@@ -15,20 +15,8 @@ from duckdb_sam.labelling.errors import LabelError, Refused
 from duckdb_sam.labelling.pictures import Unreadable
 from duckdb_sam.labelling.rows import open_rows
 from labels import NAMES, fill, photo, pictures, put, rows
-
-
-@pytest.fixture
-def con() -> Any:
-    with duckdb_sam.connect() as connection:
-        fill(connection)
-        yield connection
-
-
-@pytest.fixture
-def desk(con: duckdb.DuckDBPyConnection) -> Any:
-    desk = Desk("images", "prompts", con=con, classes=["cat"])
-    yield desk
-    desk.close()
+from labels import con as con  # fixtures
+from labels import desk as desk
 
 
 def test_a_click_is_in_the_table_with_its_mask(con: duckdb.DuckDBPyConnection, desk: Desk) -> None:

@@ -7,29 +7,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
-import duckdb_sam
 from duckdb_sam.labelling.desk import Desk
 from duckdb_sam.labelling.errors import Gone, LabelError, Refused
-from labels import fill, photo, pictures, put, rows
-
-
-@pytest.fixture
-def con() -> Any:
-    with duckdb_sam.connect() as connection:
-        fill(connection)
-        yield connection
-
-
-@pytest.fixture
-def desk(con: duckdb.DuckDBPyConnection) -> Any:
-    desk = Desk("images", "prompts", con=con, classes=["cat"])
-    yield desk
-    desk.close()
+from labels import con as con  # fixtures
+from labels import desk as desk
+from labels import photo, pictures, put, rows
 
 
 def test_a_detectors_boxes_are_taken_over(con: duckdb.DuckDBPyConnection) -> None:

@@ -14,7 +14,7 @@ import pytest
 import duckdb_sam
 from duckdb_sam.labelling.bundle import STYLES, module, style
 from duckdb_sam.labelling.server import STATIC
-from labels import fill
+from labels import con as con  # fixture
 
 STAGE = "document.querySelector('.stage')"
 
@@ -41,13 +41,6 @@ async ([source, style]) => {
   window.listeners = listeners;
 }
 """
-
-
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb_sam.connect() as con:
-        fill(con)
-        yield con
 
 
 class Kernel:
